@@ -1,0 +1,33 @@
+/* Compiler attributes and the few macros everybody needs. The one place that names a compiler. */
+#ifndef ENVWARDEN_LIB_BASE_COMPILER_H
+#define ENVWARDEN_LIB_BASE_COMPILER_H
+
+#include <stddef.h>
+
+#if defined(__MINGW32__)
+#define EW_PRINTF(fmt, first) __attribute__((format(gnu_printf, fmt, first)))
+#elif defined(__GNUC__)
+#define EW_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
+#else
+#define EW_PRINTF(fmt, first)
+#endif
+
+#if defined(__GNUC__)
+#define EW_NORETURN __attribute__((noreturn))
+#else
+#define EW_NORETURN __declspec(noreturn)
+#endif
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* The struct that embeds a member, from a pointer to the member. */
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+/*
+ * Stops the program, in every build, when one of our own invariants is broken. Never for input,
+ * peers, disks or clocks: those are ordinary errors.
+ */
+#define CHECK(cond) ((cond) ? (void)0 : check_failed(#cond, __FILE__, __LINE__))
+EW_NORETURN void check_failed(const char *cond, const char *file, int line);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * Text from outside: checked, escaped, compared. Everything that came from a file, a socket or a
+ * user passes text_escape before it reaches a terminal, and JSON or log writers escape on their own.
+ */
+#ifndef ENVWARDEN_LIB_BASE_TEXT_H
+#define ENVWARDEN_LIB_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+
+bool text_is_utf8(const void *data, size_t n);
+
+/* The length (1 to 4) of the sequence that data (n > 0 bytes) begins with, 0 if it is not UTF-8. */
+size_t text_utf8_decode(const void *data, size_t n, uint32_t *code_point);
+
+/*
+ * Appends text made harmless for a terminal: C0, DEL, C1, bidi controls, line and paragraph
+ * separators and other invisible format characters become \xNN or \u{NNNN}; invalid UTF-8 becomes
+ * \xNN. Newlines too.
+ */
+void text_escape(struct buf *out, const char *text, size_t n);
+
+/* Appends text as one POSIX shell word: bare where nothing needs quoting, else single-quoted. */
+void text_shell_quote(struct buf *out, const char *text);
+
+bool text_starts(const char *text, const char *prefix);
+bool text_ends(const char *text, const char *suffix);
+
+/* Strict decimal: digits only (a leading '-' for the signed one), all n bytes; ERR_INVALID, on overflow too. */
+int text_to_u64(const char *text, size_t n, unsigned long long *out);
+int text_to_i64(const char *text, size_t n, long long *out);
+
+/* Hex of exactly 2*n digits, of either case, into n bytes; ERR_INVALID. */
+int text_from_hex(const char *text, size_t digits, unsigned char *out, size_t n);
+
+#endif

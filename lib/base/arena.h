@@ -12,7 +12,7 @@ struct arena_block;
 
 struct arena {
 	struct arena_block *head; /* the block being filled; older ones hang behind it */
-	size_t used;              /* bytes handed out and block overhead */
+	size_t used;		  /* bytes handed out and block overhead */
 	size_t max;
 };
 
@@ -23,7 +23,7 @@ void arena_reset(struct arena *a);  /* everything given back but one block kept 
 void *arena_alloc(struct arena *a, size_t n);
 void *arena_calloc(struct arena *a, size_t count, size_t size); /* NULL on overflow too */
 void *arena_dup(struct arena *a, const void *data, size_t n);
-char *arena_strdup(struct arena *a, const char *text);              /* NULL stays NULL */
+char *arena_strdup(struct arena *a, const char *text); /* NULL stays NULL */
 char *arena_strndup(struct arena *a, const char *text, size_t n);
 
 #endif

@@ -17,12 +17,12 @@ struct buf {
 	size_t len;
 	size_t cap;
 	size_t max; /* bytes; an append past it fails with ERR_LIMIT */
-	int rc;     /* sticky: 0 or the first error */
+	int rc;	    /* sticky: 0 or the first error */
 };
 
 void buf_init(struct buf *b, size_t max);
-void buf_deinit(struct buf *b);    /* also of a zeroed struct; the struct may be initialised again */
-void buf_clear(struct buf *b);     /* len = 0, error forgotten, memory kept */
+void buf_deinit(struct buf *b); /* also of a zeroed struct; the struct may be initialised again */
+void buf_clear(struct buf *b);	/* len = 0, error forgotten, memory kept */
 int buf_rc(const struct buf *b);
 
 void buf_add(struct buf *b, const void *data, size_t n);
@@ -34,8 +34,8 @@ void buf_add_u8(struct buf *b, uint8_t v);
 void buf_add_u16(struct buf *b, uint16_t v);
 void buf_add_u32(struct buf *b, uint32_t v);
 void buf_add_u64(struct buf *b, uint64_t v);
-void buf_add_lp(struct buf *b, const void *data, size_t n); /* 4-byte length, then the bytes */
-void buf_add_hex(struct buf *b, const void *data, size_t n);  /* lower case */
+void buf_add_lp(struct buf *b, const void *data, size_t n);  /* 4-byte length, then the bytes */
+void buf_add_hex(struct buf *b, const void *data, size_t n); /* lower case */
 
 /* Room for n more bytes, NULL on error; the caller adds what it wrote to len. */
 char *buf_reserve(struct buf *b, size_t n);
@@ -46,7 +46,10 @@ void buf_consume(struct buf *b, size_t n);
 /* The contents ended by '\0' (not counted in len); "" on error. Valid until the next call. */
 const char *buf_cstr(struct buf *b);
 
-/* Hands the memory to the caller (mem_free), ended by '\0'; NULL on error. The buffer is empty then. */
+/*
+ * Hands the memory to the caller (mem_free), ended by '\0'; NULL on error. The buffer is empty
+ * then, ready for more.
+ */
 char *buf_take(struct buf *b, size_t *len);
 
 /*

@@ -33,7 +33,7 @@ void sha256(const void *data, size_t n, unsigned char out[SHA256_SIZE]);
 void crypto_random(void *out, size_t n);
 
 bool crypto_equal(const void *a, const void *b, size_t n); /* time independent of the contents */
-void crypto_wipe(void *data, size_t n);                     /* zeroes that the compiler keeps */
+void crypto_wipe(void *data, size_t n);			   /* zeroes that the compiler keeps */
 
 /* --- keys --- */
 struct crypto_key; /* a P-256 key: private, or only the public half */

@@ -81,7 +81,7 @@ struct err {
 /* A starting value: code 0, empty text. */
 #define ERR_INIT ((struct err){0})
 
-/* Fills *err (if not NULL) and returns the code, so that one can write `return err_set(err, ...)`. */
+/* Fills *err (if not NULL) and returns the code, so that one can `return err_set(err, ...)`. */
 int err_set(struct err *err, int code, const char *fmt, ...) EW_PRINTF(3, 4);
 
 /* Puts "<context>: " in front of the text; returns err->code (ERR_INTERNAL if err is NULL). */
@@ -99,8 +99,7 @@ int err_errno(struct err *err, int errno_value, const char *fmt, ...) EW_PRINTF(
 /* ENOENT -> ERR_NOTFOUND, EACCES and EPERM -> ERR_PERM, ENOSPC and EDQUOT -> ERR_FULL, ... */
 int err_from_errno(int errno_value);
 
-/* Our codes' short name ("NOMEM") and text ("out of memory"); "UNKNOWN" and "unknown error" for
- * others. */
+/* Our codes' short name ("NOMEM") and text ("out of memory"), else "UNKNOWN", "unknown error". */
 const char *err_name(int code);
 const char *err_text(int code);
 

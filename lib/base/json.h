@@ -24,6 +24,8 @@ struct json_writer {
 	bool after_key;
 };
 
+/* Wrong order of calls and deeper nesting than JSON_WRITER_DEPTH - 1 break a CHECK. */
+
 void json_writer_init(struct json_writer *w, struct buf *out);
 void json_begin_object(struct json_writer *w);
 void json_end_object(struct json_writer *w);
@@ -88,8 +90,15 @@ void json_reader_reset_bytes(struct json_reader *r, const void *data, size_t n);
  */
 int json_next(struct json_reader *r, enum json_token *token, struct err *err);
 
-/* Skips the value that comes next, whatever it is (after JSON_KEY, or an element of an array). */
+/*
+ * Skips the value that comes next, whatever it is (after JSON_KEY, or an element of an array; at
+ * the end of an array it is an error). Inside a skipped object or array only strings and brackets
+ * are looked at: bytes, commas, colons and scalars in there are not validated.
+ */
 int json_skip(struct json_reader *r, struct err *err);
+
+/* Skips in the same way what is left of the innermost open object or array, its end included. */
+int json_leave(struct json_reader *r, struct err *err);
 
 /* The unescaped text of the last KEY, STRING or NUMBER: '\0'-ended, *n may count inner zeroes. */
 const char *json_text(const struct json_reader *r, size_t *n);

@@ -13,7 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_level {
+	LOG_ERROR,
+	LOG_WARN,
+	LOG_INFO,
+	LOG_DEBUG
+};
 
 struct log_field {
 	const char *key;
@@ -36,8 +41,19 @@ void log_event(enum log_level level, const char *group, const char *event,
 #define log_info(group, event, ...) log_event(LOG_INFO, group, event, LOG_FIELDS_(__VA_ARGS__))
 #define log_debug(group, event, ...) log_event(LOG_DEBUG, group, event, LOG_FIELDS_(__VA_ARGS__))
 
-/* Default: LOG_INFO to stderr. The program name stands in each line. */
+/*
+ * Default: LOG_INFO to stderr. The program name (may be NULL) stands in front of the group. This
+ * and the setters below are for main, before threads start.
+ */
 void log_setup(const char *program, enum log_level level);
+
+/*
+ * Where the stamps come from: borrowed, kept; its functions are called from any thread. Without one
+ * (NULL) stamps have whole seconds.
+ */
+struct clock;
+void log_set_clock(const struct clock *clock);
+
 int log_level_parse(const char *text, enum log_level *level); /* error|warn|info|debug */
 
 /* Where the finished lines go; NULL restores stderr. The line has no newline. */

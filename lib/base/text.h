@@ -1,6 +1,7 @@
 /*
  * Text from outside: checked, escaped, compared. Everything that came from a file, a socket or a
- * user passes text_escape before it reaches a terminal, and JSON or log writers escape on their own.
+ * user passes text_escape before it reaches a terminal, and JSON or log writers escape on their
+ * own.
  */
 #ifndef ENVWARDEN_LIB_BASE_TEXT_H
 #define ENVWARDEN_LIB_BASE_TEXT_H
@@ -29,7 +30,8 @@ void text_shell_quote(struct buf *out, const char *text);
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
 
-/* Strict decimal: digits only (a leading '-' for the signed one), all n bytes; ERR_INVALID, on overflow too. */
+/* Strict decimal: digits only (a leading '-' for the signed one), all n bytes; ERR_INVALID, on
+ * overflow too. */
 int text_to_u64(const char *text, size_t n, unsigned long long *out);
 int text_to_i64(const char *text, size_t n, long long *out);
 

@@ -1,0 +1,241 @@
+#include "platform/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/base/compiler.h"
+#include "platform/posix_io.h"
+
+extern char **environ;
+
+int process_pair(int fds[2], struct err *err)
+{
+	int made[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, made) < 0)
+		return err_errno(err, errno, "make a socket pair");
+	fds[0] = made[0];
+	fds[1] = made[1];
+	return 0;
+}
+
+void process_close(int fd)
+{
+	posix_close(fd);
+}
+
+/* --- starting --- */
+
+/* Copies above every target number, so that no dup2 in the child overwrites one still needed. */
+static int lift(const int *fds, size_t n, int *high, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PROCESS_FD_FIRST + PROCESS_FDS_MAX);
+		if (high[i] < 0)
+			return err_errno(err, errno, "copy a descriptor");
+	}
+	return 0;
+}
+
+static int spawn(const char *const args[], const int *high, size_t n, pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	sigset_t all;
+	int e = posix_spawn_file_actions_init(&actions);
+	if (e != 0)
+		return e;
+	e = posix_spawnattr_init(&attributes);
+	if (e != 0) {
+		(void)posix_spawn_file_actions_destroy(&actions);
+		return e;
+	}
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	(void)posix_spawnattr_setsigmask(&attributes, &none);
+	(void)posix_spawnattr_setsigdefault(&attributes, &all);
+	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	for (size_t i = 0; i < n && e == 0; i++)
+		e = posix_spawn_file_actions_adddup2(&actions, high[i], PROCESS_FD_FIRST + (int)i);
+	if (e == 0) /* the prototype wants char *, the function changes nothing */
+		e = posix_spawn(pid, "/proc/self/exe", &actions, &attributes,
+				(char *const *)(uintptr_t)args, environ);
+	(void)posix_spawnattr_destroy(&attributes);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	return e;
+}
+
+int process_spawn_self(const char *const args[], const int *fds, size_t n, int64_t *pid,
+		       struct err *err)
+{
+	int high[PROCESS_FDS_MAX];
+	pid_t child = 0;
+	CHECK(n <= PROCESS_FDS_MAX);
+	for (size_t i = 0; i < PROCESS_FDS_MAX; i++)
+		high[i] = -1;
+	int rc = lift(fds, n, high, err);
+	if (rc == 0) {
+		int e = spawn(args, high, n, &child);
+		if (e != 0)
+			rc = err_errno(err, e, "start another process of this program");
+	}
+	for (size_t i = 0; i < n; i++)
+		posix_close(high[i]);
+	if (rc == 0)
+		*pid = child;
+	return rc;
+}
+
+/* --- looking after --- */
+
+int process_signal(int64_t pid, enum process_signal signal, struct err *err)
+{
+	int number = SIGTERM;
+	if (signal == PROCESS_KILL)
+		number = SIGKILL;
+	else if (signal == PROCESS_RELOAD)
+		number = SIGHUP;
+	CHECK(pid > 0); /* 0 and below would mean groups of processes */
+	if (kill((pid_t)pid, number) == 0)
+		return 0;
+	if (errno == ESRCH)
+		return err_set(err, ERR_NOTFOUND, "process %lld has ended", (long long)pid);
+	return err_errno(err, errno, "signal process %lld", (long long)pid);
+}
+
+int process_reap(struct process_end *out)
+{
+	int status = 0;
+	pid_t pid;
+	do {
+		pid = waitpid(-1, &status, WNOHANG);
+	} while (pid < 0 && errno == EINTR);
+	if (pid == 0)
+		return ERR_BUSY;
+	if (pid < 0)
+		return ERR_NOTFOUND;
+	*out = (struct process_end){
+		.pid = pid,
+		.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+		.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+	};
+	return 0;
+}
+
+int64_t process_id(void)
+{
+	return getpid();
+}
+
+void process_set_name(const char *name)
+{
+	char text[16];
+	size_t n = strnlen(name, sizeof(text) - 1);
+	memcpy(text, name, n);
+	text[n] = '\0';
+	(void)prctl(PR_SET_NAME, text, 0, 0, 0);
+}
+
+int process_end_with_parent(int64_t parent, struct err *err)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return err_errno(err, errno, "tie this process to its parent");
+	if (getppid() != parent) /* it ended before we asked */
+		return err_set(err, ERR_CANCELED, "the parent process has ended");
+	return 0;
+}
+
+/* --- rights --- */
+
+struct cap_sets {
+	struct __user_cap_data_struct words[_LINUX_CAPABILITY_U32S_3];
+};
+
+static int caps_read(struct cap_sets *sets)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	return syscall(SYS_capget, &header, sets->words) < 0 ? -1 : 0;
+}
+
+static int caps_write(const struct cap_sets *sets)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	return syscall(SYS_capset, &header, sets->words) < 0 ? -1 : 0;
+}
+
+bool process_can_read_all(void)
+{
+	struct cap_sets sets;
+	const uint32_t any = CAP_TO_MASK(CAP_DAC_READ_SEARCH) | CAP_TO_MASK(CAP_DAC_OVERRIDE);
+	return caps_read(&sets) == 0 && (sets.words[0].effective & any) != 0;
+}
+
+int process_drop_rights(bool keep_read_all, struct err *err)
+{
+	struct cap_sets sets;
+	uint32_t keep = keep_read_all ? CAP_TO_MASK(CAP_DAC_READ_SEARCH) : 0;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_errno(err, errno, "give up new privileges");
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
+		return err_errno(err, errno, "give up ambient capabilities");
+	/* The bounding set only bounds what an exec could add; without new privileges there is
+	 * nothing to add, so it may fail (EPERM without CAP_SETPCAP, EINVAL behind the last
+	 * capability). */
+	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
+		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	if (caps_read(&sets) < 0)
+		return err_errno(err, errno, "read capabilities");
+	keep &= sets.words[0].permitted;
+	memset(&sets, 0, sizeof(sets));
+	sets.words[0].permitted = keep;
+	sets.words[0].effective = keep;
+	if (caps_write(&sets) < 0)
+		return err_errno(err, errno, "give up capabilities");
+	return 0;
+}
+
+int process_become(uint32_t uid, uint32_t gid, bool keep_read_all, struct err *err)
+{
+	/* Permitted capabilities would go with the uid; the reader keeps one of them. */
+	if (keep_read_all && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return err_errno(err, errno, "keep capabilities");
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+		return err_errno(err, errno, "become uid %u", (unsigned)uid);
+	int rc = process_drop_rights(keep_read_all, err);
+	if (rc < 0)
+		return rc;
+	if (uid != 0 && (setuid(0) == 0 || geteuid() != uid))
+		return err_set(err, ERR_INTERNAL, "still able to become root");
+	return 0;
+}
+
+int process_set_limits(const struct process_limits *limits, struct err *err)
+{
+	struct rlimit r;
+	if (limits->open_files > 0) {
+		if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+			return err_errno(err, errno, "limit of open files");
+		r.rlim_cur =
+			limits->open_files < r.rlim_max ? (rlim_t)limits->open_files : r.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+			return err_errno(err, errno, "limit of open files");
+	}
+	if (limits->no_core) {
+		r = (struct rlimit){0, 0};
+		if (setrlimit(RLIMIT_CORE, &r) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+			return err_errno(err, errno, "no core files");
+	}
+	return 0;
+}

@@ -1,0 +1,65 @@
+/*
+ * Directory watches on a uv loop. A watcher holds many watches; a watch is one directory, not its
+ * subdirectories. One callback tells what happened:
+ *   WATCH_DIRTY     something in the directory came, went, was renamed or was written and closed
+ *   WATCH_GONE      the directory itself was deleted, moved or unmounted; the watch has ended
+ *   WATCH_OVERFLOW  events were lost; anything may have changed (watch = WATCH_NONE, user = NULL)
+ * Events are hints: repeated, merged, late; the disk is the truth. Nothing is told when a directory
+ * further up is moved, and WATCH_GONE for a deleted one waits until nobody holds it open any more
+ * (not even as a safe_dir); the watch of its parent tells both.
+ *
+ * All calls on the loop's thread. The callback may add and remove watches and stop the watcher, not
+ * drain it.
+ */
+#ifndef ENVWARDEN_PLATFORM_WATCH_H
+#define ENVWARDEN_PLATFORM_WATCH_H
+
+#include "lib/base/err.h"
+
+struct uv_loop_s;
+struct safe_dir;
+struct watcher;
+
+enum watch_kind {
+	WATCH_DIRTY,
+	WATCH_GONE,
+	WATCH_OVERFLOW
+};
+
+#define WATCH_NONE (-1)
+
+/* Also owner, mode and time changes of entries (many wake-ups: chmod, touch, hard links elsewhere).
+ */
+#define WATCH_ATTRIBUTES 1u
+
+/* name: the entry that changed, or NULL when unknown or about the directory itself; hostile bytes.
+ */
+typedef void (*watch_cb)(void *ctx, int watch, void *user, enum watch_kind kind, const char *name);
+
+/* ERR_UNSUPPORTED: this system has no watches (poll instead). ERR_LIMIT: no more watchers. */
+int watcher_new(struct uv_loop_s *loop, watch_cb cb, void *ctx, struct watcher **out,
+		struct err *err);
+
+/*
+ * Watches a directory, by path (whose last part must not be a link) or through an open one. *watch
+ * is > 0 and not used again soon. ERR_LIMIT: the system or the user has no watches left;
+ * ERR_EXISTS: this directory (same inode) is watched already, *watch is that watch; ERR_NOTFOUND;
+ * ERR_INVALID: not a directory; ERR_PERM.
+ */
+int watcher_add(struct watcher *w, const char *path, unsigned flags, void *user, int *watch,
+		struct err *err);
+int watcher_add_dir(struct watcher *w, const struct safe_dir *dir, unsigned flags, void *user,
+		    int *watch, struct err *err);
+
+/* Ends a watch; nothing more is told of it. Fine for one that has ended or never was. */
+void watcher_remove(struct watcher *w, int watch);
+
+/* Delivers, before it returns, whatever happened before the call. ERR_IO when it can't be told. */
+int watcher_drain(struct watcher *w, struct err *err);
+
+/* Ends all watches; stopped(owner) is called once, later, after which nothing of the watcher is
+ * left. stopped may be NULL. Idempotent; NULL is not fine. */
+typedef void (*watcher_stopped_cb)(void *owner);
+void watcher_stop(struct watcher *w, watcher_stopped_cb stopped, void *owner);
+
+#endif

@@ -1,0 +1,258 @@
+#include "agent/core/step.h"
+
+#include <string.h>
+
+#define HOW_HISTORY "owner of history"
+#define HOW_PYTHON "owner of newest dist-info"
+#define HOW_PREFIX "owner of prefix"
+
+/*
+ * Whether a run of conda or mamba has ended since the last reading. A prefix made anew, also by
+ * `conda rename`, begins its history anew; one moved as a directory carries it along.
+ */
+static bool run_since(const struct step_input *in)
+{
+	const struct snapshot *s = in->snapshot;
+	const struct environment *known = in->identity->known;
+
+	switch (in->identity->kind) {
+	case IDENTITY_SAME:
+		return s->history.sections > (known->expected ? 0 : known->sections);
+	case IDENTITY_RENAMED:
+		if (s->renamed_from[0] == '\0')
+			return s->history.sections > known->sections;
+		return s->history.sections > 0;
+	case IDENTITY_NEW:
+	case IDENTITY_RECREATED:
+		break;
+	}
+	return s->history.sections > 0;
+}
+
+static bool all_python(const struct diff *d)
+{
+	const struct package_list *lists[] = {&d->added, &d->removed};
+
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		for (size_t i = 0; i < lists[l]->n; i++) {
+			if (strcmp(lists[l]->items[i].manager, "pypi") != 0)
+				return false;
+		}
+	}
+	return d->added.n + d->removed.n > 0;
+}
+
+static void set_actor(struct change *c, const struct person *who, const char *how)
+{
+	c->actor = *who;
+	c->actor.how = how;
+}
+
+/* Who, with what: from the history only if it tells of this change, else by who owns the files. */
+static void attribute(const struct step_input *in, const struct diff *d, struct change *c)
+{
+	const struct snapshot *s = in->snapshot;
+
+	if (run_since(in)) {
+		c->command = s->history.command;
+		c->tool = s->history.tool;
+		if (s->history.owner.uid >= 0)
+			set_actor(c, &s->history.owner, HOW_HISTORY);
+		else
+			set_actor(c, &s->owner, HOW_PREFIX);
+		return;
+	}
+	set_actor(c, &s->owner, HOW_PREFIX);
+	if (strcmp(s->tool, "pixi") ==
+	    0) { /* leaves no history, and installs Python packages too */
+		c->tool = s->tool;
+	} else if (all_python(d)) {
+		c->tool = "pip";
+		if (s->python_owner.uid >= 0)
+			set_actor(c, &s->python_owner, HOW_PYTHON);
+	}
+}
+
+static void set_origin(const struct step_input *in, struct change *c)
+{
+	const struct run_facts *run = &in->snapshot->history;
+
+	c->kind = CHANGE_CREATED;
+	if (strcmp(run->action, "create") != 0 || run->source[0] == '\0')
+		return;
+	c->kind = CHANGE_CLONED;
+	if (!in->find_source ||
+	    !in->find_source(in->ctx, run->source, in->snapshot, &c->cloned_from))
+		c->cloned_from = (struct uuid){{0}};
+}
+
+static bool config_differs(const struct step_input *in)
+{
+	const struct environment *known = in->identity->known;
+
+	return memcmp(known->config_digest, in->snapshot->config_digest,
+		      sizeof(known->config_digest)) != 0;
+}
+
+/* The files that are there now, or were until now: which of them differs is not known. */
+static const char *config_detail(const struct step_input *in)
+{
+	const char *now = in->snapshot->config_names;
+
+	return now[0] ? now : in->identity->known->config_names;
+}
+
+/* The kind, and what goes with it; false when there is nothing to tell. */
+static bool classify(const struct step_input *in, const struct diff *d, struct change *c)
+{
+	const struct environment *known = in->identity->known;
+	size_t differ = d->added.n + d->removed.n;
+
+	switch (in->identity->kind) {
+	case IDENTITY_NEW:
+		set_origin(in, c);
+		return true;
+	case IDENTITY_RECREATED:
+		c->kind = CHANGE_RECREATED;
+		return true;
+	case IDENTITY_RENAMED:
+		c->kind = CHANGE_RENAMED;
+		c->from_prefix = known->prefix;
+		return true;
+	case IDENTITY_SAME:
+		break;
+	}
+	if (known->expected) {
+		set_origin(in, c);
+		c->seen_at_start = true;
+		return true;
+	}
+	if (config_differs(in))
+		c->detail = config_detail(in);
+	else if (differ == 0)
+		return false;
+	c->kind = differ > 0 ? change_kind_of_step(d->added.n, d->removed.n) : CHANGE_CONFIG;
+	return true;
+}
+
+static void fill_common(const struct step_input *in, struct change *c)
+{
+	const struct snapshot *s = in->snapshot;
+
+	change_init(c);
+	c->time_ms = in->now_ms;
+	c->environment = in->identity->known ? in->identity->known->id : in->fresh_id;
+	c->prefix = s->prefix;
+	c->owner = s->owner;
+	c->platform = s->platform;
+	c->self_reported = s->self_reported;
+	c->seen_at_start = s->at_start;
+	c->has_digest = true;
+	memcpy(c->digest, s->digest, sizeof(c->digest));
+}
+
+/* Whether what is kept of the environment, beside its packages, differs. */
+static bool row_differs(const struct environment *e, const struct snapshot *s)
+{
+	return e->device != s->device || e->inode != s->inode || e->filesystem != s->filesystem ||
+	       e->owner.uid != s->owner.uid || strcmp(e->owner.name, s->owner.name) != 0 ||
+	       strcmp(e->platform, s->platform) != 0 || strcmp(e->tool, s->tool) != 0 ||
+	       e->created_ms != s->created_ms || e->sections != s->history.sections ||
+	       e->stamp_n != s->stamp_n ||
+	       (s->stamp_n > 0 && memcmp(e->stamp, s->stamp, s->stamp_n) != 0);
+}
+
+int step_make(const struct step_input *in, struct step *out)
+{
+	const struct environment *known = in->identity->known;
+	bool living = known && environment_lives(known);
+	struct step step = {0};
+	struct diff d;
+	int rc;
+
+	change_init(&step.change);
+	if (in->snapshot->empty_meta && !living) {
+		*out = step;
+		return 0;
+	}
+	rc = diff_packages(in->before, &in->snapshot->packages, &d);
+	if (rc < 0)
+		return rc;
+	fill_common(in, &step.change);
+	step.changed = classify(in, &d, &step.change);
+	step.packages_differ = d.added.n > 0 || d.removed.n > 0 || d.attributes || !living;
+	step.store = step.changed || step.packages_differ || row_differs(known, in->snapshot);
+	if (step.changed) {
+		attribute(in, &d, &step.change);
+		step.change.added = d.added;
+		step.change.removed = d.removed;
+		d = (struct diff){0};
+	}
+	diff_deinit(&d);
+	*out = step;
+	return 0;
+}
+
+void step_deinit(struct step *s)
+{
+	change_deinit(&s->change);
+}
+
+static int copy_list(const struct package_list *from, struct package_list *to)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < from->n; i++)
+		rc = package_list_add(to, &from->items[i]);
+	return rc;
+}
+
+static void fill_known(const struct environment *env, int64_t now_ms, struct change *c)
+{
+	change_init(c);
+	c->time_ms = now_ms;
+	c->environment = env->id;
+	c->prefix = env->prefix;
+	c->owner = env->owner;
+	c->platform = env->platform;
+}
+
+int step_deleted(const struct environment *env, const struct package_list *before, int64_t now_ms,
+		 bool seen_at_start, struct change *out)
+{
+	struct change c;
+	int rc;
+
+	fill_known(env, now_ms, &c);
+	c.kind = CHANGE_DELETED;
+	c.seen_at_start = seen_at_start;
+	rc = copy_list(before, &c.removed);
+	if (rc < 0) {
+		change_deinit(&c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+int step_baseline(const struct environment *env, const struct package_list *packages,
+		  int64_t now_ms, struct change *out)
+{
+	struct change c;
+	int rc;
+
+	fill_known(env, now_ms, &c);
+	c.kind = CHANGE_CREATED;
+	c.cloned_from = env->cloned_from;
+	c.tool = env->tool;
+	c.seen_at_start = true;
+	c.has_digest = true;
+	memcpy(c.digest, env->digest, sizeof(c.digest));
+	rc = copy_list(packages, &c.added);
+	if (rc < 0) {
+		change_deinit(&c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}

@@ -1,0 +1,58 @@
+/*
+ * From the last known state of an environment and a new snapshot to the change between them, if
+ * there is one. Pure. Applying the changes of a journal one after the other (what they remove taken
+ * out, what they add put in) gives the last snapshot; a deletion removes every package.
+ */
+#ifndef ENVWARDEN_AGENT_CORE_STEP_H
+#define ENVWARDEN_AGENT_CORE_STEP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/core/diff.h"
+#include "agent/core/identity.h"
+#include "agent/core/snapshot.h"
+#include "lib/conda/change.h"
+
+/* Finds the environment that a clone's command names (a name or a path); false = not known. */
+typedef bool (*step_find_source_cb)(void *ctx, const char *source, const struct snapshot *of,
+				    struct uuid *id);
+
+struct step_input {
+	const struct identity *identity;
+	const struct package_list *before; /* the known environment's packages; empty when new */
+	const struct snapshot *snapshot;
+	struct uuid fresh_id; /* for an environment that is new */
+	int64_t now_ms;
+	step_find_source_cb find_source;
+	void *ctx;
+};
+
+struct step {
+	bool changed; /* `change` is one for the journal; epoch, seq are the caller's to fill */
+	bool store;   /* something to be stored differs: the environment's row or its packages */
+	bool packages_differ; /* the stored packages, attributes included */
+	struct change change;
+};
+
+/*
+ * A half-made environment is nothing until it has content, and the end of the one it replaces is
+ * the caller's to tell (identity->displaced). Strings of the change are borrowed from the input.
+ * ERR_NOMEM.
+ */
+int step_make(const struct step_input *in, struct step *out);
+void step_deinit(struct step *s);
+
+/*
+ * The change that ends an environment. Its packages (borrowed strings) are copied into `removed`.
+ * ERR_NOMEM; release with change_deinit.
+ */
+int step_deleted(const struct environment *env, const struct package_list *before, int64_t now_ms,
+		 bool seen_at_start, struct change *out);
+
+/* The change that tells an environment anew to whoever knows nothing yet: created, seen at start.
+ */
+int step_baseline(const struct environment *env, const struct package_list *packages,
+		  int64_t now_ms, struct change *out);
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * The agent's store: environments with their last snapshots, the journal, the signed state held,
+ * and small settings; in LMDB, which nobody outside this folder knows of.
+ *
+ * Synchronous and blocking: one thread owns a store (all calls, reads too). The directory must
+ * exist, be on a local disk, and be locked by the caller: one process, one store.
+ *
+ * A change returned by store_apply, store_gone or store_new_epoch is on the disk. No transaction
+ * writes more than 1 MiB. The file's map grows as needed up to its limit; ordinary writes stop at
+ * nine tenths of it so that deleting always has room.
+ *
+ * Errors of all calls: ERR_FULL (disk, quota, or the map's limit; reading goes on, and writing as
+ * soon as there is room again), ERR_CORRUPT (a checksum or a structure is wrong), ERR_NOMEM,
+ * ERR_IO, ERR_PERM (read-only).
+ */
+#ifndef ENVWARDEN_AGENT_STORE_STORE_H
+#define ENVWARDEN_AGENT_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/core/identity.h"
+#include "agent/core/snapshot.h"
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/conda/change.h"
+
+#define STORE_PATH_MAX 4096
+#define STORE_KEY_MAX 64	     /* bytes of a setting's name */
+#define STORE_VALUE_MAX 262144	     /* bytes of a setting */
+#define STORE_ROLE_MAX 16	     /* bytes of a role's name */
+#define STORE_BUNDLE_MAX (64u << 20) /* bytes of a bundle */
+
+struct store;
+
+struct store_options {
+	uint64_t map_max_bytes; /* 0 = 4 GiB; never below what the file has */
+	uint64_t
+		journal_max_bytes; /* acked changes are dropped, oldest first, beyond; 0 = 64 MiB */
+};
+
+/*
+ * Opens or makes the store in dir; a half-told baseline is finished first. ERR_CORRUPT: damaged;
+ * ERR_UNSUPPORTED: written by a newer version.
+ */
+int store_open(const char *dir, const struct store_options *options, struct store **out,
+	       struct err *err);
+void store_close(struct store *s); /* NULL is fine */
+
+/*
+ * Reads everything there is and checks it. For after a crash, in a child process: bad enough damage
+ * ends the process that touches it. ERR_NOTFOUND: there is no store.
+ */
+int store_probe(const char *dir, struct err *err);
+
+/*
+ * Renames a damaged store's directory to <dir>.damaged-<UTC date and time>[-n]; its new name goes
+ * to `name`. The store must be closed.
+ */
+int store_set_aside(const char *dir, int64_t now_ms, char *name, size_t cap, struct err *err);
+
+/* --- environments ------------------------------------------------------------------------- */
+
+/* Borrowed for the call. A non-zero result ends the walk and becomes its result. */
+typedef int (*store_environment_cb)(void *ctx, const struct environment *env);
+
+/* Every environment, deleted and expected ones too, in no order. Nothing may be written meanwhile.
+ */
+int store_environments(struct store *s, store_environment_cb cb, void *ctx, struct err *err);
+
+/* One of them, everything it points at in arena. ERR_NOTFOUND. */
+int store_environment_get(struct store *s, const struct uuid *id, struct arena *arena,
+			  struct environment *out, struct err *err);
+/* The newest one known at a path, living or deleted. */
+int store_environment_at(struct store *s, const char *prefix, struct arena *arena,
+			 struct environment *out, struct err *err);
+
+/* The packages of its last snapshot, strings in arena; none for a deleted one. ERR_NOTFOUND. */
+int store_packages(struct store *s, const struct uuid *id, struct arena *arena,
+		   struct package_list *out, struct err *err);
+
+/*
+ * Takes over an id the server knows for a path and its owner, before anything was seen there.
+ * ERR_EXISTS: this store knows an environment at that path already.
+ */
+int store_expect(struct store *s, const struct uuid *id, const char *prefix, const char *owner,
+		 struct err *err);
+
+struct applied {
+	struct uuid environment; /* zero: the snapshot is half-made, nothing is known of it */
+	bool packages_differ;	 /* the stored packages or their attributes are new: decide again */
+	bool changed;		 /* a change was added to the journal: */
+	enum change_kind kind;
+	uint64_t seq;
+	bool displaced; /* another environment at the path has ended by this: */
+	struct uuid displaced_environment;
+};
+
+/*
+ * Takes in a sealed snapshot: finds which environment it is of, what changed, and makes both
+ * durable. Writes nothing when nothing differs. *out also on ERR_FULL halfway: a displaced
+ * environment's end may be told already then.
+ */
+int store_apply(struct store *s, const struct snapshot *snap, int64_t now_ms, struct applied *out,
+		struct err *err);
+
+/*
+ * A prefix is gone. device and inode (0 = any) are what was there: when something else is known at
+ * the path by now, nothing happens and out->changed is false. ERR_NOTFOUND: never heard of it.
+ */
+struct store_gone {
+	const char *prefix;
+	uint64_t device;
+	uint64_t inode;
+	bool seen_at_start;
+};
+int store_gone(struct store *s, const struct store_gone *gone, int64_t now_ms, struct applied *out,
+	       struct err *err);
+
+/* --- journal ------------------------------------------------------------------------------ */
+
+/* A change as stored, borrowed for the call. */
+struct store_change {
+	struct change change;		 /* packages spelled out */
+	uint64_t epoch_no;		 /* counts up with each epoch of this store */
+	unsigned char hash[SHA256_SIZE]; /* chain value after it */
+};
+typedef int (*store_change_cb)(void *ctx, const struct store_change *change);
+
+struct store_history_query {
+	uint64_t after_epoch_no; /* begin after this change; 0, 0 = from the first one kept */
+	uint64_t after_seq;
+	int64_t since_ms;
+	const struct uuid *environment; /* NULL = all */
+};
+
+/*
+ * The journal, oldest first, all epochs. A non-zero result of cb ends the walk and becomes its
+ * result. Nothing may be written meanwhile: to follow, or to interleave, stop and go on from there.
+ */
+int store_history(struct store *s, const struct store_history_query *query, store_change_cb cb,
+		  void *ctx, struct err *err);
+
+struct store_journal {
+	uint64_t epoch_no;
+	struct uuid epoch;
+	uint64_t head; /* newest seq, 0 = none yet */
+	uint64_t acked;
+	unsigned char head_hash[SHA256_SIZE]; /* chain value there; zeroes at 0 */
+};
+void store_journal(const struct store *s, struct store_journal *out); /* from memory */
+
+/* The chain value at a seq of the present epoch (zeroes at 0). ERR_NOTFOUND: dropped, or beyond. */
+int store_chain_at(struct store *s, uint64_t seq, unsigned char hash[SHA256_SIZE], struct err *err);
+
+/*
+ * Changes of the present epoch after `after` (and after what is acked), consecutive, for as long as
+ * neither limit is reached; at least one if there is one. max_bytes counts their stored size.
+ */
+int store_unacked(struct store *s, uint64_t after, size_t max_changes, size_t max_bytes,
+		  store_change_cb cb, void *ctx, struct err *err);
+
+/* Everything up to seq is durable at the server. Lower than before: ignored; beyond the head:
+ * ERR_INVALID. */
+int store_set_acked(struct store *s, uint64_t seq, struct err *err);
+
+struct store_new_epoch {
+	bool gap;      /* first tell a hole that names the epoch before */
+	bool baseline; /* then every living environment as created, seen at start */
+	int64_t now_ms;
+};
+/*
+ * Ends the present epoch and starts a new one; what is in the old one is never sent again. When it
+ * fails in the baseline, the rest is told by the next call that writes, or by store_open.
+ */
+int store_new_epoch(struct store *s, const struct store_new_epoch *how, struct err *err);
+
+/* --- dictionary --------------------------------------------------------------------------- */
+
+/* Whether the server is known to have this definition (package_def_key); unknown key: false. */
+int store_package_is_sent(struct store *s, const unsigned char key[16], bool *sent,
+			  struct err *err);
+/* The definition, `requested` aside; strings in arena. ERR_NOTFOUND. */
+int store_package_get(struct store *s, const unsigned char key[16], struct arena *arena,
+		      struct package *out, struct err *err);
+/* The server has these n definitions now; keys it did not get from us are ignored. */
+int store_packages_sent(struct store *s, const unsigned char *keys, size_t n, struct err *err);
+/* Another server, or one that forgot: it has none of them. */
+int store_packages_unsent(struct store *s, struct err *err);
+
+/* --- signed state ------------------------------------------------------------------------- */
+
+struct store_bundle {
+	const char *role;
+	uint64_t version;
+	const void *data;
+	size_t n;
+};
+
+/*
+ * Replaces the bundles of these roles, all or none; the others stay. Big ones are written ahead in
+ * small transactions and one last small one makes the set the held one.
+ */
+int store_trusted_put(struct store *s, const struct store_bundle *set, size_t n, struct err *err);
+
+/* The held bundle of a role, appended to out. ERR_NOTFOUND. */
+int store_trusted_get(struct store *s, const char *role, uint64_t *version, struct buf *out,
+		      struct err *err);
+int store_trusted_clear(struct store *s, struct err *err); /* all roles: unenrolled */
+
+/* --- settings ----------------------------------------------------------------------------- */
+
+int store_kv_put(struct store *s, const char *key, const void *data, size_t n, struct err *err);
+int store_kv_get(struct store *s, const char *key, struct buf *out,
+		 struct err *err);					/* ERR_NOTFOUND */
+int store_kv_delete(struct store *s, const char *key, struct err *err); /* fine if there is none */
+
+#endif

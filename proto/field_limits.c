@@ -1,0 +1,184 @@
+#include "proto/field_limits.h"
+
+#include <string.h>
+
+#include "lib/base/compiler.h"
+#include "lib/base/uuid.h"
+#include "proto/canonical.h"
+#include "proto/join_code.h"
+#include "proto/limits.h"
+
+#define TEXT(name, most) {.field = name, .kind = FIELD_TEXT, .max = (most)}
+#define TEXTS(name, most, count)                                                                   \
+	{                                                                                          \
+		.field = name, .kind = FIELD_TEXT, .max = (most), .items = (count)                 \
+	}
+#define FIXED(name, size)                                                                          \
+	{                                                                                          \
+		.field = name, .kind = FIELD_BYTES, .min = (size), .max = (size)                   \
+	}
+#define FIXED_OF(of, name, size)                                                                   \
+	{                                                                                          \
+		.field = name, .message = of, .kind = FIELD_BYTES, .min = (size), .max = (size)    \
+	}
+#define FIXED_OR_NONE(name, size)                                                                  \
+	{                                                                                          \
+		.field = name, .kind = FIELD_BYTES, .min = (size), .max = (size), .empty_ok = true \
+	}
+#define BYTES(name, most) {.field = name, .kind = FIELD_BYTES, .max = (most), .empty_ok = true}
+#define BYTES_LIST(name, most, count)                                                              \
+	{                                                                                          \
+		.field = name, .kind = FIELD_BYTES, .min = 1, .max = (most), .items = (count)      \
+	}
+#define LIST(name, count) {.field = name, .kind = FIELD_MESSAGE, .items = (count)}
+
+/* Sorted by field; among equals, those of one message come first. */
+static const struct field_limit table[] = {
+	TEXT("action", LIMIT_WORD),
+	LIST("added", LIMIT_PACKAGES),
+	TEXT("agent_version", LIMIT_WORD),
+	TEXT("base", LIMIT_PATH),
+	{.field = "body", .kind = FIELD_BYTES, .min = 1, .max = LIMIT_BUNDLE},
+	TEXT("build", PACKAGE_BUILD_MAX),
+	TEXTS("candidates", LIMIT_PATH, LIMIT_CANDIDATES),
+	TEXT("case_code", CASE_CODE_MAX),
+	BYTES_LIST("chain", LIMIT_CERTIFICATE, LIMIT_CHAIN),
+	LIST("changes", LIMIT_CHANGES),
+	TEXT("channel", PACKAGE_CHANNEL_MAX),
+	FIXED_OR_NONE("cloned_from", UUID_SIZE),
+	TEXT("command", CHANGE_COMMAND_MAX),
+	TEXT("conda_prefix", LIMIT_PATH),
+	FIXED_OR_NONE("config_digest", SHA256_SIZE),
+	TEXT("config_names", LIMIT_WORD),
+	TEXT("contact", LIMIT_CONTACT),
+	FIXED_OF("Welcome", "continuity", UUID_SIZE),
+	FIXED_OR_NONE("continuity", UUID_SIZE),
+	{.field = "csr", .kind = FIELD_BYTES, .min = 1, .max = LIMIT_CSR},
+	TEXT("cwd", LIMIT_PATH),
+	BYTES("data", LIMIT_BUNDLE_CHUNK),
+	TEXTS("degraded", LIMIT_TEXT, LIMIT_DEGRADED),
+	LIST("degraded", LIMIT_DEGRADED),
+	TEXT("detail", CHANGE_DETAIL_MAX),
+	FIXED_OR_NONE("digest", SHA256_SIZE),
+	FIXED_OF("EnvironmentStatus", "environment", UUID_SIZE),
+	FIXED_OR_NONE("environment", UUID_SIZE),
+	TEXTS("envs_dirs", LIMIT_PATH, LIMIT_ENVS_DIRS),
+	FIXED_OF("Ack", "epoch", UUID_SIZE),
+	FIXED_OF("Changes", "epoch", UUID_SIZE),
+	FIXED_OF("Hello", "epoch", UUID_SIZE),
+	FIXED_OR_NONE("epoch", UUID_SIZE),
+	TEXTS("exclude", LIMIT_PATH, LIMIT_ROOT_FOLDERS),
+	TEXT("fix", DECISION_MESSAGE_MAX),
+	TEXT("from_prefix", CHANGE_PATH_MAX),
+	FIXED("hash", SHA256_SIZE),
+	FIXED_OR_NONE("head_hash", SHA256_SIZE),
+	LIST("held", LIMIT_ROLES),
+	LIST("homes", LIMIT_HOMES),
+	TEXT("hostname", LIMIT_WORD),
+	TEXT("how", CHANGE_HOW_MAX),
+	TEXT("id", LIMIT_WORD),
+	FIXED("id", UUID_SIZE),
+	TEXT("join_code", LIMIT_JOIN_CODE),
+	FIXED("key", PACKAGE_KEY_SIZE),
+	FIXED("key_id", SHA256_SIZE),
+	{.field = "keys",
+	 .kind = FIELD_BYTES,
+	 .max = (size_t)LIMIT_OFFER_KEYS * PACKAGE_KEY_SIZE,
+	 .unit = PACKAGE_KEY_SIZE,
+	 .empty_ok = true},
+	TEXT("kind", LIMIT_WORD),
+	LIST("known", LIMIT_KNOWN),
+	TEXTS("labels", LIMIT_LABEL, LIMIT_LABELS),
+	TEXT("license", PACKAGE_LICENSE_MAX),
+	FIXED_OF("EnrolReply", "machine", UUID_SIZE),
+	FIXED_OF("Status", "machine", UUID_SIZE),
+	FIXED_OR_NONE("machine", UUID_SIZE),
+	FIXED_OR_NONE("machine_id_hash", SHA256_SIZE),
+	TEXT("manager", PACKAGE_MANAGER_MAX),
+	FIXED_OR_NONE("md5", 16),
+	TEXT("message", DECISION_MESSAGE_MAX),
+	TEXT("name", LIMIT_WORD),
+	TEXT("notice", LIMIT_TEXT),
+	TEXT("organisation", LIMIT_WORD),
+	FIXED("organisation", UUID_SIZE),
+	TEXT("os", LIMIT_WORD),
+	TEXT("owner", CHANGE_USER_MAX),
+	LIST("packages", LIMIT_PACKAGES),
+	TEXT("path", LIMIT_PATH),
+	TEXT("platform", PACKAGE_SUBDIR_MAX),
+	TEXT("prefix", CHANGE_PATH_MAX),
+	FIXED_OR_NONE("previous_hash", SHA256_SIZE),
+	TEXT("reason", LIMIT_TEXT),
+	LIST("reasons", DECISION_REASONS_MAX),
+	TEXT("remedy", LIMIT_TEXT),
+	LIST("removed", LIMIT_PACKAGES),
+	TEXT("renamed_from", LIMIT_PATH),
+	TEXT("role", LIMIT_ROLE),
+	LIST("roles", LIMIT_ROLES),
+	TEXTS("roots", LIMIT_PATH, LIMIT_ROOT_FOLDERS),
+	BYTES_LIST("roots", LIMIT_SMALL_SIGNED, LIMIT_ROOTS),
+	FIXED("secret", JOIN_CODE_SECRET_SIZE),
+	TEXT("server", LIMIT_ADDRESS),
+	FIXED_OR_NONE("sha256", SHA256_SIZE),
+	{.field = "signature", .kind = FIELD_BYTES, .min = 1, .max = CRYPTO_SIG_MAX},
+	LIST("signatures", LIMIT_ROLE_KEYS),
+	TEXT("source", LIMIT_PATH),
+	BYTES_LIST("spki", CRYPTO_SPKI_MAX, LIMIT_ROLE_KEYS),
+	BYTES("stamp", LIMIT_STAMP),
+	LIST("statuses", LIMIT_STATUSES),
+	TEXT("subdir", PACKAGE_SUBDIR_MAX),
+	TEXT("text", LIMIT_TEXT),
+	BYTES("timestamp", LIMIT_SMALL_SIGNED),
+	TEXT("tool", CHANGE_TOOL_MAX),
+	TEXT("typed", LIMIT_PATH),
+	TEXTS("unreadable", LIMIT_TEXT, LIMIT_UNREADABLE),
+	TEXT("url", PACKAGE_URL_MAX),
+	TEXT("version", PACKAGE_VERSION_MAX),
+	TEXT("what", LIMIT_TEXT),
+	TEXT("when_agent_down", LIMIT_ROLE),
+	TEXT("why", LIMIT_TEXT),
+};
+
+static enum field_kind kind_of(const ProtobufCFieldDescriptor *field)
+{
+	switch (field->type) {
+	case PROTOBUF_C_TYPE_STRING:
+		return FIELD_TEXT;
+	case PROTOBUF_C_TYPE_BYTES:
+		return FIELD_BYTES;
+	default:
+		return FIELD_MESSAGE;
+	}
+}
+
+/* The first line of the table whose field is not before `name`. */
+static size_t lower_bound(const char *name)
+{
+	size_t low = 0;
+	size_t high = ARRAY_SIZE(table);
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (strcmp(table[mid].field, name) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+const struct field_limit *field_limit_find(const ProtobufCMessageDescriptor *message,
+					   const ProtobufCFieldDescriptor *field)
+{
+	enum field_kind kind = kind_of(field);
+	bool list = field->label == PROTOBUF_C_LABEL_REPEATED;
+
+	for (size_t i = lower_bound(field->name);
+	     i < ARRAY_SIZE(table) && strcmp(table[i].field, field->name) == 0; i++) {
+		if (table[i].message && strcmp(table[i].message, message->short_name) != 0)
+			continue;
+		if (table[i].kind == kind && (table[i].items > 0) == list)
+			return &table[i];
+	}
+	return NULL;
+}

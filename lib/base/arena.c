@@ -15,7 +15,7 @@ struct arena_block {
 	max_align_t room[]; /* zero from `used` on */
 };
 
-#define ARENA_ALIGN (sizeof(max_align_t))
+#define ARENA_ALIGN _Alignof(max_align_t)
 
 void arena_init(struct arena *a, size_t max)
 {

@@ -215,7 +215,7 @@ out:
 int crypto_key_from_spki(const void *spki, size_t n, struct crypto_key **out, struct err *err)
 {
 	unsigned char again[CRYPTO_SPKI_MAX];
-	size_t again_n;
+	size_t again_n = 0;
 	struct crypto_key *key;
 	int rc, mbed;
 
@@ -288,7 +288,7 @@ int crypto_key_to_spki(const struct crypto_key *key, unsigned char *out, size_t 
 int crypto_key_id(const struct crypto_key *key, unsigned char out[SHA256_SIZE], struct err *err)
 {
 	unsigned char spki[CRYPTO_SPKI_MAX];
-	size_t n;
+	size_t n = 0;
 	int rc = crypto_key_to_spki(key, spki, sizeof(spki), &n, err);
 
 	if (rc == 0)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,9 +114,9 @@ int err_from_errno(int errno_value)
 
 static int index_of(int code)
 {
-	int i = ERR_CODE_(START_) - code - 1;
+	bool ours = code <= ERR_NOMEM && code > ERR_NOMEM - (int)ARRAY_SIZE(table);
 
-	return i >= 0 && i < (int)ARRAY_SIZE(table) ? i : -1;
+	return ours ? ERR_NOMEM - code : -1;
 }
 
 const char *err_name(int code)

@@ -25,7 +25,12 @@ struct log_field {
 	const char *str; /* NULL = the number */
 	int64_t num;
 };
-#define LOG_STR(k, v) ((struct log_field){.key = (k), .str = (v) ? (v) : ""})
+/* A function, since compilers object to asking whether an array is NULL. */
+static inline const char *log_text_(const char *text)
+{
+	return text ? text : "";
+}
+#define LOG_STR(k, v) ((struct log_field){.key = (k), .str = log_text_(v)})
 #define LOG_INT(k, v) ((struct log_field){.key = (k), .num = (int64_t)(v)})
 #define LOG_ERR(e) LOG_STR("error", (e)->text)
 #define LOG_NONE ((struct log_field){.key = NULL})

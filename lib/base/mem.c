@@ -32,7 +32,7 @@ void *mem_alloc(size_t n)
 
 void *mem_calloc(size_t count, size_t size)
 {
-	if (fails_now())
+	if (fails_now() || (size > 0 && count > SIZE_MAX / size))
 		return NULL;
 	return count && size ? calloc(count, size) : calloc(1, 1);
 }

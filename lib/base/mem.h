@@ -8,8 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* NULL when memory runs out, never for a size of 0. mem_calloc: also when count * size overflows.
- */
+/* NULL when memory runs out (or count * size overflows), never for a size of 0. */
 void *mem_alloc(size_t n);
 void *mem_calloc(size_t count, size_t size);
 void *mem_realloc(void *p, size_t n);

@@ -24,7 +24,8 @@ struct unpacking {
 	int rc; /* why a piece was refused: ERR_LIMIT or ERR_NOMEM */
 };
 
-/* An arena says NULL for both; what it has left tells which. Its blocks need a little themselves. */
+/* An arena says NULL for both; what it has left tells which. Its blocks need a little themselves.
+ */
 #define ARENA_OVERHEAD 256
 
 static int refusal(const struct arena *arena, size_t size)
@@ -159,8 +160,7 @@ static int check_field(const ProtobufCMessage *msg, const ProtobufCFieldDescript
 	if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
 	    *(const uint32_t *)quantifier != field->id)
 		return 0;
-	if (list || field->type == PROTOBUF_C_TYPE_STRING ||
-	    field->type == PROTOBUF_C_TYPE_BYTES) {
+	if (list || field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_BYTES) {
 		at.limit = field_limit_find(msg->descriptor, field);
 		CHECK(at.limit);
 	}

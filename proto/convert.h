@@ -1,8 +1,9 @@
 /*
  * Wire structs <-> lib structs.
  *
- * To the wire: the wire struct and its arrays come from `arena`; texts and byte strings are borrowed
- * from the lib struct, which must outlive the use of the message. ERR_NOMEM is the only error.
+ * To the wire: the wire struct and its arrays come from `arena`; texts and byte strings are
+ * borrowed from the lib struct, which must outlive the use of the message. ERR_NOMEM is the only
+ * error.
  *
  * From the wire: texts are borrowed from the message and live as long as its arena. The codec has
  * checked sizes and texts; here come the rules between fields and values (ERR_INVALID; err says

@@ -33,8 +33,7 @@ static int reasons_to_wire(const struct decision *d, struct arena *arena, Envwar
 		wire->message = wire_text(reason->message);
 		wire->fix = wire_text(reason->fix);
 		wire->action = action_to_wire(reason->action);
-		if (reason->package &&
-		    package_to_wire(reason->package, arena, &wire->package) < 0)
+		if (reason->package && package_to_wire(reason->package, arena, &wire->package) < 0)
 			return ERR_NOMEM;
 		list[i] = wire;
 	}

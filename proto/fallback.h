@@ -1,6 +1,6 @@
 /*
- * The fallback file: what the gate goes by when no agent answers (docs/formats.md). The agent writes
- * it whenever decisions change; the envwarden command loads it and looks one environment up.
+ * The fallback file: what the gate goes by when no agent answers (docs/formats.md). The agent
+ * writes it whenever decisions change; the envwarden command loads it and looks one environment up.
  *
  * Pure: bytes in, bytes out; reading and replacing the file is the callers' work. A decoder takes
  * no memory: it checks all offsets once and then points into the bytes, which must outlive it.
@@ -22,7 +22,7 @@
 /* What holds for environments the file does not name. */
 enum agent_down {
 	AGENT_DOWN_LAST_DECISION, /* known blocks stay, unknown is allowed */
-	AGENT_DOWN_ALLOW,         /* everything, known blocks too */
+	AGENT_DOWN_ALLOW,	  /* everything, known blocks too */
 	AGENT_DOWN_BLOCK,
 };
 const char *agent_down_name(enum agent_down value); /* "last_decision", "allow", "block" */

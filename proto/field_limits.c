@@ -8,7 +8,10 @@
 #include "proto/join_code.h"
 #include "proto/limits.h"
 
-#define TEXT(name, most) {.field = name, .kind = FIELD_TEXT, .max = (most)}
+#define TEXT(name, most)                                                                           \
+	{                                                                                          \
+		.field = name, .kind = FIELD_TEXT, .max = (most)                                   \
+	}
 #define TEXTS(name, most, count)                                                                   \
 	{                                                                                          \
 		.field = name, .kind = FIELD_TEXT, .max = (most), .items = (count)                 \
@@ -25,12 +28,18 @@
 	{                                                                                          \
 		.field = name, .kind = FIELD_BYTES, .min = (size), .max = (size), .empty_ok = true \
 	}
-#define BYTES(name, most) {.field = name, .kind = FIELD_BYTES, .max = (most), .empty_ok = true}
+#define BYTES(name, most)                                                                          \
+	{                                                                                          \
+		.field = name, .kind = FIELD_BYTES, .max = (most), .empty_ok = true                \
+	}
 #define BYTES_LIST(name, most, count)                                                              \
 	{                                                                                          \
 		.field = name, .kind = FIELD_BYTES, .min = 1, .max = (most), .items = (count)      \
 	}
-#define LIST(name, count) {.field = name, .kind = FIELD_MESSAGE, .items = (count)}
+#define LIST(name, count)                                                                          \
+	{                                                                                          \
+		.field = name, .kind = FIELD_MESSAGE, .items = (count)                             \
+	}
 
 /* Sorted by field; among equals, those of one message come first. */
 static const struct field_limit table[] = {

@@ -11,7 +11,11 @@
 
 #include "proto/codec.h"
 
-enum field_kind { FIELD_TEXT, FIELD_BYTES, FIELD_MESSAGE };
+enum field_kind {
+	FIELD_TEXT,
+	FIELD_BYTES,
+	FIELD_MESSAGE
+};
 
 struct field_limit {
 	const char *field;

@@ -24,7 +24,7 @@ struct join_code {
 	struct uuid organisation;
 	char name[JOIN_CODE_NAME_MAX + 1]; /* of the organisation, UTF-8; shown before joining */
 	char addresses[JOIN_CODE_ADDRESSES_MAX][JOIN_CODE_ADDRESS_MAX + 1]; /* host:port */
-	size_t n_addresses;                                                 /* 1 to 4 */
+	size_t n_addresses;						    /* 1 to 4 */
 	unsigned char root_hash[SHA256_SIZE]; /* of the root certificate's SPKI */
 	unsigned char secret[JOIN_CODE_SECRET_SIZE];
 };

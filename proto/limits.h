@@ -27,47 +27,47 @@
 #define LIMIT_BUNDLE_MEMORY (4 * LIMIT_BUNDLE)
 
 /* --- what senders cut their streams into; well inside the frames --- */
-#define LIMIT_LOCAL_CHUNK 49152         /* packed packages in one local frame */
-#define LIMIT_READER_CHUNK 262144       /* packed packages in one reader frame */
-#define LIMIT_SYNC_CHUNK 524288         /* packed packages or changes in one sync frame */
-#define LIMIT_BUNDLE_CHUNK 262144       /* BundleChunk.data */
+#define LIMIT_LOCAL_CHUNK 49152	  /* packed packages in one local frame */
+#define LIMIT_READER_CHUNK 262144 /* packed packages in one reader frame */
+#define LIMIT_SYNC_CHUNK 524288	  /* packed packages or changes in one sync frame */
+#define LIMIT_BUNDLE_CHUNK 262144 /* BundleChunk.data */
 
 /* --- signed state --- */
-#define LIMIT_BUNDLE 67108864 /* a Signed, and the body in it */
+#define LIMIT_BUNDLE 67108864	 /* a Signed, and the body in it */
 #define LIMIT_SMALL_SIGNED 65536 /* a Signed that travels inside a message: root, timestamp */
 #define LIMIT_ROLE 16
-#define LIMIT_ROLES 8           /* items */
-#define LIMIT_ROLE_KEYS 8       /* items; also signatures of one Signed */
-#define LIMIT_STATUSES 100000   /* items: explicit statuses of one machine */
-#define LIMIT_ROOTS 64          /* items: root versions in an enrolment answer */
+#define LIMIT_ROLES 8	      /* items */
+#define LIMIT_ROLE_KEYS 8     /* items; also signatures of one Signed */
+#define LIMIT_STATUSES 100000 /* items: explicit statuses of one machine */
+#define LIMIT_ROOTS 64	      /* items: root versions in an enrolment answer */
 
 /* --- texts --- */
-#define LIMIT_TEXT 1024        /* error and refusal texts, notices, degraded lines */
-#define LIMIT_WORD 256         /* ids, names of organisations, hosts, versions of programs */
+#define LIMIT_TEXT 1024 /* error and refusal texts, notices, degraded lines */
+#define LIMIT_WORD 256	/* ids, names of organisations, hosts, versions of programs */
 #define LIMIT_LABEL 64
 #define LIMIT_CONTACT 256
-#define LIMIT_ADDRESS 256      /* host:port */
+#define LIMIT_ADDRESS 256 /* host:port */
 #define LIMIT_PATH CHANGE_PATH_MAX
 #define LIMIT_JOIN_CODE 4096
 
 /* --- byte strings --- */
 #define LIMIT_CSR 2048
 #define LIMIT_CERTIFICATE 4096
-#define LIMIT_STAMP 256        /* the reader's fingerprint of an environment */
+#define LIMIT_STAMP 256 /* the reader's fingerprint of an environment */
 
 /* --- lists: items --- */
-#define LIMIT_PACKAGES 20000       /* in one message, and in one environment or change */
-#define LIMIT_CHANGES 4096         /* in one message */
-#define LIMIT_OFFER_KEYS 20000     /* package keys in one offer */
-#define LIMIT_KNOWN 10000          /* environments in a Welcome */
+#define LIMIT_PACKAGES 20000   /* in one message, and in one environment or change */
+#define LIMIT_CHANGES 4096     /* in one message */
+#define LIMIT_OFFER_KEYS 20000 /* package keys in one offer */
+#define LIMIT_KNOWN 10000      /* environments in a Welcome */
 #define LIMIT_LABELS 64
 #define LIMIT_ENVS_DIRS 64
 #define LIMIT_DEGRADED 64
 #define LIMIT_UNREADABLE 64
-#define LIMIT_ROOT_FOLDERS 256     /* configured roots, exclusions */
+#define LIMIT_ROOT_FOLDERS 256 /* configured roots, exclusions */
 #define LIMIT_HOMES 10000
 #define LIMIT_CANDIDATES 128
-#define LIMIT_CHAIN 4              /* certificates */
+#define LIMIT_CHAIN 4 /* certificates */
 
 #define LIMIT_NESTING 8 /* messages inside messages; the schemas need 4 */
 

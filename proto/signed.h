@@ -40,7 +40,7 @@ struct role_key {
 
 struct role_keys {
 	char role[LIMIT_ROLE + 1];
-	uint32_t threshold; /* 1 to n_keys */
+	uint32_t threshold;		       /* 1 to n_keys */
 	struct role_key keys[LIMIT_ROLE_KEYS]; /* distinct ids */
 	size_t n_keys;
 };
@@ -59,7 +59,7 @@ struct root_info {
 /* The keys of a role, NULL if the root does not list it. */
 const struct role_keys *root_role(const struct root_info *root, const char *role);
 
-/* Appends a key by its public half; ERR_LIMIT, ERR_EXISTS, a key error. */
+/* Appends a key by its public half; ERR_LIMIT, ERR_INVALID (there already), a key error. */
 int role_keys_add(struct role_keys *keys, const struct crypto_key *key, struct err *err);
 
 /*
@@ -71,16 +71,16 @@ int signed_make(const Envwarden__Bundle__Body *body, const struct crypto_key *co
 
 struct signed_check {
 	const struct role_keys *keys; /* also says which role it must be */
-	uint64_t min_version;         /* the version held; an equal one is good */
-	int64_t now_ms;               /* trusted time */
+	uint64_t min_version;	      /* the version held; an equal one is good */
+	int64_t now_ms;		      /* trusted time */
 };
 
 /*
  * Checks a packed Signed and unpacks its body into the arena (where it lives). The signatures come
  * first, then the body's own role, version and expiry.
  */
-int signed_verify(const void *data, size_t n, const struct signed_check *check,
-		  struct arena *arena, Envwarden__Bundle__Body **body, struct err *err);
+int signed_verify(const void *data, size_t n, const struct signed_check *check, struct arena *arena,
+		  Envwarden__Bundle__Body **body, struct err *err);
 
 /*
  * The first root of an organisation, as it comes in the enrolment answer: nothing but the
@@ -99,6 +99,9 @@ int root_step(const struct root_info *held, const void *data, size_t n, struct r
 
 /* 0, or ERR_EXPIRED at that trusted time. */
 int root_current(const struct root_info *root, int64_t now_ms, struct err *err);
+
+/* The body of a root; texts and keys are borrowed from it. ERR_NOMEM. */
+int root_to_body(const struct root_info *root, struct arena *arena, Envwarden__Bundle__Body **out);
 
 /* Copies the root in a body out; ERR_INVALID if it breaks a rule (keys, thresholds, roles). */
 int root_from_body(const Envwarden__Bundle__Body *body, struct root_info *out, struct err *err);

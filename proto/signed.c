@@ -1,0 +1,172 @@
+#include "proto/signed.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "lib/base/compiler.h"
+
+#define DOMAIN "envwarden-v1" /* with its '\0' */
+
+/* --- the bytes a key signs ------------------------------------------------------------------- */
+
+static int signed_bytes(const char *role, const void *body, size_t n, struct buf *out,
+			struct err *err)
+{
+	buf_add(out, DOMAIN, sizeof(DOMAIN));
+	buf_add(out, role, strlen(role) + 1);
+	buf_add_lp(out, body, n);
+	return buf_rc(out) < 0 ? err_set(err, buf_rc(out), "%s", err_text(buf_rc(out))) : 0;
+}
+
+#define SIGNED_BYTES_MAX (LIMIT_BUNDLE + 64)
+
+/* --- making ---------------------------------------------------------------------------------- */
+
+/* One signature with its room. */
+struct signature {
+	Envwarden__Bundle__Signature wire;
+	unsigned char key_id[SHA256_SIZE];
+	unsigned char bytes[CRYPTO_SIG_MAX];
+};
+
+static int sign_one(const struct crypto_key *key, const struct buf *message, struct signature *out,
+		    struct err *err)
+{
+	size_t n = 0;
+	int rc = crypto_key_id(key, out->key_id, err);
+
+	if (rc == 0)
+		rc = crypto_sign(key, message->data, message->len, out->bytes, sizeof(out->bytes),
+				 &n, err);
+	if (rc < 0)
+		return rc;
+	envwarden__bundle__signature__init(&out->wire);
+	out->wire.key_id = (ProtobufCBinaryData){sizeof(out->key_id), out->key_id};
+	out->wire.signature = (ProtobufCBinaryData){n, out->bytes};
+	return 0;
+}
+
+int signed_make(const Envwarden__Bundle__Body *body, const struct crypto_key *const *keys,
+		size_t n_keys, struct buf *out, struct err *err)
+{
+	Envwarden__Bundle__Signed wire = ENVWARDEN__BUNDLE__SIGNED__INIT;
+	Envwarden__Bundle__Signature *list[LIMIT_ROLE_KEYS];
+	struct signature signatures[LIMIT_ROLE_KEYS];
+	struct buf packed;
+	struct buf message;
+	int rc;
+
+	if (n_keys > LIMIT_ROLE_KEYS)
+		return err_set(err, ERR_LIMIT, "more than %d keys", LIMIT_ROLE_KEYS);
+	buf_init(&packed, LIMIT_BUNDLE);
+	buf_init(&message, SIGNED_BYTES_MAX);
+	rc = codec_pack_body(body, &packed, err);
+	if (rc == 0)
+		rc = signed_bytes(body->role, packed.data, packed.len, &message, err);
+	for (size_t i = 0; rc == 0 && i < n_keys; i++) {
+		rc = sign_one(keys[i], &message, &signatures[i], err);
+		list[i] = &signatures[i].wire;
+	}
+	if (rc < 0)
+		goto out;
+	wire.role = body->role;
+	wire.body = (ProtobufCBinaryData){packed.len, (uint8_t *)packed.data};
+	wire.signatures = list;
+	wire.n_signatures = n_keys;
+	rc = codec_pack_signed(&wire, out, err);
+out:
+	buf_deinit(&message);
+	buf_deinit(&packed);
+	return rc;
+}
+
+/* --- checking -------------------------------------------------------------------------------- */
+
+static bool verify_with(const struct role_key *role_key, const Envwarden__Bundle__Signature *sig,
+			const struct buf *message)
+{
+	struct crypto_key *key = NULL;
+	bool good = false;
+
+	if (crypto_key_from_spki(role_key->spki, role_key->spki_n, &key, NULL) == 0)
+		good = crypto_verify(key, message->data, message->len, sig->signature.data,
+				     sig->signature.len) == 0;
+	crypto_key_free(key);
+	return good;
+}
+
+/* Whether any of the signatures is a good one of this key. */
+static bool key_signed(const struct role_key *key, const Envwarden__Bundle__Signed *wire,
+		       const struct buf *message)
+{
+	for (size_t i = 0; i < wire->n_signatures; i++) {
+		const Envwarden__Bundle__Signature *sig = wire->signatures[i];
+
+		if (memcmp(sig->key_id.data, key->id, SHA256_SIZE) == 0 &&
+		    verify_with(key, sig, message))
+			return true;
+	}
+	return false;
+}
+
+/* Counts keys, not signatures: one key signing twice is one. */
+static int verify_threshold(const Envwarden__Bundle__Signed *wire, const struct role_keys *keys,
+			    struct err *err)
+{
+	struct buf message;
+	uint32_t good = 0;
+	int rc;
+
+	CHECK(keys->threshold > 0);
+	buf_init(&message, SIGNED_BYTES_MAX);
+	rc = signed_bytes(keys->role, wire->body.data, wire->body.len, &message, err);
+	if (rc < 0)
+		goto out;
+	for (size_t i = 0; good < keys->threshold && i < keys->n_keys; i++)
+		good += key_signed(&keys->keys[i], wire, &message);
+	if (good < keys->threshold)
+		rc = err_set(err, ERR_VERIFY, "%s: %u of %u signatures needed", keys->role, good,
+			     keys->threshold);
+out:
+	buf_deinit(&message);
+	return rc;
+}
+
+static int check_header(const Envwarden__Bundle__Body *body, const struct signed_check *check,
+			struct err *err)
+{
+	const char *role = check->keys->role;
+
+	if (strcmp(body->role, role) != 0)
+		return err_set(err, ERR_INVALID, "%s: the body is another role's", role);
+	if (body->version == 0)
+		return err_set(err, ERR_INVALID, "%s: no version", role);
+	if (body->version < check->min_version)
+		return err_set(err, ERR_STALE, "%s: version %llu, held is %llu", role,
+			       (unsigned long long)body->version,
+			       (unsigned long long)check->min_version);
+	if (body->expires_ms <= check->now_ms)
+		return err_set(err, ERR_EXPIRED, "%s: version %llu is expired", role,
+			       (unsigned long long)body->version);
+	return 0;
+}
+
+int signed_verify(const void *data, size_t n, const struct signed_check *check, struct arena *arena,
+		  Envwarden__Bundle__Body **body, struct err *err)
+{
+	Envwarden__Bundle__Signed *wire;
+	Envwarden__Bundle__Body *found;
+	int rc = codec_unpack_signed(data, n, arena, &wire, err);
+
+	if (rc == 0 && strcmp(wire->role, check->keys->role) != 0)
+		rc = err_set(err, ERR_INVALID, "%s: signed for another role", check->keys->role);
+	if (rc == 0)
+		rc = verify_threshold(wire, check->keys, err);
+	if (rc == 0)
+		rc = codec_unpack_body(wire->body.data, wire->body.len, arena, &found, err);
+	if (rc == 0)
+		rc = check_header(found, check, err);
+	if (rc == 0)
+		*body = found;
+	return rc;
+}

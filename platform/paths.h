@@ -30,7 +30,8 @@ struct paths_agent {
 int paths_agent(enum paths_scope scope, struct paths_agent *out, struct err *err);
 
 /* The fallback file (formats.md 6): of an agent with this state directory, and of an agent that
- * somebody reaches by an explicit socket. */
+ * somebody reaches by an explicit socket ("<socket>.fallback"; for a named pipe, a file of that
+ * name in the user's state directory, as a pipe has no neighbours). */
 int paths_fallback(const char *state_dir, char out[PATHS_MAX], struct err *err);
 int paths_fallback_of_socket(const char *socket_path, char out[PATHS_MAX], struct err *err);
 

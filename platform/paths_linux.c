@@ -120,3 +120,14 @@ int paths_agent(enum paths_scope scope, struct paths_agent *out, struct err *err
 	*out = machine;
 	return 0;
 }
+
+int paths_fallback_of_socket(const char *socket_path, char out[PATHS_MAX], struct err *err)
+{
+	static const char suffix[] = ".fallback";
+	size_t n = strlen(socket_path);
+	if (n + sizeof(suffix) > PATHS_MAX)
+		return err_set(err, ERR_LIMIT, "path too long: %.64s...", socket_path);
+	memcpy(out, socket_path, n);
+	memcpy(out + n, suffix, sizeof(suffix));
+	return 0;
+}

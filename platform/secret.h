@@ -1,6 +1,6 @@
 /*
  * Secrets at rest (keys, tokens, tickets): a file that only this account can read. POSIX: mode
- * 0600, checked with its owner whenever it is read. Windows: sealed for this machine by the data
+ * 0600, checked with its owner whenever it is read. Windows: sealed for this account by the data
  * protection service. Callers wipe what they read (crypto_wipe).
  */
 #ifndef ENVWARDEN_PLATFORM_SECRET_H

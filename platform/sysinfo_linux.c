@@ -22,7 +22,7 @@ static void set_platform(const char *machine, char *out, size_t cap)
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i].machine, machine) == 0)
 			word = words[i].word;
-	(void)snprintf(out, cap, "linux-%s", word);
+	(void)snprintf(out, cap, "linux-%.20s", word);
 }
 
 /* The value of PRETTY_NAME=..., in the shell's quotes or bare, for one line. */

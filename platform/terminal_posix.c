@@ -2,17 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "platform/posix_io.h"
-
-#define ASK_TIMES 3
 
 static int descriptor(enum terminal_stream stream)
 {
@@ -105,30 +101,4 @@ int terminal_read_line(const char *prompt, bool secret, char *out, unsigned cap,
 	}
 	posix_close(fd);
 	return rc;
-}
-
-int terminal_ask(const char *question, bool default_yes, bool *yes, struct err *err)
-{
-	char prompt[1024];
-	int n = snprintf(prompt, sizeof(prompt), "%s %s ", question,
-			 default_yes ? "[Y/n]" : "[y/N]");
-	if (n < 0 || (size_t)n >= sizeof(prompt))
-		return err_set(err, ERR_LIMIT, "question too long");
-	for (int i = 0; i < ASK_TIMES; i++) {
-		char answer[16];
-		struct err failed = ERR_INIT;
-		int rc = terminal_read_line(prompt, false, answer, sizeof(answer), &failed);
-		if (rc == ERR_LIMIT)
-			continue; /* no answer at all, so ask again */
-		if (rc < 0)
-			return err_set(err, rc, "%s", failed.text);
-		bool is_yes = strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0;
-		bool is_no = strcasecmp(answer, "n") == 0 || strcasecmp(answer, "no") == 0;
-		if (is_yes || is_no || answer[0] == '\0') {
-			*yes = is_yes || (!is_no && default_yes);
-			return 0;
-		}
-	}
-	*yes = false;
-	return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * Accounts of this machine. A user is a number and a name; on Windows the number is the last part
- * of the account's SID, which is unique within one machine and domain. Lookups go through the
- * system's name service and may block on a directory server: never on the loop thread.
+ * of the account's SID, which is unique within one machine and domain, and 0 is SYSTEM. Lookups go
+ * through the system's name service and may block on a directory server: never on the loop thread.
  */
 #ifndef ENVWARDEN_PLATFORM_USERS_H
 #define ENVWARDEN_PLATFORM_USERS_H

@@ -1,0 +1,27 @@
+#include "platform/clock.h"
+
+#include <windows.h>
+
+/* 100 ns steps between 1601 and 1970 */
+#define UNIX_EPOCH 116444736000000000
+
+static int64_t wall_ms(const struct clock *clock)
+{
+	FILETIME now;
+	(void)clock;
+	GetSystemTimePreciseAsFileTime(&now);
+	int64_t steps = (int64_t)now.dwHighDateTime << 32 | (int64_t)now.dwLowDateTime;
+	return (steps - UNIX_EPOCH) / 10000;
+}
+
+static int64_t mono_ms(const struct clock *clock)
+{
+	(void)clock;
+	return (int64_t)GetTickCount64(); /* time asleep included */
+}
+
+const struct clock *clock_system(void)
+{
+	static const struct clock system = {.wall_ms = wall_ms, .mono_ms = mono_ms};
+	return &system;
+}

@@ -40,6 +40,7 @@ endif()
 
 if(EW_HARDEN)
   add_compile_options(-fstack-protector-strong -fcf-protection)
+  add_link_options(-fstack-protector-strong) # mingw: brings libssp
   add_compile_definitions(_FORTIFY_SOURCE=2)
   if(NOT WIN32)
     add_compile_options(-fstack-clash-protection)

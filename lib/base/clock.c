@@ -153,7 +153,7 @@ static bool parse_time(const char **p, int64_t *ms)
 			scale /= 10;
 		} while (digits(p, 1, &digit));
 	}
-	*ms = ((int64_t)h * 3600 + m * 60 + s) * 1000 + fraction;
+	*ms = INT64_C(1000) * (h * 3600 + m * 60 + s) + fraction;
 	return true;
 }
 
@@ -169,7 +169,7 @@ static bool parse_offset(const char **p, int64_t *ms)
 		return false;
 	if (!digits(p, 2, &h) || !literal(p, ':') || !digits(p, 2, &m) || h > 23 || m > 59)
 		return false;
-	*ms = sign * ((int64_t)h * 60 + m) * 60000;
+	*ms = INT64_C(60000) * sign * (h * 60 + m);
 	return true;
 }
 

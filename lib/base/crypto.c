@@ -54,41 +54,54 @@ int crypto_error(struct err *err, int code, int mbedtls_rc, const char *what)
 
 /*
  * One generator a thread: no locks, and cheap once seeded. It holds no memory of its own, so that
- * nothing leaks when the thread ends.
+ * nothing leaks when the thread ends; the collector of entropy may, and lives only while it is
+ * read.
  */
-struct rng {
-	mbedtls_entropy_context entropy;
+static _Thread_local struct {
 	mbedtls_ctr_drbg_context drbg;
 	bool seeded;
-};
-static _Thread_local struct rng rng;
+} rng;
+
+static int gather_entropy(void *ctx, unsigned char *out, size_t n)
+{
+	mbedtls_entropy_context entropy;
+	int rc;
+
+	(void)ctx;
+	mbedtls_entropy_init(&entropy);
+	rc = mbedtls_entropy_func(&entropy, out, n);
+	mbedtls_entropy_free(&entropy);
+	return rc;
+}
+
+static int seed_once(void)
+{
+	int rc;
+
+	if (rng.seeded)
+		return 0;
+	mbedtls_ctr_drbg_init(&rng.drbg);
+	rc = mbedtls_ctr_drbg_seed(&rng.drbg, gather_entropy, NULL, NULL, 0);
+	if (rc == 0)
+		rng.seeded = true;
+	else
+		mbedtls_ctr_drbg_free(&rng.drbg);
+	return rc;
+}
 
 int crypto_rng(void *ctx, unsigned char *out, size_t n)
 {
+	int rc = seed_once();
+
 	(void)ctx;
-	if (!rng.seeded) {
-		int rc;
-
-		mbedtls_entropy_init(&rng.entropy);
-		mbedtls_ctr_drbg_init(&rng.drbg);
-		rc = mbedtls_ctr_drbg_seed(&rng.drbg, mbedtls_entropy_func, &rng.entropy, NULL, 0);
-		if (rc != 0) {
-			mbedtls_ctr_drbg_free(&rng.drbg);
-			mbedtls_entropy_free(&rng.entropy);
-			return rc;
-		}
-		rng.seeded = true;
-	}
-	while (n > 0) {
+	while (rc == 0 && n > 0) {
 		size_t part = n < MBEDTLS_CTR_DRBG_MAX_REQUEST ? n : MBEDTLS_CTR_DRBG_MAX_REQUEST;
-		int rc = mbedtls_ctr_drbg_random(&rng.drbg, out, part);
 
-		if (rc != 0)
-			return rc;
+		rc = mbedtls_ctr_drbg_random(&rng.drbg, out, part);
 		out += part;
 		n -= part;
 	}
-	return 0;
+	return rc;
 }
 
 void crypto_random(void *out, size_t n)

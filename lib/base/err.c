@@ -29,6 +29,7 @@ int err_set(struct err *err, int code, const char *fmt, ...)
 }
 
 /* "<context>: <text>" into err->text, where text may lie in err->text itself. */
+EW_PRINTF(3, 0)
 static void put_context(struct err *err, const char *text, const char *fmt, va_list ap)
 {
 	char joined[ERR_TEXT_MAX];

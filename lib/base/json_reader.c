@@ -371,7 +371,7 @@ static int read_number(struct json_reader *r, enum json_token *token)
 {
 	bool integer = false;
 	long long v;
-	int c, rc;
+	int c = NO_BYTE, rc;
 
 	buf_clear(&r->text);
 	do {

@@ -40,9 +40,9 @@ int json_nest_close(struct json_nest *nest, bool object)
 	return 0;
 }
 
-/* --- brackets --- */
+/* --- bytes side by side --- */
 
-/* Bit i speaks of byte i of a block. */
+/* Bit i speaks of byte i of a lane or a block. */
 struct masks {
 	uint64_t quotes;
 	uint64_t backslashes;
@@ -54,43 +54,105 @@ struct masks {
 
 #if defined(__SSE2__)
 
-static uint64_t equal16(__m128i v, char c)
+#define LANE 16
+
+static uint64_t bits(__m128i v)
 {
-	return (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+	return (uint64_t)(unsigned)_mm_movemask_epi8(v);
 }
 
-static struct masks block_masks(const unsigned char *p)
+static __m128i equal(__m128i v, char c)
 {
-	struct masks m = {0};
+	return _mm_cmpeq_epi8(v, _mm_set1_epi8(c));
+}
 
-	for (unsigned i = 0; i < BLOCK; i += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		__m128i folded = _mm_or_si128(v, _mm_set1_epi8(FOLD));
+static struct masks lane_masks(const unsigned char *p)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i folded = _mm_or_si128(v, _mm_set1_epi8(FOLD));
 
-		m.quotes |= equal16(v, '"') << i;
-		m.backslashes |= equal16(v, '\\') << i;
-		m.brackets |= (equal16(folded, '{') | equal16(folded, '}')) << i;
-	}
-	return m;
+	return (struct masks){
+		.quotes = bits(equal(v, '"')),
+		.backslashes = bits(equal(v, '\\')),
+		.brackets = bits(_mm_or_si128(equal(folded, '{'), equal(folded, '}'))),
+	};
+}
+
+/* Quotes, backslashes and control characters; in *high the bytes that are not ASCII. */
+static uint64_t lane_stops(const unsigned char *p, uint64_t *high)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+
+	*high = bits(v);
+	return bits(_mm_or_si128(_mm_or_si128(equal(v, '"'), equal(v, '\\')), control));
 }
 
 #else
 
+#define LANE 8
+#define EACH UINT64_C(0x0101010101010101)
+
+/* Byte 0 lowest, whatever the machine. */
+static uint64_t load(const unsigned char *p)
+{
+	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+	       (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+	       (uint64_t)p[7] << 56;
+}
+
+/* From the top bit of each byte to one bit a byte. */
+static uint64_t bits(uint64_t v)
+{
+	return (v >> 7 & EACH) * UINT64_C(0x0102040810204080) >> 56;
+}
+
+/* The top bit of each byte that is c. */
+static uint64_t equal(uint64_t v, unsigned char c)
+{
+	uint64_t differ = v ^ EACH * c;
+
+	return ~(((differ & EACH * 0x7f) + EACH * 0x7f) | differ);
+}
+
+static struct masks lane_masks(const unsigned char *p)
+{
+	uint64_t v = load(p);
+	uint64_t folded = v | EACH * FOLD;
+
+	return (struct masks){
+		.quotes = bits(equal(v, '"')),
+		.backslashes = bits(equal(v, '\\')),
+		.brackets = bits(equal(folded, '{') | equal(folded, '}')),
+	};
+}
+
+/* Quotes, backslashes and control characters; in *high the bytes that are not ASCII. */
+static uint64_t lane_stops(const unsigned char *p, uint64_t *high)
+{
+	uint64_t v = load(p);
+
+	*high = bits(v);
+	return bits(equal(v, '"') | equal(v, '\\') | equal(v & EACH * 0xe0, 0));
+}
+
+#endif
+
+/* --- brackets --- */
+
 static struct masks block_masks(const unsigned char *p)
 {
 	struct masks m = {0};
 
-	for (unsigned i = 0; i < BLOCK; i++) {
-		unsigned folded = p[i] | FOLD;
+	for (unsigned i = 0; i < BLOCK; i += LANE) {
+		struct masks lane = lane_masks(p + i);
 
-		m.quotes |= (uint64_t)(p[i] == '"') << i;
-		m.backslashes |= (uint64_t)(p[i] == '\\') << i;
-		m.brackets |= (uint64_t)(folded == '{' || folded == '}') << i;
+		m.quotes |= lane.quotes << i;
+		m.backslashes |= lane.backslashes << i;
+		m.brackets |= lane.brackets << i;
 	}
 	return m;
 }
-
-#endif
 
 /* The bytes of a block of n that a backslash in front takes out of the language. */
 static uint64_t escaped_bytes(struct json_scan *s, uint64_t backslashes, size_t n)
@@ -113,9 +175,12 @@ static uint64_t escaped_bytes(struct json_scan *s, uint64_t backslashes, size_t 
 /* Each bit becomes the parity of the bits up to it: from quotes to the inside of strings. */
 static uint64_t parity_up_to(uint64_t bits)
 {
-	for (unsigned shift = 1; shift < BLOCK; shift *= 2)
-		bits ^= bits << shift;
-	return bits;
+	bits ^= bits << 1;
+	bits ^= bits << 2;
+	bits ^= bits << 4;
+	bits ^= bits << 8;
+	bits ^= bits << 16;
+	return bits ^ bits << 32;
 }
 
 /* The brackets outside of strings in a block, of which the first n bytes count. */
@@ -172,26 +237,21 @@ int json_scan_brackets(struct json_scan *s, struct json_nest *nest, size_t until
 
 size_t json_scan_plain(const unsigned char *p, size_t n, bool *high)
 {
+	uint64_t seen = 0;
 	size_t i = 0;
-	unsigned seen = 0;
 
-#if defined(__SSE2__)
-	for (; n - i >= 16; i += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
-		unsigned top = (unsigned)_mm_movemask_epi8(v);
-		unsigned stop = (unsigned)(equal16(v, '"') | equal16(v, '\\')) |
-				(unsigned)_mm_movemask_epi8(control);
+	for (; n - i >= LANE; i += LANE) {
+		uint64_t top, stops = lane_stops(p + i, &top);
 
-		if (stop) {
-			unsigned at = ew_ctz64(stop);
-			if (seen || top & ((1U << at) - 1))
+		if (stops) {
+			unsigned at = ew_ctz64(stops);
+
+			if (seen || top & ((UINT64_C(1) << at) - 1))
 				*high = true;
 			return i + at;
 		}
 		seen |= top;
 	}
-#endif
 	for (; i < n && p[i] != '"' && p[i] != '\\' && p[i] >= 0x20; i++)
 		seen |= p[i] & 0x80;
 	if (seen)

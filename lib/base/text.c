@@ -179,6 +179,6 @@ int text_from_hex(const char *text, size_t digits, unsigned char *out, size_t n)
 			return ERR_INVALID;
 	}
 	for (size_t i = 0; i < n; i++)
-		out[i] = (unsigned char)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+		out[i] = (unsigned char)(hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]));
 	return 0;
 }

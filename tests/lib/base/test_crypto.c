@@ -1,9 +1,9 @@
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <threads.h>
 
 #include <cmocka.h>
 
@@ -61,22 +61,22 @@ static void random_bytes_differ(void **state)
 	crypto_random(NULL, 0);
 }
 
-static int draw(void *into)
+static void *draw(void *into)
 {
 	crypto_random(into, 32);
-	return 0;
+	return NULL;
 }
 
 static void threads_draw_apart(void **state)
 {
 	unsigned char drawn[4][32];
-	thrd_t threads[4];
+	pthread_t threads[4];
 	(void)state;
 
 	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(thrd_create(&threads[i], draw, drawn[i]), thrd_success);
+		assert_int_equal(pthread_create(&threads[i], NULL, draw, drawn[i]), 0);
 	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(thrd_join(threads[i], NULL), thrd_success);
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	for (size_t i = 1; i < 4; i++)
 		assert_memory_not_equal(drawn[0], drawn[i], 32);
 }

@@ -1,10 +1,10 @@
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <threads.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -116,11 +116,11 @@ static void needs_no_memory(void **state)
 	assert_int_equal(lines, 1);
 }
 
-static int log_many(void *ctx)
+static void *log_many(void *ctx)
 {
 	for (int i = 0; i < 500; i++)
 		log_info("thread", "line", LOG_STR("text", ctx), LOG_INT("n", i));
-	return 0;
+	return NULL;
 }
 
 static void threads_do_not_mix_lines(void **state)
@@ -129,7 +129,7 @@ static void threads_do_not_mix_lines(void **state)
 	char path[TMPDIR_PATH_MAX], line[256];
 	int kept, count = 0;
 	struct tmpdir dir;
-	thrd_t threads[4];
+	pthread_t threads[4];
 	FILE *file;
 	(void)state;
 
@@ -142,9 +142,9 @@ static void threads_do_not_mix_lines(void **state)
 	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
 	log_set_sink(NULL, NULL);
 	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(thrd_create(&threads[i], log_many, texts[i]), thrd_success);
+		assert_int_equal(pthread_create(&threads[i], NULL, log_many, texts[i]), 0);
 	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(thrd_join(threads[i], NULL), thrd_success);
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	assert_true(dup2(kept, STDERR_FILENO) >= 0);
 	close(kept);
 	rewind(file);

@@ -59,6 +59,12 @@ void frame_decoder_deinit(struct frame_decoder *d); /* also of a zeroed struct *
 int frame_decode(struct frame_decoder *d, const void *data, size_t n, size_t *used,
 		 const void **payload, size_t *payload_n);
 
+/*
+ * How many bytes finish the header or, that known, the frame: a reader that never takes more keeps
+ * no bytes of the next frame. Never 0.
+ */
+size_t frame_decoder_want(const struct frame_decoder *d);
+
 /* True between frames: a stream that ends elsewhere was cut. */
 bool frame_decoder_idle(const struct frame_decoder *d);
 

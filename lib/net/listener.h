@@ -30,7 +30,7 @@ struct listener_config {
 	/* An IP address and port; port 0 = any free one. Ignored with a socket. */
 	const struct address *address;
 	/* A bound socket to listen on instead (several loops share one port by duplicates of one
-	 * socket); the listener owns it on success only. NULL = bind the address. */
+	 * socket); the listener closes it. NULL = bind the address. */
 	const uv_os_sock_t *socket;
 	unsigned slots;				    /* 0 = LISTENER_SLOTS */
 	const struct listener_callbacks *callbacks; /* must outlive the listener */

@@ -26,9 +26,10 @@ add_library(win_protobuf_c STATIC "${win_src}/protobuf-c/protobuf-c/protobuf-c.c
 add_library(win_lmdb STATIC "${win_src}/lmdb/libraries/liblmdb/mdb.c"
                             "${win_src}/lmdb/libraries/liblmdb/midl.c")
 set_target_properties(win_protobuf_c win_lmdb PROPERTIES EXCLUDE_FROM_ALL ON C_EXTENSIONS ON)
-# Their warnings are not ours to mend, and they are written in the compiler's own dialect.
-target_compile_options(win_protobuf_c PRIVATE -w)
-target_compile_options(win_lmdb PRIVATE -w)
+# Their warnings are not ours to mend.
+foreach(target uv_a mbedtls mbedx509 mbedcrypto win_protobuf_c win_lmdb)
+  target_compile_options(${target} PRIVATE -w)
+endforeach()
 
 # ew_win_dep(NAME include-folder target...): their headers are system headers, their targets linked.
 function(ew_win_dep name include)

@@ -45,8 +45,7 @@ struct history_facts {
 	/* As written by the tool; mamba always claims conda 3.8.0. */
 	char conda_version[HISTORY_VERSION_MAX + 1];
 
-	/* Name or path of the environment a rename or clone started from, if the command names it.
-	 */
+	/* Name or path of the environment renamed or cloned, if the command says it. */
 	char source[HISTORY_SOURCE_MAX + 1];
 	bool source_is_path; /* given with -p, or with a slash in it */
 	bool is_clone;	     /* create --clone */
@@ -86,7 +85,8 @@ void history_mask_command(struct buf *out, const char *command, size_t n);
 /*
  * Fills tool, action, source, source_is_path, is_clone and is_rename from a joined argv. For lack
  * of quotes a name is taken to be one word, a path to go on until the next option (for a rename:
- * until the last word before it, which is the new name).
+ * until the last word before it, which is the new name). action stays as it is when the command has
+ * none.
  */
 void history_parse_command(const char *command, size_t n, struct history_facts *facts);
 

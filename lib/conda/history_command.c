@@ -363,9 +363,10 @@ void history_parse_command(const char *command, size_t n, struct history_facts *
 	word = take_subcommand(&rest);
 	if (equals(word, "env"))
 		word = take_subcommand(&rest);
-	history_text_action(word.p, word.n, facts->action, sizeof facts->action);
-	if (strcmp(facts->action, "rename") == 0)
+	if (word.n > 0)
+		history_text_action(word.p, word.n, facts->action, sizeof facts->action);
+	if (equals(word, "rename"))
 		parse_rename(rest, facts);
-	else if (strcmp(facts->action, "create") == 0)
+	else if (equals(word, "create"))
 		parse_clone(rest, facts);
 }

@@ -250,7 +250,7 @@ static int read_requested_specs(const struct scan *s)
 {
 	const char *text = "";
 	size_t n = 0;
-	bool is_list;
+	bool is_list = false;
 	int rc = open_list(s, "requested_specs", &is_list);
 
 	if (rc < 0)
@@ -314,7 +314,7 @@ static int read_files(const struct scan *s)
 	struct draft *draft = s->draft;
 	const char *path = "";
 	size_t n = 0;
-	bool is_list;
+	bool is_list = false;
 	int rc = open_list(s, "files", &is_list);
 
 	if (rc < 0)

@@ -1,0 +1,7 @@
+/* The SQLite store's schema: one array of statements a migration, never changed once released. */
+#ifndef ENVWARDEN_SERVER_DB_SQLITE_H
+#define ENVWARDEN_SERVER_DB_SQLITE_H
+
+extern const char *const sqlite_001[];
+
+#endif

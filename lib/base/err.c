@@ -1,3 +1,4 @@
+#define ERR_DEFINITIONS
 #include "lib/base/err.h"
 
 #include <errno.h>

@@ -99,6 +99,21 @@ int err_errno(struct err *err, int errno_value, const char *fmt, ...) EW_PRINTF(
 /* ENOENT -> ERR_NOTFOUND, EACCES and EPERM -> ERR_PERM, ENOSPC and EDQUOT -> ERR_FULL, ... */
 int err_from_errno(int errno_value);
 
+/*
+ * All four always return a failure. The static analyser cannot see that from another file and would
+ * follow paths on which a function failed and yet went on: it is told here.
+ */
+#if defined(__clang_analyzer__) && !defined(ERR_DEFINITIONS)
+static inline int err_is_failure(int rc)
+{
+	return rc < 0 ? rc : ERR_INTERNAL;
+}
+#define err_set(...) err_is_failure(err_set(__VA_ARGS__))
+#define err_context(...) err_is_failure(err_context(__VA_ARGS__))
+#define err_nomem(...) err_is_failure(err_nomem(__VA_ARGS__))
+#define err_errno(...) err_is_failure(err_errno(__VA_ARGS__))
+#endif
+
 /* Our codes' short name ("NOMEM") and text ("out of memory"), else "UNKNOWN", "unknown error". */
 const char *err_name(int code);
 const char *err_text(int code);

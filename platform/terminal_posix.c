@@ -96,7 +96,7 @@ int terminal_read_line(const char *prompt, bool secret, char *out, unsigned cap,
 	if (rc == 0)
 		rc = read_line(fd, out, cap, err);
 	if (hidden) {
-		(void)tcsetattr(fd, TCSAFLUSH, &before);
+		(void)tcsetattr(fd, TCSADRAIN, &before);
 		(void)posix_write_all(fd, "\n", 1, "terminal", NULL);
 	}
 	posix_close(fd);

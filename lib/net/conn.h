@@ -10,6 +10,9 @@
  * growing it, and on_drain tells when it is worth trying again. Incoming: conn_pause stops reading
  * from the socket, so that the peer feels it.
  *
+ * A program with sockets must ignore SIGPIPE: libuv does not, and writing to a peer that has gone
+ * would end the program.
+ *
  * What can go wrong, and what on_closed says then (rc, reason):
  *   0              conn_stop or conn_finish, by us
  *   ERR_CLOSED     the peer closed, properly and between frames

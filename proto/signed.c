@@ -1,5 +1,6 @@
 #include "proto/signed.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -82,31 +83,26 @@ out:
 
 /* --- checking -------------------------------------------------------------------------------- */
 
-static bool verify_with(const struct role_key *role_key, const Envwarden__Bundle__Signature *sig,
-			const struct buf *message)
+/*
+ * Whether any of the signatures is a good one of this key. Memory that runs out is told apart from
+ * a bad signature: the one is over at the next try.
+ */
+static int key_signed(const struct role_key *role_key, const Envwarden__Bundle__Signed *wire,
+		      const struct buf *message, bool *good)
 {
 	struct crypto_key *key = NULL;
-	bool good = false;
+	int rc = crypto_key_from_spki(role_key->spki, role_key->spki_n, &key, NULL);
 
-	if (crypto_key_from_spki(role_key->spki, role_key->spki_n, &key, NULL) == 0)
-		good = crypto_verify(key, message->data, message->len, sig->signature.data,
-				     sig->signature.len) == 0;
-	crypto_key_free(key);
-	return good;
-}
-
-/* Whether any of the signatures is a good one of this key. */
-static bool key_signed(const struct role_key *key, const Envwarden__Bundle__Signed *wire,
-		       const struct buf *message)
-{
-	for (size_t i = 0; i < wire->n_signatures; i++) {
+	*good = false;
+	for (size_t i = 0; rc == 0 && !*good && i < wire->n_signatures; i++) {
 		const Envwarden__Bundle__Signature *sig = wire->signatures[i];
 
-		if (memcmp(sig->key_id.data, key->id, SHA256_SIZE) == 0 &&
-		    verify_with(key, sig, message))
-			return true;
+		*good = memcmp(sig->key_id.data, role_key->id, SHA256_SIZE) == 0 &&
+			crypto_verify(key, message->data, message->len, sig->signature.data,
+				      sig->signature.len) == 0;
 	}
-	return false;
+	crypto_key_free(key);
+	return rc == ERR_NOMEM ? rc : 0;
 }
 
 /* Counts keys, not signatures: one key signing twice is one. */
@@ -114,20 +110,23 @@ static int verify_threshold(const Envwarden__Bundle__Signed *wire, const struct 
 			    struct err *err)
 {
 	struct buf message;
-	uint32_t good = 0;
+	uint32_t count = 0;
 	int rc;
 
 	CHECK(keys->threshold > 0);
 	buf_init(&message, SIGNED_BYTES_MAX);
 	rc = signed_bytes(keys->role, wire->body.data, wire->body.len, &message, err);
-	if (rc < 0)
-		goto out;
-	for (size_t i = 0; good < keys->threshold && i < keys->n_keys; i++)
-		good += key_signed(&keys->keys[i], wire, &message);
-	if (good < keys->threshold)
-		rc = err_set(err, ERR_VERIFY, "%s: %u of %u signatures needed", keys->role, good,
-			     keys->threshold);
-out:
+	for (size_t i = 0; rc == 0 && count < keys->threshold && i < keys->n_keys; i++) {
+		bool good;
+
+		rc = key_signed(&keys->keys[i], wire, &message, &good);
+		if (rc < 0)
+			err_nomem(err);
+		count += good;
+	}
+	if (rc == 0 && count < keys->threshold)
+		rc = err_set(err, ERR_VERIFY, "%s: %" PRIu32 " of %" PRIu32 " signatures needed",
+			     keys->role, count, keys->threshold);
 	buf_deinit(&message);
 	return rc;
 }
@@ -142,12 +141,11 @@ static int check_header(const Envwarden__Bundle__Body *body, const struct signed
 	if (body->version == 0)
 		return err_set(err, ERR_INVALID, "%s: no version", role);
 	if (body->version < check->min_version)
-		return err_set(err, ERR_STALE, "%s: version %llu, held is %llu", role,
-			       (unsigned long long)body->version,
-			       (unsigned long long)check->min_version);
+		return err_set(err, ERR_STALE, "%s: version %" PRIu64 ", held is %" PRIu64, role,
+			       body->version, check->min_version);
 	if (body->expires_ms <= check->now_ms)
-		return err_set(err, ERR_EXPIRED, "%s: version %llu is expired", role,
-			       (unsigned long long)body->version);
+		return err_set(err, ERR_EXPIRED, "%s: version %" PRIu64 " is expired", role,
+			       body->version);
 	return 0;
 }
 

@@ -1,0 +1,27 @@
+#include <stdint.h>
+
+#include "proto/limits.h"
+#include "proto/signed.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Signed bytes from outside: the envelope, the body as if it had verified, and a first root. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	Envwarden__Bundle__Signed *wire;
+	Envwarden__Bundle__Body *body;
+	struct root_info root;
+	struct arena arena;
+
+	arena_init(&arena, LIMIT_ROOT_MEMORY);
+	if (codec_unpack_signed(data, size, &arena, &wire, NULL) == 0 &&
+	    codec_unpack_body(wire->body.data, wire->body.len, &arena, &body, NULL) == 0)
+		root_from_body(body, &root, NULL);
+	arena_reset(&arena);
+	if (codec_unpack_body(data, size, &arena, &body, NULL) == 0)
+		root_from_body(body, &root, NULL);
+	arena_deinit(&arena);
+	if (root_first(data, size, &root, NULL) == 0)
+		CHECK(root_role(&root, ROLE_ROOT));
+	return 0;
+}

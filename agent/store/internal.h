@@ -1,0 +1,86 @@
+/*
+ * What the files of the store share. Functions that take a transaction work inside it; those that
+ * take a store open their own, so none may be open.
+ */
+#ifndef ENVWARDEN_AGENT_STORE_INTERNAL_H
+#define ENVWARDEN_AGENT_STORE_INTERNAL_H
+
+#include "agent/store/db.h"
+#include "agent/store/row.h"
+#include "agent/store/store.h"
+
+/* What one call may take for facts read back: a change of the largest size, its packages twice. */
+#define STORE_ARENA_MAX ((size_t)256 << 20)
+
+struct store {
+	struct db *db;
+	uint64_t journal_max_bytes;
+	uint64_t epoch_no;
+	struct epoch_row epoch; /* the present one, as on disk */
+};
+
+#define BYTES_OF_TEXT(text) ((struct bytes){(text), strlen(text)})
+#define BYTES_OF_BUF(buf) ((struct bytes){(buf)->data, (buf)->len})
+#define BYTES_NONE ((struct bytes){NULL, 0})
+
+/* --- store.c --- */
+
+/* err for a value that does not decode. */
+int store_damaged(struct err *err, int rc, const char *what);
+
+/* --- environments.c --- */
+
+int environment_read(struct db_txn *txn, const struct uuid *id, struct arena *arena,
+		     struct environment *out, struct err *err);
+/* The environment that an index (DB_PATH, DB_INODE) names; ERR_NOTFOUND leaves err. */
+int environment_indexed(struct db_txn *txn, enum db_table index, struct bytes key,
+			struct arena *arena, struct environment *out, struct err *err);
+/* Stores the row and keeps the indexes right; old = as stored until now, NULL if new. */
+int environment_write(struct db_txn *txn, const struct environment *old,
+		      const struct environment *now, struct err *err);
+int environment_packages(struct db_txn *txn, const struct uuid *id, struct arena *arena,
+			 struct package_list *out, struct err *err);
+
+/* --- dictionary.c --- */
+
+/* The packages that refs stand for, in their order; strings in arena. ERR_CORRUPT if one lacks. */
+int dictionary_resolve(struct db_txn *txn, const struct ref_list *refs, struct arena *arena,
+		       struct package_list *out, struct err *err);
+/*
+ * Makes definitions known. Those beyond what one transaction may add are written at once, for a
+ * definition that nothing refers to does no harm; the others stay in `rest` (the array is the
+ * caller's to release) for the transaction that refers to them.
+ */
+int dictionary_prepare(struct store *s, const struct package_list *packages,
+		       struct package_list *rest, struct err *err);
+int dictionary_write(struct db_txn *txn, const struct package *items, size_t n, struct err *err);
+
+/* --- journal.c --- */
+
+/*
+ * Adds a change: gives it epoch and seq, and moves *epoch (a copy of the store's, taken over after
+ * the commit) on.
+ */
+int journal_append(struct db_txn *txn, uint64_t epoch_no, struct epoch_row *epoch, struct change *c,
+		   struct err *err);
+/* Drops what is acked and beyond the journal's size, oldest first. */
+int journal_trim(struct store *s, struct err *err);
+int epoch_write(struct db_txn *txn, uint64_t epoch_no, const struct epoch_row *epoch,
+		struct err *err);
+
+/* --- epoch.c --- */
+
+/* Tells what is left of a baseline; nothing to do, mostly. */
+int baseline_finish(struct store *s, struct err *err);
+
+/* --- trusted.c --- */
+
+/* Checks that every held bundle is whole. */
+int trusted_check(struct db_txn *txn, struct err *err);
+
+/* --- probe.c --- */
+
+/* Reads and checks all there is. */
+int store_check(struct db *db, struct err *err);
+
+#endif

@@ -1,0 +1,312 @@
+#include <string.h>
+
+#include "agent/store/internal.h"
+
+int epoch_write(struct db_txn *txn, uint64_t epoch_no, const struct epoch_row *epoch,
+		struct err *err)
+{
+	struct row_key key;
+	struct buf row;
+	int rc;
+
+	buf_init(&row, ROW_MAX);
+	row_put_epoch(&row, epoch);
+	rc = buf_rc(&row);
+	if (rc < 0)
+		err_nomem(err);
+	else
+		rc = db_put(txn, DB_EPOCH, key_number(&key, epoch_no), BYTES_OF_BUF(&row), err);
+	buf_deinit(&row);
+	return rc;
+}
+
+int journal_append(struct db_txn *txn, uint64_t epoch_no, struct epoch_row *epoch, struct change *c,
+		   struct err *err)
+{
+	struct row_key key;
+	struct buf row;
+	int rc;
+
+	c->epoch = epoch->uuid;
+	c->seq = epoch->head + 1;
+	change_chain(epoch->head_hash, c, epoch->head_hash);
+	epoch->head = c->seq;
+	buf_init(&row, ROW_MAX);
+	row_put_change(&row, c, epoch->head_hash);
+	rc = buf_rc(&row);
+	if (rc < 0)
+		err_set(err, rc, "store a change: %s", err_text(rc));
+	else
+		rc = db_put(txn, DB_JOURNAL, key_pair(&key, epoch_no, c->seq), BYTES_OF_BUF(&row),
+			    err);
+	buf_deinit(&row);
+	return rc < 0 ? rc : epoch_write(txn, epoch_no, epoch, err);
+}
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+struct reading {
+	const struct store *store;
+	struct db_txn *txn;
+	int64_t since_ms;
+	const struct uuid *environment;
+	uint64_t only_epoch; /* 0 = all */
+	size_t max_changes;  /* 0 = no limits */
+	size_t max_bytes;
+	size_t given;
+	size_t given_bytes;
+	store_change_cb cb;
+	void *ctx;
+	struct arena arena;
+	bool stopped; /* by a limit, which is no result */
+};
+
+static bool wanted(const struct reading *r, const struct change *c)
+{
+	return c->time_ms >= r->since_ms &&
+	       (!r->environment || uuid_cmp(r->environment, &c->environment) == 0);
+}
+
+static int spell_out(struct reading *r, const struct change_row *row, struct change *c,
+		     struct err *err)
+{
+	int rc = dictionary_resolve(r->txn, &row->added, &r->arena, &c->added, err);
+
+	if (rc == 0)
+		rc = dictionary_resolve(r->txn, &row->removed, &r->arena, &c->removed, err);
+	return rc;
+}
+
+/* The epochs' names, for changes read from others than the present one. */
+static int name_epoch(struct reading *r, uint64_t epoch_no, struct uuid *out, struct err *err)
+{
+	struct epoch_row epoch;
+	struct row_key key;
+	struct bytes value;
+	int rc = 0;
+
+	if (epoch_no == r->store->epoch_no) {
+		*out = r->store->epoch.uuid;
+		return 0;
+	}
+	rc = db_get(r->txn, DB_EPOCH, key_number(&key, epoch_no), &value, err);
+	if (rc == 0)
+		rc = row_get_epoch(value, &epoch);
+	if (rc < 0)
+		return store_damaged(err, rc == ERR_NOMEM ? rc : ERR_CORRUPT, "an epoch");
+	*out = epoch.uuid;
+	return 0;
+}
+
+/* The first one always goes, or nothing ever would. */
+static bool over_limit(const struct reading *r, size_t bytes)
+{
+	return r->max_changes != 0 && r->given > 0 &&
+	       (r->given == r->max_changes || bytes > r->max_bytes - r->given_bytes);
+}
+
+static int read_one(void *ctx, struct bytes key, struct bytes value, struct err *err)
+{
+	struct reading *r = ctx;
+	struct store_change item = {0};
+	struct change_row row;
+	int rc;
+
+	item.epoch_no = key_read(key, 0);
+	if (r->only_epoch != 0 && item.epoch_no != r->only_epoch)
+		return 0;
+	arena_reset(&r->arena);
+	rc = row_get_change(value, &r->arena, &row);
+	if (rc < 0)
+		return store_damaged(err, rc, "a change");
+	if (!wanted(r, &row.change))
+		return 0;
+	r->stopped = over_limit(r, value.n);
+	if (r->stopped)
+		return 1;
+	r->given++;
+	r->given_bytes +=
+		value.n < r->max_bytes - r->given_bytes ? value.n : r->max_bytes - r->given_bytes;
+	item.change = row.change;
+	item.change.seq = key_read(key, 8);
+	memcpy(item.hash, row.hash, sizeof(item.hash));
+	rc = name_epoch(r, item.epoch_no, &item.change.epoch, err);
+	if (rc == 0)
+		rc = spell_out(r, &row, &item.change, err);
+	if (rc == 0)
+		rc = r->cb(r->ctx, &item);
+	change_deinit(&item.change);
+	return rc;
+}
+
+static int read_from(struct store *s, struct reading *r, uint64_t epoch_no, uint64_t seq,
+		     struct err *err)
+{
+	struct row_key from;
+	int rc = db_begin(s->db, &r->txn, err);
+
+	if (rc < 0)
+		return rc;
+	r->store = s;
+	arena_init(&r->arena, STORE_ARENA_MAX);
+	rc = db_each(r->txn, DB_JOURNAL, key_pair(&from, epoch_no, seq), read_one, r, err);
+	arena_deinit(&r->arena);
+	db_end(r->txn);
+	return r->stopped ? 0 : rc;
+}
+
+int store_history(struct store *s, const struct store_history_query *query, store_change_cb cb,
+		  void *ctx, struct err *err)
+{
+	struct reading r = {
+		.since_ms = query->since_ms,
+		.environment = query->environment,
+		.cb = cb,
+		.ctx = ctx,
+	};
+
+	return read_from(s, &r, query->after_epoch_no, query->after_seq + 1, err);
+}
+
+int store_unacked(struct store *s, uint64_t after, size_t max_changes, size_t max_bytes,
+		  store_change_cb cb, void *ctx, struct err *err)
+{
+	struct reading r = {
+		.since_ms = INT64_MIN,
+		.only_epoch = s->epoch_no,
+		.max_changes = max_changes,
+		.max_bytes = max_bytes,
+		.cb = cb,
+		.ctx = ctx,
+	};
+
+	if (after < s->epoch.acked)
+		after = s->epoch.acked;
+	return read_from(s, &r, s->epoch_no, after + 1, err);
+}
+
+void store_journal(const struct store *s, struct store_journal *out)
+{
+	out->epoch_no = s->epoch_no;
+	out->epoch = s->epoch.uuid;
+	out->head = s->epoch.head;
+	out->acked = s->epoch.acked;
+	memcpy(out->head_hash, s->epoch.head_hash, sizeof(out->head_hash));
+}
+
+int store_chain_at(struct store *s, uint64_t seq, unsigned char hash[SHA256_SIZE], struct err *err)
+{
+	struct row_key key;
+	struct bytes value;
+	struct db_txn *txn;
+	int rc;
+
+	if (seq == 0) {
+		memset(hash, 0, SHA256_SIZE);
+		return 0;
+	}
+	rc = db_begin(s->db, &txn, err);
+	if (rc < 0)
+		return rc;
+	rc = db_get(txn, DB_JOURNAL, key_pair(&key, s->epoch_no, seq), &value, err);
+	if (rc == ERR_NOTFOUND)
+		err_set(err, rc, "store: that change is not kept");
+	else if (rc == 0 && row_get_hash(value, hash) < 0)
+		rc = store_damaged(err, ERR_CORRUPT, "a change");
+	db_end(txn);
+	return rc;
+}
+
+/* --- acknowledging and dropping ----------------------------------------------------------- */
+
+struct acking {
+	uint64_t epoch_no;
+	struct epoch_row next;
+};
+
+static int ack_txn(struct db_txn *txn, void *ctx, struct err *err)
+{
+	struct acking *a = ctx;
+
+	return epoch_write(txn, a->epoch_no, &a->next, err);
+}
+
+int store_set_acked(struct store *s, uint64_t seq, struct err *err)
+{
+	struct acking a = {.epoch_no = s->epoch_no, .next = s->epoch};
+	int rc;
+
+	if (seq > s->epoch.head)
+		return err_set(err, ERR_INVALID,
+			       "store: a change was acknowledged that is not there");
+	if (seq <= s->epoch.acked)
+		return 0;
+	a.next.acked = seq;
+	rc = db_write(s->db, DB_DELETE, ack_txn, &a, err);
+	if (rc == 0)
+		s->epoch = a.next;
+	return rc;
+}
+
+#define TRIM_BATCH 64
+
+struct trimming {
+	const struct store *store;
+	struct row_key keys[TRIM_BATCH];
+	size_t n;
+};
+
+/* Oldest first: the first one not acked ends it. */
+static int find_acked(void *ctx, struct bytes key, struct bytes value, struct err *err)
+{
+	struct trimming *t = ctx;
+	uint64_t epoch_no = key_read(key, 0);
+	uint64_t seq = key_read(key, 8);
+
+	(void)value;
+	(void)err;
+	if (epoch_no == t->store->epoch_no && seq > t->store->epoch.acked)
+		return 1;
+	key_pair(&t->keys[t->n++], epoch_no, seq);
+	return t->n == TRIM_BATCH;
+}
+
+static int trim_txn(struct db_txn *txn, void *ctx, struct err *err)
+{
+	const struct trimming *t = ctx;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < t->n; i++)
+		rc = db_delete(txn, DB_JOURNAL, (struct bytes){t->keys[i].b, 16}, err);
+	return rc;
+}
+
+/* Finds what to drop next; nothing while the journal is within its size. */
+static int find_trim(struct store *s, struct trimming *t, struct err *err)
+{
+	struct db_txn *txn;
+	uint64_t size;
+	int rc = db_begin(s->db, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	*t = (struct trimming){.store = s};
+	rc = db_table_size(txn, DB_JOURNAL, &size, err);
+	if (rc == 0 && size > s->journal_max_bytes)
+		rc = db_each(txn, DB_JOURNAL, BYTES_NONE, find_acked, t, err);
+	db_end(txn);
+	return rc < 0 ? rc : 0;
+}
+
+int journal_trim(struct store *s, struct err *err)
+{
+	struct trimming t;
+	int rc;
+
+	do {
+		rc = find_trim(s, &t, err);
+		if (rc == 0 && t.n > 0)
+			rc = db_write(s->db, DB_DELETE, trim_txn, &t, err);
+	} while (rc == 0 && t.n > 0);
+	return rc;
+}

@@ -1,0 +1,73 @@
+#include <string.h>
+
+#include "agent/store/internal.h"
+
+struct put {
+	struct bytes key;
+	struct bytes value;
+};
+
+static int check_key(const char *key, struct err *err)
+{
+	size_t n = strlen(key);
+
+	if (n == 0 || n > STORE_KEY_MAX)
+		return err_set(err, ERR_LIMIT, "store: a setting's name is too long");
+	return 0;
+}
+
+static int put_txn(struct db_txn *txn, void *ctx, struct err *err)
+{
+	const struct put *put = ctx;
+
+	return db_put(txn, DB_KV, put->key, put->value, err);
+}
+
+int store_kv_put(struct store *s, const char *key, const void *data, size_t n, struct err *err)
+{
+	struct put put = {BYTES_OF_TEXT(key), {data, n}};
+	int rc = check_key(key, err);
+
+	if (rc < 0)
+		return rc;
+	if (n > STORE_VALUE_MAX)
+		return err_set(err, ERR_LIMIT, "store: setting %s is too long", key);
+	return db_write(s->db, DB_ADD, put_txn, &put, err);
+}
+
+int store_kv_get(struct store *s, const char *key, struct buf *out, struct err *err)
+{
+	struct bytes value;
+	struct db_txn *txn;
+	int rc = check_key(key, err);
+
+	if (rc == 0)
+		rc = db_begin(s->db, &txn, err);
+	if (rc < 0)
+		return rc;
+	rc = db_get(txn, DB_KV, BYTES_OF_TEXT(key), &value, err);
+	if (rc == 0) {
+		buf_add(out, value.data, value.n);
+		rc = buf_rc(out);
+	} else if (rc == ERR_NOTFOUND) {
+		err_set(err, rc, "store: no setting %s", key);
+	}
+	db_end(txn);
+	return rc;
+}
+
+static int delete_txn(struct db_txn *txn, void *ctx, struct err *err)
+{
+	return db_delete(txn, DB_KV, BYTES_OF_TEXT((const char *)ctx), err);
+}
+
+int store_kv_delete(struct store *s, const char *key, struct err *err)
+{
+	char name[STORE_KEY_MAX + 1] = {0};
+	int rc = check_key(key, err);
+
+	if (rc < 0)
+		return rc;
+	memcpy(name, key, strlen(key));
+	return db_write(s->db, DB_DELETE, delete_txn, name, err);
+}

@@ -1,0 +1,38 @@
+/*
+ * What lies where in the store. Every value ends in the first 4 bytes of SHA-256 over table, key
+ * and contents, so that a damaged or misplaced one is never believed. Integers are big-endian, so
+ * that keys sort as their numbers do.
+ *
+ *   table        key                          value
+ *   meta         "layout"                     version, 4 bytes
+ *   environment  environment id               row (row.h)
+ *   path         SHA-256 of the prefix        id of the newest environment there, living or not
+ *   inode        device, inode                id of the living environment there
+ *   snapshot     environment id               (definition key, requested)...; living ones only
+ *   package      definition key               sent to the server?, definition; never removed
+ *   journal      epoch number, seq            chain value, change with its packages as keys
+ *   epoch        epoch number                 uuid, head, chain value there, acked, baseline so far
+ *   trusted      'P' role                     generation, version, size, SHA-256: what is held
+ *                'C' generation, number       a piece of a bundle
+ *   kv           name                         a setting
+ *
+ * A new layout version comes with code that reads the one before; older programs refuse it.
+ */
+#ifndef ENVWARDEN_AGENT_STORE_LAYOUT_H
+#define ENVWARDEN_AGENT_STORE_LAYOUT_H
+
+#define LAYOUT_VERSION 1
+#define LAYOUT_KEY "layout"
+
+/* The values' own versions. */
+#define LAYOUT_ROW_VERSION 1
+#define LAYOUT_PACKAGE_VERSION 1
+#define LAYOUT_CHANGE_VERSION 1
+#define LAYOUT_EPOCH_VERSION 1
+
+#define LAYOUT_CHECKSUM 4	  /* bytes */
+#define LAYOUT_DEFINITIONS 786432 /* bytes of pages for new definitions in one transaction */
+#define LAYOUT_PIECE 262144	  /* bytes of a piece of a bundle */
+#define LAYOUT_GENERATION 16	  /* bytes, random */
+
+#endif

@@ -1,0 +1,390 @@
+#include "agent/store/row.h"
+
+#include <string.h>
+
+#include "agent/store/layout.h"
+
+#define REF_SIZE (PACKAGE_KEY_SIZE + 1)
+#define TEXT_MAX 8192 /* bytes of any text; the fields' own limits are below it */
+
+enum {
+	FLAG_SELF_REPORTED = 1,
+	FLAG_AT_START = 2,
+	FLAG_DIGEST = 4
+};
+
+/* --- pieces ------------------------------------------------------------------------------- */
+
+static void put_text(struct buf *out, const char *text)
+{
+	buf_add_lp(out, text, strlen(text));
+}
+
+static void put_person(struct buf *out, const struct person *p)
+{
+	put_text(out, p->name);
+	buf_add_u64(out, (uint64_t)p->uid);
+	put_text(out, p->how);
+}
+
+static void put_hash(struct buf *out, const unsigned char hash[SHA256_SIZE])
+{
+	buf_add(out, hash, SHA256_SIZE);
+}
+
+static const char *get_text(struct rd *r, struct arena *arena)
+{
+	size_t n;
+	const char *data = rd_lp(r, TEXT_MAX, &n);
+	const char *text = data ? arena_strndup(arena, data, n) : NULL;
+
+	if (!text && r->rc == 0)
+		r->rc = ERR_NOMEM;
+	return text;
+}
+
+static void get_person(struct rd *r, struct arena *arena, struct person *out)
+{
+	out->name = get_text(r, arena);
+	out->uid = (int64_t)rd_u64(r);
+	out->how = get_text(r, arena);
+}
+
+static void get_bytes(struct rd *r, void *out, size_t n)
+{
+	const void *data = rd_bytes(r, n);
+
+	if (data)
+		memcpy(out, data, n);
+}
+
+static void get_version(struct rd *r, uint8_t version)
+{
+	if (rd_u8(r) != version && r->rc == 0)
+		r->rc = ERR_CORRUPT;
+}
+
+/* The checksum was good, so anything wrong but memory is damage all the same. */
+static int get_end(const struct rd *r)
+{
+	if (r->rc == ERR_NOMEM)
+		return ERR_NOMEM;
+	return r->rc < 0 || r->left > 0 ? ERR_CORRUPT : 0;
+}
+
+/* --- package references ------------------------------------------------------------------- */
+
+struct package_ref ref_at(const struct ref_list *list, size_t i)
+{
+	const unsigned char *p = list->items + i * REF_SIZE;
+	struct package_ref ref;
+
+	memcpy(ref.key, p, PACKAGE_KEY_SIZE);
+	ref.requested = p[PACKAGE_KEY_SIZE] != 0;
+	return ref;
+}
+
+void row_put_refs(struct buf *out, const struct package_list *packages)
+{
+	unsigned char key[PACKAGE_KEY_SIZE];
+
+	buf_add_u32(out, (uint32_t)packages->n);
+	for (size_t i = 0; i < packages->n; i++) {
+		package_def_key(&packages->items[i], key);
+		buf_add(out, key, sizeof(key));
+		buf_add_u8(out, packages->items[i].requested);
+	}
+}
+
+static void get_refs(struct rd *r, struct ref_list *out)
+{
+	uint32_t n = rd_u32(r);
+
+	out->items = rd_bytes(r, (size_t)n * REF_SIZE);
+	out->n = out->items ? n : 0;
+}
+
+int row_get_refs(struct bytes value, struct ref_list *out)
+{
+	struct rd r;
+
+	rd_init(&r, value.data, value.n);
+	get_refs(&r, out);
+	return get_end(&r);
+}
+
+/* --- environments ------------------------------------------------------------------------- */
+
+void row_put_environment(struct buf *out, const struct environment *env)
+{
+	buf_add_u8(out, LAYOUT_ROW_VERSION);
+	put_text(out, env->prefix);
+	buf_add_u64(out, env->device);
+	buf_add_u64(out, env->inode);
+	buf_add_u32(out, env->filesystem);
+	put_person(out, &env->owner);
+	put_text(out, env->platform);
+	put_text(out, env->tool);
+	buf_add_u64(out, (uint64_t)env->created_ms);
+	buf_add_u64(out, (uint64_t)env->last_change_ms);
+	buf_add_u64(out, (uint64_t)env->deleted_ms);
+	buf_add_u8(out, env->expected);
+	buf_add(out, env->cloned_from.b, UUID_SIZE);
+	buf_add_u64(out, env->sections);
+	buf_add_u64(out, env->package_count);
+	put_hash(out, env->config_digest);
+	put_text(out, env->config_names);
+	put_hash(out, env->digest);
+	put_hash(out, env->attribute_digest);
+	buf_add_lp(out, env->stamp, env->stamp_n);
+}
+
+int row_get_environment(const struct uuid *id, struct bytes value, struct arena *arena,
+			struct environment *out)
+{
+	struct environment e = {.id = *id};
+	const void *stamp;
+	struct rd r;
+
+	rd_init(&r, value.data, value.n);
+	get_version(&r, LAYOUT_ROW_VERSION);
+	e.prefix = get_text(&r, arena);
+	e.device = rd_u64(&r);
+	e.inode = rd_u64(&r);
+	e.filesystem = rd_u32(&r);
+	get_person(&r, arena, &e.owner);
+	e.platform = get_text(&r, arena);
+	e.tool = get_text(&r, arena);
+	e.created_ms = (int64_t)rd_u64(&r);
+	e.last_change_ms = (int64_t)rd_u64(&r);
+	e.deleted_ms = (int64_t)rd_u64(&r);
+	e.expected = rd_u8(&r) != 0;
+	get_bytes(&r, e.cloned_from.b, UUID_SIZE);
+	e.sections = rd_u64(&r);
+	e.package_count = rd_u64(&r);
+	get_bytes(&r, e.config_digest, SHA256_SIZE);
+	e.config_names = get_text(&r, arena);
+	get_bytes(&r, e.digest, SHA256_SIZE);
+	get_bytes(&r, e.attribute_digest, SHA256_SIZE);
+	stamp = rd_lp(&r, SNAPSHOT_STAMP_MAX, &e.stamp_n);
+	if (stamp) {
+		e.stamp = arena_dup(arena, stamp, e.stamp_n);
+		if (!e.stamp)
+			r.rc = ERR_NOMEM;
+	}
+	if (get_end(&r) < 0)
+		return get_end(&r);
+	*out = e;
+	return 0;
+}
+
+/* --- package definitions ------------------------------------------------------------------ */
+
+void row_put_package(struct buf *out, const struct package *p, bool sent)
+{
+	buf_add_u8(out, LAYOUT_PACKAGE_VERSION);
+	buf_add_u8(out, sent);
+	put_text(out, p->manager);
+	put_text(out, p->name);
+	put_text(out, p->version);
+	put_text(out, p->build);
+	buf_add_u64(out, (uint64_t)p->build_number);
+	put_text(out, p->channel);
+	put_text(out, p->subdir);
+	put_text(out, p->license);
+	put_text(out, p->url);
+	buf_add_u64(out, p->size);
+	buf_add_lp(out, p->sha256, p->has_sha256 ? sizeof(p->sha256) : 0);
+	buf_add_lp(out, p->md5, p->has_md5 ? sizeof(p->md5) : 0);
+}
+
+/* All of it or nothing; true when it is there. */
+static bool get_optional(struct rd *r, unsigned char *out, size_t size)
+{
+	size_t n;
+	const void *data = rd_lp(r, size, &n);
+
+	if (!data || n == 0)
+		return false;
+	if (n != size) {
+		r->rc = ERR_CORRUPT;
+		return false;
+	}
+	memcpy(out, data, size);
+	return true;
+}
+
+int row_get_package(struct bytes value, struct arena *arena, struct package *out, bool *sent)
+{
+	struct package p = {0};
+	bool was_sent;
+	struct rd r;
+
+	rd_init(&r, value.data, value.n);
+	get_version(&r, LAYOUT_PACKAGE_VERSION);
+	was_sent = rd_u8(&r) != 0;
+	p.manager = get_text(&r, arena);
+	p.name = get_text(&r, arena);
+	p.version = get_text(&r, arena);
+	p.build = get_text(&r, arena);
+	p.build_number = (int64_t)rd_u64(&r);
+	p.channel = get_text(&r, arena);
+	p.subdir = get_text(&r, arena);
+	p.license = get_text(&r, arena);
+	p.url = get_text(&r, arena);
+	p.size = rd_u64(&r);
+	p.has_sha256 = get_optional(&r, p.sha256, sizeof(p.sha256));
+	p.has_md5 = get_optional(&r, p.md5, sizeof(p.md5));
+	if (get_end(&r) < 0)
+		return get_end(&r);
+	*out = p;
+	*sent = was_sent;
+	return 0;
+}
+
+/* --- changes ------------------------------------------------------------------------------ */
+
+void row_put_change(struct buf *out, const struct change *c, const unsigned char hash[SHA256_SIZE])
+{
+	buf_add_u8(out, LAYOUT_CHANGE_VERSION);
+	put_hash(out, hash);
+	buf_add_u64(out, (uint64_t)c->time_ms);
+	buf_add_u8(out, (uint8_t)c->kind);
+	buf_add(out, c->environment.b, UUID_SIZE);
+	put_text(out, c->prefix);
+	put_text(out, c->from_prefix);
+	buf_add(out, c->cloned_from.b, UUID_SIZE);
+	put_person(out, &c->actor);
+	put_person(out, &c->owner);
+	put_text(out, c->platform);
+	put_text(out, c->tool);
+	put_text(out, c->command);
+	put_text(out, c->detail);
+	buf_add_u8(out, (uint8_t)((c->self_reported ? FLAG_SELF_REPORTED : 0) |
+				  (c->seen_at_start ? FLAG_AT_START : 0) |
+				  (c->has_digest ? FLAG_DIGEST : 0)));
+	put_hash(out, c->digest);
+	row_put_refs(out, &c->added);
+	row_put_refs(out, &c->removed);
+}
+
+int row_get_hash(struct bytes value, unsigned char hash[SHA256_SIZE])
+{
+	struct rd r;
+
+	rd_init(&r, value.data, value.n);
+	get_version(&r, LAYOUT_CHANGE_VERSION);
+	get_bytes(&r, hash, SHA256_SIZE);
+	return r.rc < 0 ? ERR_CORRUPT : 0;
+}
+
+int row_get_change(struct bytes value, struct arena *arena, struct change_row *out)
+{
+	struct change_row row;
+	struct change *c = &row.change;
+	uint8_t flags;
+	struct rd r;
+
+	change_init(c);
+	rd_init(&r, value.data, value.n);
+	get_version(&r, LAYOUT_CHANGE_VERSION);
+	get_bytes(&r, row.hash, SHA256_SIZE);
+	c->time_ms = (int64_t)rd_u64(&r);
+	c->kind = (enum change_kind)rd_u8(&r);
+	get_bytes(&r, c->environment.b, UUID_SIZE);
+	c->prefix = get_text(&r, arena);
+	c->from_prefix = get_text(&r, arena);
+	get_bytes(&r, c->cloned_from.b, UUID_SIZE);
+	get_person(&r, arena, &c->actor);
+	get_person(&r, arena, &c->owner);
+	c->platform = get_text(&r, arena);
+	c->tool = get_text(&r, arena);
+	c->command = get_text(&r, arena);
+	c->detail = get_text(&r, arena);
+	flags = rd_u8(&r);
+	c->self_reported = flags & FLAG_SELF_REPORTED;
+	c->seen_at_start = flags & FLAG_AT_START;
+	c->has_digest = flags & FLAG_DIGEST;
+	get_bytes(&r, c->digest, SHA256_SIZE);
+	get_refs(&r, &row.added);
+	get_refs(&r, &row.removed);
+	if (get_end(&r) < 0)
+		return get_end(&r);
+	*out = row;
+	return 0;
+}
+
+/* --- epochs ------------------------------------------------------------------------------- */
+
+void row_put_epoch(struct buf *out, const struct epoch_row *e)
+{
+	buf_add_u8(out, LAYOUT_EPOCH_VERSION);
+	buf_add(out, e->uuid.b, UUID_SIZE);
+	buf_add_u64(out, e->head);
+	buf_add_u64(out, e->acked);
+	put_hash(out, e->head_hash);
+	buf_add_u8(out, e->baseline);
+	buf_add(out, e->baseline_after.b, UUID_SIZE);
+	buf_add_u64(out, (uint64_t)e->baseline_ms);
+}
+
+int row_get_epoch(struct bytes value, struct epoch_row *out)
+{
+	struct epoch_row e = {0};
+	struct rd r;
+
+	rd_init(&r, value.data, value.n);
+	get_version(&r, LAYOUT_EPOCH_VERSION);
+	get_bytes(&r, e.uuid.b, UUID_SIZE);
+	e.head = rd_u64(&r);
+	e.acked = rd_u64(&r);
+	get_bytes(&r, e.head_hash, SHA256_SIZE);
+	e.baseline = rd_u8(&r) != 0;
+	get_bytes(&r, e.baseline_after.b, UUID_SIZE);
+	e.baseline_ms = (int64_t)rd_u64(&r);
+	if (get_end(&r) < 0)
+		return get_end(&r);
+	*out = e;
+	return 0;
+}
+
+/* --- keys --------------------------------------------------------------------------------- */
+
+struct bytes key_uuid(const struct uuid *id)
+{
+	return (struct bytes){id->b, UUID_SIZE};
+}
+
+struct bytes key_path(struct row_key *out, const char *prefix)
+{
+	sha256(prefix, strlen(prefix), out->b);
+	return (struct bytes){out->b, SHA256_SIZE};
+}
+
+static void put_be(unsigned char *to, uint64_t v)
+{
+	for (int i = 0; i < 8; i++)
+		to[i] = (unsigned char)(v >> (56 - 8 * i));
+}
+
+struct bytes key_pair(struct row_key *out, uint64_t a, uint64_t b)
+{
+	put_be(out->b, a);
+	put_be(out->b + 8, b);
+	return (struct bytes){out->b, 16};
+}
+
+struct bytes key_number(struct row_key *out, uint64_t n)
+{
+	put_be(out->b, n);
+	return (struct bytes){out->b, 8};
+}
+
+uint64_t key_read(struct bytes key, size_t offset)
+{
+	struct rd r;
+
+	rd_init(&r, key.data, key.n);
+	rd_bytes(&r, offset);
+	return rd_u64(&r);
+}

@@ -1,0 +1,68 @@
+/*
+ * The role keys (docs/formats.md, signed state) and what is signed with them. One file a role in
+ * the state folder (role-<name>.key, DER, readable by this account alone); init makes all of them
+ * with threshold 1 and root version 1. A key file taken away (root and policy may be kept offline)
+ * only makes that role's signatures fail with ERR_PERM.
+ *
+ * Versions come from the store and bytes go back to it; nothing is kept here but the keys. Blocking
+ * is a few hundred microseconds of arithmetic a signature; any thread, one at a time.
+ */
+#ifndef ENVWARDEN_SERVER_PKI_SIGNER_H
+#define ENVWARDEN_SERVER_PKI_SIGNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "lib/base/uuid.h"
+#include "lib/policy/decision.h"
+
+#define SIGNER_TIMESTAMP_MS INT64_C(86400000)	   /* a timestamp is valid for a day */
+#define SIGNER_ROOT_MS (INT64_C(3650) * 86400000)  /* key hygiene: 10 years */
+#define SIGNER_STATUS_MS (INT64_C(365) * 86400000) /* key hygiene; freshness is timestamp's */
+
+struct signer; /* opaque */
+
+struct signer_org {
+	struct uuid id;
+	const char *name;
+	bool logging;
+	const char *contact;
+	const char *when_agent_down; /* last_decision | allow | block */
+};
+
+/* Makes every role's key in the folder (made if missing) and appends the Signed bytes of root
+ * version 1 to `root`. ERR_EXISTS: there are keys already. */
+int signer_create(const char *dir, const struct signer_org *org, int64_t now_ms,
+		  struct signer **out, struct buf *root, struct err *err);
+/* ERR_NOTFOUND: neither status nor timestamp key is there. */
+int signer_load(const char *dir, struct signer **out, struct err *err);
+void signer_free(struct signer *signer); /* wipes; NULL is fine */
+
+/* One machine's status bundle, appended to out as Signed bytes. */
+struct signer_status {
+	struct uuid machine;
+	uint64_t version;
+	const struct status_entry *statuses;
+	size_t n_statuses;
+	const char *const *labels;
+	size_t n_labels;
+};
+int signer_sign_status(const struct signer *signer, const struct signer_org *org,
+		       const struct signer_status *status, int64_t now_ms, struct buf *out,
+		       struct err *err);
+
+/* What a timestamp names: the newest version of a role and the bytes of its Signed message. */
+struct signer_held {
+	const char *role;
+	uint64_t version;
+	const void *data;
+	size_t n;
+};
+int signer_sign_timestamp(const struct signer *signer, const struct uuid *machine, uint64_t version,
+			  const struct signer_held *held, size_t n, int64_t now_ms, struct buf *out,
+			  struct err *err);
+
+#endif

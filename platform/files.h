@@ -28,10 +28,10 @@ int files_read_whole(const char *path, size_t max, struct buf *out, struct err *
 int files_mkdir(const char *path, unsigned mode, struct err *err);
 
 /*
- * The same for a directory only this account may enter (0700; missing parents 0755). One that
- * exists must be a directory, not a link, owned by this account, without rights for group or
- * others, else ERR_PERM with a text that says which. On Windows the check is left to the
- * directory's ACL.
+ * The same for a directory of our own (made 0700; missing parents 0755). One that exists must be a
+ * directory, not a link, belong to this account and be writable for nobody else, else ERR_PERM with
+ * a text that says which. Others may have been given the right to pass through (0711: a state
+ * directory with something public in it). On Windows the check is left to the directory's ACL.
  */
 int files_mkdir_private(const char *path, struct err *err);
 

@@ -136,8 +136,8 @@ int files_mkdir_private(const char *path, struct err *err)
 	if (st.st_uid != geteuid())
 		return err_set(err, ERR_PERM, "%s: belongs to uid %lu, must belong to uid %lu",
 			       path, (unsigned long)st.st_uid, (unsigned long)geteuid());
-	if (st.st_mode & 077)
-		return err_set(err, ERR_PERM, "%s: others have rights in it (mode %04o): chmod 700",
+	if (st.st_mode & 022)
+		return err_set(err, ERR_PERM, "%s: others may write to it (mode %04o): chmod go-w",
 			       path, (unsigned)(st.st_mode & 07777));
 	return 0;
 }

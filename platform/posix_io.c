@@ -1,7 +1,10 @@
 #include "platform/posix_io.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <unistd.h>
+
+#include "lib/base/compiler.h"
 
 #define CHUNK_MIN 512
 
@@ -9,6 +12,7 @@ int posix_read_rest(int fd, size_t size_hint, size_t max, struct buf *out, const
 		    struct err *err)
 {
 	size_t total = 0;
+	CHECK(max < SIZE_MAX);
 	for (;;) {
 		/* One byte more than expected, so that the first read already shows the end. */
 		size_t want = size_hint >= total ? size_hint - total + 1 : CHUNK_MIN;

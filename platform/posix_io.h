@@ -7,8 +7,8 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
-/* Appends what is left to read, size_hint bytes expected; more than max is ERR_LIMIT. what: for the
- * message. */
+/* Appends what is left to read, size_hint bytes expected; more than max (< SIZE_MAX) is ERR_LIMIT.
+ * what: for the message. */
 int posix_read_rest(int fd, size_t size_hint, size_t max, struct buf *out, const char *what,
 		    struct err *err);
 

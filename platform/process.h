@@ -51,7 +51,7 @@ int64_t process_id(void);
 void process_set_name(const char *name);
 
 /* This process is killed when the one that started it ends. ERR_CANCELED: it has ended already.
- * parent: the pid that started us, as it told us. */
+ * parent: the pid that started us, as it told us. Call it after process_become, which undoes it. */
 int process_end_with_parent(int64_t parent, struct err *err);
 
 /*

@@ -177,9 +177,14 @@ static void private_directories(void **state)
 	assert_int_equal(files_mkdir_private(path, NULL), 0);
 	assert_int_equal(mode_of(path), 0700);
 	assert_int_equal(files_mkdir_private(path, NULL), 0);
-	assert_int_equal(chmod(path, 0750), 0);
+	assert_int_equal(chmod(path, 0711), 0);
+	assert_int_equal(files_mkdir_private(path, NULL), 0);
+	assert_int_equal(mode_of(path), 0711); /* left as it is */
+	assert_int_equal(chmod(path, 0770), 0);
 	assert_int_equal(files_mkdir_private(path, &err), ERR_PERM);
-	assert_non_null(strstr(err.text, "0750"));
+	assert_non_null(strstr(err.text, "0770"));
+	assert_int_equal(chmod(path, 0702), 0);
+	assert_int_equal(files_mkdir_private(path, NULL), ERR_PERM);
 	assert_int_equal(chmod(path, 0700), 0);
 	tmpdir_path(tmp, "link", link);
 	assert_int_equal(symlink(path, link), 0);

@@ -216,6 +216,7 @@ static void owners(void **state)
 		assert_int_equal(safe_read_whole(p->dir, "empty", me + 1, 10, &out, NULL, NULL),
 				 ERR_PERM);
 		print_message("skipped the rest: only root can give files away\n");
+		buf_deinit(&out);
 		return;
 	}
 	/* root's files are fine for everybody, a stranger's are not, not even for root */

@@ -127,13 +127,12 @@ static void homes(void **state)
 	set("HOME", "/some/home");
 	assert_int_equal(paths_home(out, NULL), 0);
 	assert_string_equal(out, "/some/home");
-	assert_int_equal(users_by_uid(users_current(), &me, NULL), 0);
-	set("HOME", "relative");
-	assert_int_equal(paths_home(out, NULL), 0);
-	assert_string_equal(out, me.home);
-	set("HOME", NULL);
-	assert_int_equal(paths_home(out, NULL), 0);
-	assert_string_equal(out, me.home);
+	int known = users_by_uid(users_current(), &me, NULL); /* containers run nameless accounts */
+	for (int i = 0; i < 2; i++) {
+		set("HOME", i == 0 ? "relative" : NULL);
+		assert_int_equal(paths_home(out, NULL), known);
+		assert_string_equal(out, known == 0 ? me.home : "/some/home");
+	}
 	set("TMPDIR", "relative");
 	assert_int_equal(paths_temp(out, NULL), 0);
 	assert_string_equal(out, "/tmp");

@@ -221,7 +221,7 @@ int root_first(const void *data, size_t n, struct root_info *out, struct err *er
 int root_step(const struct root_info *held, const void *data, size_t n, struct root_info *out,
 	      struct err *err)
 {
-	struct root_info next;
+	struct root_info next = {0};
 	int rc;
 
 	if (n > LIMIT_SMALL_SIGNED)

@@ -47,8 +47,10 @@ static int context_new(bool is_server, tls_now_cb now_ms, void *now_ctx, struct 
 	int rc;
 
 	CHECK(now_ms);
-	if (!c)
-		return err_nomem(err);
+	if (!c) {
+		err_nomem(err);
+		return ERR_NOMEM;
+	}
 	c->holders = 1;
 	c->is_server = is_server;
 	c->now_ms = now_ms;
@@ -59,9 +61,10 @@ static int context_new(bool is_server, tls_now_cb now_ms, void *now_ctx, struct 
 	rc = mbedtls_ssl_config_defaults(&c->conf,
 					 is_server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT,
 					 MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT);
-	if (rc != 0) {
+	if (rc != 0) { /* it only allocates */
 		tls_context_free(c);
-		return crypto_error(err, ERR_INTERNAL, rc, "TLS");
+		err_nomem(err);
+		return ERR_NOMEM;
 	}
 	conf_protocol(&c->conf);
 	mbedtls_ssl_conf_ciphersuites(&c->conf, suites);

@@ -427,7 +427,7 @@ static void fill_queue(struct side *side)
 
 		rc = conn_send(side->conn, piece, PIECE, NULL);
 		assert_int_equal(rc, fits ? 0 : ERR_LIMIT);
-		assert_true(conn_queued(side->conn) < QUEUE_MAX + PIECE / 10);
+		assert_true(conn_queued(side->conn) <= QUEUE_MAX);
 		w->count += rc == 0;
 	}
 	if (w->count == PIECES)

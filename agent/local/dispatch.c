@@ -1,0 +1,56 @@
+#include "agent/local/internal.h"
+#include "proto/codec.h"
+#include "proto/limits.h"
+
+static void unsupported(struct local_call *call)
+{
+	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__Unsupported nothing = ENVWARDEN__LOCAL__UNSUPPORTED__INIT;
+
+	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_UNSUPPORTED;
+	answer.unsupported = &nothing;
+	local_call_end(call, &answer);
+}
+
+/* Kinds of newer versions, kinds that only answer, and requests without a handler. */
+#define HANDLE(kind, member)                                                                       \
+	case ENVWARDEN__LOCAL__ENVELOPE__KIND_##kind:                                              \
+		if (!handlers->member)                                                             \
+			break;                                                                     \
+		handlers->member(ctx, call, envelope->member);                                     \
+		return
+
+static void handle(struct local *local, struct local_call *call,
+		   const Envwarden__Local__Envelope *envelope)
+{
+	const struct local_handlers *handlers = &local->handlers;
+	void *ctx = local->ctx;
+
+	switch (envelope->kind_case) {
+		HANDLE(CHECK, check);
+		HANDLE(LIST, list);
+		HANDLE(SHOW, show);
+		HANDLE(HISTORY, history);
+		HANDLE(RECORD, record);
+		HANDLE(STATUS, status);
+		HANDLE(ENROLL, enroll);
+	default:
+		break;
+	}
+	unsupported(call);
+}
+
+int dispatch(struct conn *conn, const void *payload, size_t n)
+{
+	struct local *local = conn->local;
+	Envwarden__Local__Envelope *envelope;
+	struct local_call *call;
+	int rc = codec_unpack_local(payload, n, &local->arena, &envelope, NULL);
+
+	if (rc == 0)
+		rc = call_new(conn, envelope->id, &call);
+	if (rc == 0)
+		handle(local, call, envelope);
+	arena_reset(&local->arena);
+	return rc;
+}

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/base/compiler.h"
+
 #define HOW_HISTORY "owner of history"
 #define HOW_PYTHON "owner of newest dist-info"
 #define HOW_PREFIX "owner of prefix"
@@ -108,6 +110,7 @@ static bool classify(const struct step_input *in, const struct diff *d, struct c
 	const struct environment *known = in->identity->known;
 	size_t differ = d->added.n + d->removed.n;
 
+	CHECK(known || in->identity->kind == IDENTITY_NEW);
 	switch (in->identity->kind) {
 	case IDENTITY_NEW:
 		set_origin(in, c);

@@ -188,8 +188,9 @@ int trust_read_timestamp(const struct trust *held, const struct trust_blob *time
 	sha256(timestamp->data, timestamp->n, own->hash);
 	names.created_ms = body->created_ms;
 	rc = check_names(held, &names, err);
-	if (rc == 0)
-		*out = names;
+	if (rc < 0)
+		goto out;
+	*out = names;
 out:
 	arena_deinit(&arena);
 	return rc;

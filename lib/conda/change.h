@@ -14,7 +14,7 @@
 #include "lib/base/uuid.h"
 #include "lib/conda/package.h"
 
-#define CHANGE_PATH_MAX 4096   /* bytes: prefix, from_prefix */
+#define CHANGE_PATH_MAX 4096 /* bytes: prefix, from_prefix */
 #define CHANGE_COMMAND_MAX 4096
 #define CHANGE_TOOL_MAX 64
 #define CHANGE_DETAIL_MAX 512
@@ -37,7 +37,7 @@ enum change_kind {
 
 struct person {
 	const char *name; /* OS account */
-	int64_t uid;      /* -1 unknown */
+	int64_t uid;	  /* -1 unknown */
 	const char *how;  /* actors: how it is known ("owner of history", ...) */
 };
 
@@ -48,9 +48,9 @@ struct change {
 	enum change_kind kind;
 	struct uuid environment;
 	const char *prefix;
-	const char *from_prefix;  /* renamed */
-	struct uuid cloned_from;  /* zero = not a clone */
-	struct package_list added;   /* sorted by package_cmp_all */
+	const char *from_prefix;   /* renamed */
+	struct uuid cloned_from;   /* zero = not a clone */
+	struct package_list added; /* sorted by package_cmp_all */
 	struct package_list removed;
 	struct person actor;
 	struct person owner;
@@ -73,7 +73,13 @@ const char *change_kind_name(enum change_kind kind);
  */
 enum change_kind change_kind_of_step(size_t added, size_t removed);
 
-void change_init(struct change *c);   /* all strings "", uids -1 */
+void change_init(struct change *c); /* all strings "", uids -1 */
+
+/*
+ * Deep copy, everything but the package arrays in the arena; release *to with change_deinit (also
+ * after a failure). ERR_NOMEM.
+ */
+int change_copy(struct arena *arena, const struct change *from, struct change *to);
 void change_deinit(struct change *c); /* the two package arrays; strings are borrowed */
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * A package as facts know it: one installed distribution of an environment, whoever installed it.
- * Everything in it is a claim of whoever owns the files; it is bounded here and escaped where shown.
+ * Everything in it is a claim of whoever owns the files; it is bounded here and escaped where
+ * shown.
  *
  * Strings are never NULL ("" = unknown) and borrowed from an arena or from the reader that filled
  * the struct; whoever keeps a package copies it (package_copy).
@@ -15,7 +16,7 @@
 #include "lib/base/arena.h"
 #include "lib/base/crypto.h"
 
-#define PACKAGE_NAME_MAX 256    /* bytes, each string field's limit */
+#define PACKAGE_NAME_MAX 256 /* bytes, each string field's limit */
 #define PACKAGE_VERSION_MAX 256
 #define PACKAGE_BUILD_MAX 256
 #define PACKAGE_CHANNEL_MAX 1024
@@ -36,7 +37,7 @@ struct package {
 	const char *subdir;   /* "linux-64", "noarch", ... */
 	const char *license;
 	const char *url; /* credentials masked */
-	uint64_t size;   /* bytes of the archive, 0 unknown */
+	uint64_t size;	 /* bytes of the archive, 0 unknown */
 	unsigned char sha256[SHA256_SIZE];
 	unsigned char md5[16];
 	bool has_sha256;
@@ -44,7 +45,8 @@ struct package {
 	bool requested; /* somebody asked for it by name */
 };
 
-/* Identity order: manager, name, version, build, build number, channel, subdir, hashes (bytewise). */
+/* Identity order: manager, name, version, build, build number, channel, subdir, hashes (bytewise).
+ */
 int package_cmp(const struct package *a, const struct package *b);
 
 /* Same order plus the attributes outside the identity (license, url, size, requested). */
@@ -61,6 +63,6 @@ struct package_list {
 };
 void package_list_deinit(struct package_list *list); /* the array only; also of a zeroed struct */
 int package_list_add(struct package_list *list, const struct package *p); /* shallow; ERR_NOMEM */
-void package_list_sort(struct package_list *list); /* by package_cmp_all */
+void package_list_sort(struct package_list *list);			  /* by package_cmp_all */
 
 #endif

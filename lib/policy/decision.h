@@ -17,13 +17,17 @@
 #define CASE_CODE_MAX 16
 
 /* Ordered by severity; values travel on the wire. */
-enum action { ACTION_ALLOW, ACTION_WARN, ACTION_BLOCK };
+enum action {
+	ACTION_ALLOW,
+	ACTION_WARN,
+	ACTION_BLOCK
+};
 
 struct reason {
-	const char *kind;    /* "status", "rule", "cve", ... */
-	const char *id;      /* rule id, CVE id; "" for an explicit status */
-	const char *message; /* the admin's words, shown behind '|' */
-	const char *fix;     /* one command to paste */
+	const char *kind;	       /* "status", "rule", "cve", ... */
+	const char *id;		       /* rule id, CVE id; "" for an explicit status */
+	const char *message;	       /* the admin's words, shown behind '|' */
+	const char *fix;	       /* one command to paste */
 	const struct package *package; /* NULL = not about one package */
 	enum action action;
 };
@@ -33,7 +37,7 @@ struct decision {
 	struct reason *reasons; /* the strongest first */
 	size_t n_reasons;
 	char case_code[CASE_CODE_MAX]; /* "EW-XXXX"; "" when there is no reason */
-	int64_t valid_until_ms;        /* trusted time; INT64_MAX = until something changes */
+	int64_t valid_until_ms;	       /* trusted time; INT64_MAX = until something changes */
 };
 
 /* An explicit status as an admin set it on one environment. */
@@ -45,8 +49,8 @@ struct status_entry {
 	bool until_fixed;
 };
 
-const char *action_name(enum action action); /* "allow" "warn" "block" */
-const char *action_status_name(enum action action); /* "ok" "warn" "block" */
+const char *action_name(enum action action);		     /* "allow" "warn" "block" */
+const char *action_status_name(enum action action);	     /* "ok" "warn" "block" */
 int action_parse_status(const char *text, enum action *out); /* ok|warn|block; ERR_INVALID */
 
 #endif

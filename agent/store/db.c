@@ -132,7 +132,8 @@ static int check_size(struct db *db, struct err *err)
 	return rc;
 }
 
-static int try_env(struct db *db, bool read_only)
+/* Opens the file; a code of LMDB's. */
+static int open_file(struct db *db, bool read_only)
 {
 	int dead;
 	int rc = mdb_env_create(&db->env);
@@ -145,32 +146,43 @@ static int try_env(struct db *db, bool read_only)
 		rc = mdb_env_open(db->env, db->dir, read_only ? MDB_RDONLY | MDB_NOLOCK : 0, 0600);
 	if (rc == 0 && !read_only)
 		rc = mdb_reader_check(db->env, &dead);
-	if (rc == 0)
-		rc = open_tables(db, MDB_RDONLY, 0);
-	if (rc == MDB_NOTFOUND && !read_only)
-		rc = open_tables(db, 0, MDB_CREATE);
-	if (rc != 0) {
-		mdb_env_close(db->env);
-		db->env = NULL;
-	}
 	db->read_only = read_only;
 	return rc;
+}
+
+static void close_env(struct db *db)
+{
+	if (db->env)
+		mdb_env_close(db->env);
+	db->env = NULL;
 }
 
 static int open_env(struct db *db, struct err *err)
 {
 	MDB_envinfo info;
-	int rc = try_env(db, db->asked_read_only);
+	int rc = 0;
+	int code = open_file(db, db->asked_read_only);
 
-	if (!db->asked_read_only && (rc == EROFS || rc == EACCES || rc == EPERM))
-		rc = try_env(db, true);
-	if (rc != 0)
-		return fail(err, rc, "open store");
+	if (!db->asked_read_only && (code == EROFS || code == EACCES || code == EPERM)) {
+		close_env(db);
+		code = open_file(db, true);
+	}
+	if (code == 0 && !db->read_only)
+		rc = check_size(db, err);
+	if (code == 0 && rc == 0) {
+		code = open_tables(db, MDB_RDONLY, 0);
+		if (code == MDB_NOTFOUND && !db->read_only)
+			code = open_tables(db, 0, MDB_CREATE);
+	}
+	if (code != 0)
+		rc = fail(err, code, "open store");
+	if (rc < 0) {
+		close_env(db);
+		return rc;
+	}
 	mdb_env_info(db->env, &info);
 	db->map = info.me_mapsize;
-	if (db->read_only)
-		return 0;
-	return check_size(db, err);
+	return 0;
 }
 
 int db_open(const char *dir, uint64_t map_max_bytes, bool read_only, struct db **out,
@@ -200,8 +212,7 @@ void db_close(struct db *db)
 {
 	if (!db)
 		return;
-	if (db->env)
-		mdb_env_close(db->env);
+	close_env(db);
 	mem_free(db->dir);
 	mem_free(db);
 }
@@ -213,9 +224,7 @@ bool db_was_short(const struct db *db)
 
 static int reopen(struct db *db, struct err *err)
 {
-	if (db->env)
-		mdb_env_close(db->env);
-	db->env = NULL;
+	close_env(db);
 	return open_env(db, err);
 }
 

@@ -159,10 +159,10 @@ static int note_stale(void *ctx, struct bytes key, struct bytes value, struct er
 	struct sweep *w = ctx;
 
 	(void)value;
+	if (key.n == 0 || *(const char *)key.data != 'C')
+		return 1;
 	if (key.n != 1 + LAYOUT_GENERATION + 8)
 		return store_damaged(err, ERR_CORRUPT, "the list of bundles");
-	if (*(const char *)key.data != 'C')
-		return 1;
 	for (size_t i = 0; i < w->n_held; i++) {
 		if (memcmp(w->held[i], (const char *)key.data + 1, LAYOUT_GENERATION) == 0)
 			return 0;

@@ -8,188 +8,53 @@
 
 #include <cmocka.h>
 
-#include "lib/base/mem.h"
 #include "proto/canonical.h"
 #include "tests/agent/samples.h"
+#include "tests/agent/store/fixture.h"
 #include "tests/support/fault.h"
-#include "tests/support/tmpdir.h"
 
 #define PREFIX "/home/ana/envs/churn"
-#define NOW INT64_C(1795000000000)
-
-struct fixture {
-	struct tmpdir dir;
-	struct store *store;
-	struct arena arena;
-	int64_t now_ms;
-};
-
-static void reopen(struct fixture *f)
-{
-	struct store_options options = {0};
-	struct err err = ERR_INIT;
-
-	store_close(f->store);
-	f->store = NULL;
-	if (store_open(f->dir.path, &options, &f->store, &err) < 0)
-		fail_msg("%s", err.text);
-}
-
-static int setup(void **state)
-{
-	struct fixture *f = mem_calloc(1, sizeof(*f));
-
-	assert_non_null(f);
-	tmpdir_make(&f->dir);
-	arena_init(&f->arena, 1 << 24);
-	f->now_ms = NOW;
-	reopen(f);
-	*state = f;
-	return 0;
-}
-
-/* Whatever a test did, the store it leaves is sound. */
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	struct err err = ERR_INIT;
-
-	store_close(f->store);
-	if (store_probe(f->dir.path, &err) < 0)
-		fail_msg("%s", err.text);
-	arena_deinit(&f->arena);
-	tmpdir_remove(&f->dir);
-	mem_free(f);
-	return 0;
-}
-
-static struct applied apply(struct fixture *f, struct snapshot *s)
-{
-	struct applied out;
-	struct err err = ERR_INIT;
-
-	f->now_ms += 1000;
-	if (store_apply(f->store, s, f->now_ms, &out, &err) < 0)
-		fail_msg("%s", err.text);
-	snapshot_deinit(s);
-	return out;
-}
-
-static struct applied see(struct fixture *f, const char *prefix, uint64_t inode, const char *specs)
-{
-	struct snapshot s;
-
-	sample_snapshot(&s, &f->arena, prefix, inode, specs);
-	return apply(f, &s);
-}
-
-static struct applied gone(struct fixture *f, const char *prefix, uint64_t inode)
-{
-	struct store_gone what = {.prefix = prefix, .device = 1, .inode = inode};
-	struct applied out;
-	struct err err = ERR_INIT;
-
-	f->now_ms += 1000;
-	if (store_gone(f->store, &what, f->now_ms, &out, &err) < 0)
-		fail_msg("%s", err.text);
-	return out;
-}
-
-static const char *packages_of(struct fixture *f, const struct uuid *id)
-{
-	struct package_list list;
-	const char *text;
-
-	assert_int_equal(store_packages(f->store, id, &f->arena, &list, NULL), 0);
-	text = sample_text(&f->arena, &list);
-	package_list_deinit(&list);
-	return text;
-}
-
-/* The journal in words: "1 created churn +a=1 +b=2; 2 updated churn -b=2 +b=3; ..." */
-struct words {
-	struct buf out;
-	struct arena arena;
-};
-
-static void add_packages(struct words *w, char sign, const struct package_list *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		buf_addf(&w->out, " %c%s=%s", sign, list->items[i].name, list->items[i].version);
-}
-
-static int add_words(void *ctx, const struct store_change *item)
-{
-	const struct change *c = &item->change;
-	const char *slash = strrchr(c->prefix, '/');
-	struct words *w = ctx;
-
-	buf_addf(&w->out, "%s%d %s", w->out.len > 0 ? "; " : "", (int)c->seq,
-		 change_kind_name(c->kind));
-	if (slash)
-		buf_addf(&w->out, " %s", slash + 1);
-	add_packages(w, '-', &c->removed);
-	add_packages(w, '+', &c->added);
-	return 0;
-}
-
-static const char *journal_after(struct fixture *f, const struct store_history_query *query)
-{
-	const char *text;
-	struct words w;
-
-	buf_init(&w.out, 1 << 20);
-	assert_int_equal(store_history(f->store, query, add_words, &w, NULL), 0);
-	text = arena_strdup(&f->arena, buf_cstr(&w.out));
-	buf_deinit(&w.out);
-	assert_non_null(text);
-	return text;
-}
-
-static const char *journal(struct fixture *f)
-{
-	return journal_after(f, &(struct store_history_query){0});
-}
 
 static void a_life_of_an_environment(void **state)
 {
 	struct fixture *f = *state;
-	struct applied a = see(f, PREFIX, 7, "a=1 b=2");
+	struct applied a = fixture_see(f, PREFIX, 7, "a=1 b=2");
 	struct applied b;
 
 	assert_true(a.changed);
 	assert_int_equal(a.kind, CHANGE_CREATED);
 	assert_int_equal(a.seq, 1);
-	b = see(f, PREFIX, 7, "a=1 b=3");
+	b = fixture_see(f, PREFIX, 7, "a=1 b=3");
 	assert_int_equal(uuid_cmp(&a.environment, &b.environment), 0);
 	assert_int_equal(b.kind, CHANGE_UPDATED);
-	b = see(f, PREFIX, 7, "a=1 b=3 pypi:c=1");
+	b = fixture_see(f, PREFIX, 7, "a=1 b=3 pypi:c=1");
 	assert_int_equal(b.kind, CHANGE_INSTALLED);
-	reopen(f);
-	assert_string_equal(packages_of(f, &a.environment), "a=1 b=3 c=1");
-	b = gone(f, PREFIX, 7);
+	fixture_reopen(f);
+	assert_string_equal(fixture_packages(f, &a.environment), "a=1 b=3 c=1");
+	b = fixture_gone(f, PREFIX, 7);
 	assert_true(b.changed);
 	assert_int_equal(uuid_cmp(&a.environment, &b.environment), 0);
-	assert_string_equal(packages_of(f, &a.environment), "");
-	assert_false(gone(f, PREFIX, 7).changed);
-	b = see(f, PREFIX, 9, "a=1");
+	assert_string_equal(fixture_packages(f, &a.environment), "");
+	assert_false(fixture_gone(f, PREFIX, 7).changed);
+	b = fixture_see(f, PREFIX, 9, "a=1");
 	assert_int_equal(b.kind, CHANGE_RECREATED);
 	assert_int_equal(uuid_cmp(&a.environment, &b.environment), 0);
-	assert_string_equal(journal(f), "1 created churn +a=1 +b=2; 2 updated churn -b=2 +b=3; "
-					"3 installed churn +c=1; 4 deleted churn -a=1 -b=3 -c=1; "
-					"5 recreated churn +a=1");
+	assert_string_equal(fixture_journal(f),
+			    "1 created churn +a=1 +b=2; 2 updated churn -b=2 +b=3; "
+			    "3 installed churn +c=1; 4 deleted churn -a=1 -b=3 -c=1; "
+			    "5 recreated churn +a=1");
 }
 
 static void nothing_new_writes_nothing(void **state)
 {
 	struct fixture *f = *state;
-	struct applied first = see(f, PREFIX, 7, "a=1");
-	struct applied again = see(f, PREFIX, 7, "a=1");
+	struct applied first = fixture_see(f, PREFIX, 7, "a=1");
+	struct applied again = fixture_see(f, PREFIX, 7, "a=1");
 
 	assert_false(again.changed);
 	assert_false(again.packages_differ);
 	assert_int_equal(uuid_cmp(&first.environment, &again.environment), 0);
-	assert_string_equal(journal(f), "1 created churn +a=1");
+	assert_string_equal(fixture_journal(f), "1 created churn +a=1");
 }
 
 static void attributes_are_stored_but_no_change(void **state)
@@ -197,16 +62,16 @@ static void attributes_are_stored_but_no_change(void **state)
 	struct fixture *f = *state;
 	struct package_list list;
 	struct snapshot s;
-	struct applied a = see(f, PREFIX, 7, "a=1");
+	struct applied a = fixture_see(f, PREFIX, 7, "a=1");
 
 	sample_snapshot(&s, &f->arena, PREFIX, 7, "a=1");
 	s.packages.items[0].requested = true;
 	s.packages.items[0].license = "BSD";
 	assert_int_equal(snapshot_seal(&s), 0);
-	a = apply(f, &s);
+	a = fixture_apply(f, &s);
 	assert_false(a.changed);
 	assert_true(a.packages_differ);
-	reopen(f);
+	fixture_reopen(f);
 	assert_int_equal(store_packages(f->store, &a.environment, &f->arena, &list, NULL), 0);
 	assert_int_equal(list.n, 1);
 	assert_true(list.items[0].requested);
@@ -229,8 +94,8 @@ static void everything_of_a_row_comes_back(void **state)
 	s.stamp = stamp;
 	s.stamp_n = sizeof(stamp);
 	sample_run(&s, 3, "install", "conda install b");
-	a = apply(f, &s);
-	reopen(f);
+	a = fixture_apply(f, &s);
+	fixture_reopen(f);
 	assert_int_equal(store_environment_at(f->store, PREFIX, &f->arena, &env, NULL), 0);
 	assert_int_equal(uuid_cmp(&env.id, &a.environment), 0);
 	assert_string_equal(env.prefix, PREFIX);
@@ -257,8 +122,8 @@ static void everything_of_a_row_comes_back(void **state)
 static void moved_directories_keep_their_identity(void **state)
 {
 	struct fixture *f = *state;
-	struct applied a = see(f, PREFIX, 7, "a=1");
-	struct applied b = see(f, "/home/ana/envs/new", 7, "a=1");
+	struct applied a = fixture_see(f, PREFIX, 7, "a=1");
+	struct applied b = fixture_see(f, "/home/ana/envs/new", 7, "a=1");
 	struct environment env;
 
 	assert_int_equal(b.kind, CHANGE_RENAMED);
@@ -266,7 +131,7 @@ static void moved_directories_keep_their_identity(void **state)
 	assert_int_equal(store_environment_at(f->store, PREFIX, &f->arena, &env, NULL),
 			 ERR_NOTFOUND);
 	/* The old path is free for another one. */
-	b = see(f, PREFIX, 8, "a=1");
+	b = fixture_see(f, PREFIX, 8, "a=1");
 	assert_int_equal(b.kind, CHANGE_CREATED);
 	assert_int_not_equal(uuid_cmp(&a.environment, &b.environment), 0);
 }
@@ -274,27 +139,28 @@ static void moved_directories_keep_their_identity(void **state)
 static void a_rename_displaces_what_was_there(void **state)
 {
 	struct fixture *f = *state;
-	struct applied a = see(f, "/e/a", 7, "a=1");
-	struct applied b = see(f, "/e/b", 8, "b=1");
+	struct applied a = fixture_see(f, "/e/a", 7, "a=1");
+	struct applied b = fixture_see(f, "/e/b", 8, "b=1");
 	struct applied c;
 	struct snapshot s;
 
 	sample_snapshot(&s, &f->arena, "/e/b", 9, "a=1");
 	s.renamed_from = "/e/a";
-	c = apply(f, &s);
+	c = fixture_apply(f, &s);
 	assert_int_equal(c.kind, CHANGE_RENAMED);
 	assert_int_equal(uuid_cmp(&c.environment, &a.environment), 0);
 	assert_true(c.displaced);
 	assert_int_equal(uuid_cmp(&c.displaced_environment, &b.environment), 0);
-	assert_string_equal(journal(f), "1 created a +a=1; 2 created b +b=1; 3 deleted b -b=1; "
-					"4 renamed b");
+	assert_string_equal(fixture_journal(f),
+			    "1 created a +a=1; 2 created b +b=1; 3 deleted b -b=1; "
+			    "4 renamed b");
 }
 
 static void a_clone_names_its_source(void **state)
 {
 	static const char *const sources[] = {"/e/a", "a", "../e/a"};
 	struct fixture *f = *state;
-	struct applied a = see(f, "/e/a", 7, "a=1");
+	struct applied a = fixture_see(f, "/e/a", 7, "a=1");
 	struct environment env;
 	struct snapshot s;
 	struct applied b;
@@ -306,7 +172,7 @@ static void a_clone_names_its_source(void **state)
 		sample_snapshot(&s, &f->arena, prefix, 20 + i, "a=1");
 		sample_run(&s, 1, "create", "conda create --clone");
 		s.history.source = sources[i];
-		b = apply(f, &s);
+		b = fixture_apply(f, &s);
 		assert_int_equal(b.kind, CHANGE_CLONED);
 		assert_int_equal(
 			store_environment_get(f->store, &b.environment, &f->arena, &env, NULL), 0);
@@ -320,10 +186,10 @@ static void gone_is_checked_against_what_is_there(void **state)
 	struct store_gone what = {.prefix = "/never/seen"};
 	struct applied out;
 
-	see(f, PREFIX, 7, "a=1");
-	assert_false(gone(f, PREFIX, 8).changed);
-	assert_int_equal(store_gone(f->store, &what, NOW, &out, NULL), ERR_NOTFOUND);
-	assert_true(gone(f, PREFIX, 0).changed);
+	fixture_see(f, PREFIX, 7, "a=1");
+	assert_false(fixture_gone(f, PREFIX, 8).changed);
+	assert_int_equal(store_gone(f->store, &what, FIXTURE_NOW, &out, NULL), ERR_NOTFOUND);
+	assert_true(fixture_gone(f, PREFIX, 0).changed);
 }
 
 static void half_made_environments_leave_no_trace(void **state)
@@ -335,7 +201,7 @@ static void half_made_environments_leave_no_trace(void **state)
 
 	sample_snapshot(&s, &f->arena, PREFIX, 7, "");
 	s.empty_meta = true;
-	a = apply(f, &s);
+	a = fixture_apply(f, &s);
 	assert_false(a.changed);
 	assert_true(uuid_is_zero(&a.environment));
 	assert_int_equal(store_environment_at(f->store, PREFIX, &f->arena, &env, NULL),
@@ -351,13 +217,13 @@ static void ids_of_the_server_are_taken_over(void **state)
 	uuid_new(&id);
 	assert_int_equal(store_expect(f->store, &id, PREFIX, "ana", NULL), 0);
 	assert_int_equal(store_expect(f->store, &id, PREFIX, "ana", NULL), ERR_EXISTS);
-	a = see(f, PREFIX, 7, "a=1");
+	a = fixture_see(f, PREFIX, 7, "a=1");
 	assert_int_equal(a.kind, CHANGE_CREATED);
 	assert_int_equal(uuid_cmp(&a.environment, &id), 0);
 	/* Another owner's environment is another one. */
 	uuid_new(&id);
 	assert_int_equal(store_expect(f->store, &id, "/e/b", "ben", NULL), 0);
-	a = see(f, "/e/b", 8, "a=1");
+	a = fixture_see(f, "/e/b", 8, "a=1");
 	assert_int_not_equal(uuid_cmp(&a.environment, &id), 0);
 }
 
@@ -369,9 +235,9 @@ static void what_was_expected_and_is_gone_is_forgotten(void **state)
 
 	uuid_new(&id);
 	assert_int_equal(store_expect(f->store, &id, PREFIX, "ana", NULL), 0);
-	assert_false(gone(f, PREFIX, 0).changed);
+	assert_false(fixture_gone(f, PREFIX, 0).changed);
 	assert_int_equal(store_environment_get(f->store, &id, &f->arena, &env, NULL), ERR_NOTFOUND);
-	assert_string_equal(journal(f), "");
+	assert_string_equal(fixture_journal(f), "");
 }
 
 static int count_one(void *ctx, const struct environment *env)
@@ -387,10 +253,10 @@ static void environments_are_walked(void **state)
 	struct fixture *f = *state;
 	size_t n = 0;
 
-	see(f, "/e/a", 7, "a=1");
-	see(f, "/e/b", 8, "a=1");
-	see(f, "/e/c", 9, "a=1");
-	gone(f, "/e/b", 8);
+	fixture_see(f, "/e/a", 7, "a=1");
+	fixture_see(f, "/e/b", 8, "a=1");
+	fixture_see(f, "/e/c", 9, "a=1");
+	fixture_gone(f, "/e/b", 8);
 	assert_int_equal(store_environments(f->store, count_one, &n, NULL), 0);
 	assert_int_equal(n, 3);
 }
@@ -406,7 +272,7 @@ static void settings(void **state)
 	assert_int_equal(store_kv_put(f->store, "token", "one", 3, NULL), 0);
 	assert_int_equal(store_kv_put(f->store, "token", "second", 6, NULL), 0);
 	assert_int_equal(store_kv_put(f->store, "empty", NULL, 0, NULL), 0);
-	reopen(f);
+	fixture_reopen(f);
 	assert_int_equal(store_kv_get(f->store, "token", &out, NULL), 0);
 	assert_string_equal(buf_cstr(&out), "second");
 	assert_int_equal(store_kv_get(f->store, "empty", &out, NULL), 0);
@@ -425,7 +291,7 @@ static void the_dictionary_knows_what_was_sent(void **state)
 {
 	struct fixture *f = *state;
 	unsigned char keys[2][16] = {{0}, {1}};
-	struct applied a = see(f, PREFIX, 7, "a=1");
+	struct applied a = fixture_see(f, PREFIX, 7, "a=1");
 	struct package_list list;
 	struct package p;
 	bool sent = true;
@@ -436,7 +302,7 @@ static void the_dictionary_knows_what_was_sent(void **state)
 	assert_int_equal(store_package_is_sent(f->store, keys[0], &sent, NULL), 0);
 	assert_false(sent);
 	assert_int_equal(store_packages_sent(f->store, keys[0], 2, NULL), 0);
-	reopen(f);
+	fixture_reopen(f);
 	assert_int_equal(store_package_is_sent(f->store, keys[0], &sent, NULL), 0);
 	assert_true(sent);
 	assert_int_equal(store_package_is_sent(f->store, keys[1], &sent, NULL), 0);
@@ -445,7 +311,7 @@ static void the_dictionary_knows_what_was_sent(void **state)
 	assert_string_equal(p.name, "a");
 	assert_int_equal(store_package_get(f->store, keys[1], &f->arena, &p, NULL), ERR_NOTFOUND);
 	/* Seen again somewhere else, it stays sent. */
-	see(f, "/e/b", 8, "a=1 b=1");
+	fixture_see(f, "/e/b", 8, "a=1 b=1");
 	assert_int_equal(store_package_is_sent(f->store, keys[0], &sent, NULL), 0);
 	assert_true(sent);
 	assert_int_equal(store_packages_unsent(f->store, NULL), 0);
@@ -470,7 +336,7 @@ static void an_environment_of_the_largest_size(void **state)
 		assert_int_equal(package_list_add(&s.packages, &p), 0);
 	}
 	assert_int_equal(snapshot_seal(&s), 0);
-	a = apply(f, &s);
+	a = fixture_apply(f, &s);
 	assert_true(a.changed);
 	assert_int_equal(store_packages(f->store, &a.environment, &f->arena, &list, NULL), 0);
 	assert_int_equal(list.n, SNAPSHOT_PACKAGES_MAX);
@@ -514,7 +380,7 @@ static int apply_and_reopen(void *ctx)
 	if (rc == 0)
 		rc = snapshot_seal(&s);
 	if (rc == 0)
-		rc = store_apply(f->store, &s, NOW, &out, NULL);
+		rc = store_apply(f->store, &s, FIXTURE_NOW, &out, NULL);
 	snapshot_deinit(&s);
 	arena_deinit(&arena);
 	if (rc < 0)
@@ -539,7 +405,7 @@ static void memory_may_run_out(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_life_of_an_environment),
 		TEST(nothing_new_writes_nothing),

@@ -46,7 +46,8 @@ build_programs() {
 	"$here/deps/install.sh" build
 	say "building (build/release) ..."
 	mkdir -p "$here/../build"
-	if ! (cd "$here/.." && cmake --preset release -DEW_TESTS=OFF && cmake --build --preset release) \
+	if ! (cd "$here/.." && cmake --preset release -DEW_TESTS=OFF -DEW_WERROR="${CI:+ON}" &&
+		cmake --build --preset release) \
 		>"$here/../build/quickstart.log" 2>&1; then
 		tail -n 30 "$here/../build/quickstart.log" >&2
 		die "the build failed; all of its output is in build/quickstart.log"

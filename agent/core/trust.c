@@ -35,13 +35,6 @@ static int refuse(enum trust_role role, int code, struct err *err, const char *w
 	return err_set(err, code, "%s: %s", names_of_roles[role], why);
 }
 
-/* Puts the role in front of what verification said. */
-static int refused(enum trust_role role, int code, struct err *err)
-{
-	err_context(err, "%s", names_of_roles[role]);
-	return code;
-}
-
 static void note_root(struct trust *t, const struct trust_blob *blob)
 {
 	t->items[TRUST_ROOT].version = t->root.version;
@@ -61,7 +54,7 @@ int trust_step_roots(const struct trust *held, const struct trust_blob *roots, s
 		if (rc == ERR_STALE)
 			continue;
 		if (rc < 0)
-			return refuse(TRUST_ROOT, rc, err, reason.text);
+			return err_set(err, rc, "%s", reason.text);
 		note_root(&next, &roots[i]);
 	}
 	*out = next;
@@ -78,7 +71,7 @@ int trust_begin(const struct uuid *machine, const struct trust_blob *roots, size
 		return refuse(TRUST_ROOT, ERR_NOTFOUND, err, "none was given");
 	rc = root_first(roots[0].data, roots[0].n, &first.root, err);
 	if (rc < 0)
-		return refused(TRUST_ROOT, rc, err);
+		return rc;
 	note_root(&first, &roots[0]);
 	return trust_step_roots(&first, roots + 1, n - 1, out, err);
 }
@@ -93,12 +86,10 @@ static int verify(const struct trust *held, enum trust_role role, const struct t
 		.min_version = min_version,
 		.now_ms = now_ms,
 	};
-	int rc;
 
 	if (!check.keys)
 		return refuse(role, ERR_VERIFY, err, "the root lists no keys for it");
-	rc = signed_verify(blob->data, blob->n, &check, arena, body, err);
-	return rc < 0 ? refused(role, rc, err) : 0;
+	return signed_verify(blob->data, blob->n, &check, arena, body, err);
 }
 
 static bool is_ours(const struct trust *held, const ProtobufCBinaryData *machine)
@@ -257,7 +248,7 @@ int trust_accept(const struct trust *held, const struct trust_candidate *candida
 	if (candidate->now_ms > 0) {
 		rc = root_current(&held->root, candidate->now_ms, err);
 		if (rc < 0)
-			return refused(TRUST_ROOT, rc, err);
+			return rc;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(bundled); i++) {
 		enum trust_role role = bundled[i];

@@ -6,7 +6,7 @@
  * Why a set is refused, with the last good one kept: ERR_STALE (an older version), ERR_VERIFY
  * (signatures, or a hash that is not the timestamp's), ERR_EXPIRED, ERR_CONFLICT (another
  * machine's, or a version held with other contents), ERR_NOTFOUND (a bundle the set names is
- * lacking), ERR_INVALID, ERR_LIMIT (malformed). err begins with the role.
+ * lacking), ERR_INVALID, ERR_LIMIT (malformed). err names the role.
  */
 #ifndef ENVWARDEN_AGENT_CORE_TRUST_H
 #define ENVWARDEN_AGENT_CORE_TRUST_H

@@ -3,7 +3,8 @@
  * and small settings; in LMDB, which nobody outside this folder knows of.
  *
  * Synchronous and blocking: one thread owns a store (all calls, reads too). The directory must
- * exist, be on a local disk, and be locked by the caller: one process, one store.
+ * exist, be on a local disk, and be locked by the caller: one process, one store. A store on a
+ * read-only file system can be read; writing is tried anew each time.
  *
  * A change returned by store_apply, store_gone or store_new_epoch is on the disk. No transaction
  * writes more than 1 MiB. The file's map grows as needed up to its limit; ordinary writes stop at
@@ -100,8 +101,8 @@ struct applied {
 
 /*
  * Takes in a sealed snapshot: finds which environment it is of, what changed, and makes both
- * durable. Writes nothing when nothing differs. *out also on ERR_FULL halfway: a displaced
- * environment's end may be told already then.
+ * durable. Writes nothing when nothing differs. *out is written on failure too: the end of a
+ * displaced environment may be in the journal already then; applying again does the rest.
  */
 int store_apply(struct store *s, const struct snapshot *snap, int64_t now_ms, struct applied *out,
 		struct err *err);
@@ -162,8 +163,11 @@ int store_chain_at(struct store *s, uint64_t seq, unsigned char hash[SHA256_SIZE
 int store_unacked(struct store *s, uint64_t after, size_t max_changes, size_t max_bytes,
 		  store_change_cb cb, void *ctx, struct err *err);
 
-/* Everything up to seq is durable at the server. Lower than before: ignored; beyond the head:
- * ERR_INVALID. */
+/*
+ * Everything up to seq is durable at the server, and may be dropped when the journal gets too big.
+ * With no server to send to, the caller acknowledges what it has, or the journal would only grow.
+ * Lower than before: ignored; beyond the head: ERR_INVALID.
+ */
 int store_set_acked(struct store *s, uint64_t seq, struct err *err);
 
 struct store_new_epoch {

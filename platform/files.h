@@ -6,6 +6,7 @@
 #ifndef ENVWARDEN_PLATFORM_FILES_H
 #define ENVWARDEN_PLATFORM_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,9 @@ int files_mkdir(const char *path, unsigned mode, struct err *err);
  * directory with something public in it). On Windows the check is left to the directory's ACL.
  */
 int files_mkdir_private(const char *path, struct err *err);
+
+/* Whether something is there (links followed). */
+bool files_exists(const char *path);
 
 /* Removes a file; fine if there is none. */
 int files_remove(const char *path, struct err *err);

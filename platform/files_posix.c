@@ -203,3 +203,8 @@ void files_lock_free(struct files_lock *lock)
 	posix_close(lock->fd);
 	mem_free(lock);
 }
+
+bool files_exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}

@@ -224,3 +224,11 @@ void files_lock_free(struct files_lock *lock)
 		(void)CloseHandle(lock->file);
 	mem_free(lock);
 }
+
+bool files_exists(const char *path)
+{
+	wchar_t wide[PATHS_MAX];
+
+	return windows_path(path, wide, NULL) == 0 &&
+	       GetFileAttributesW(wide) != INVALID_FILE_ATTRIBUTES;
+}

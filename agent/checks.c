@@ -1,0 +1,381 @@
+/*
+ * From a target to an environment, and to the decision on it.
+ *
+ *   resolve the typed text to candidates -> the reader says which is there and whether it is clean
+ *     clean: answer;  being changed: answer from the last settled snapshot and say so
+ *     dirty or never seen: have it read, then answer
+ *   whatever takes longer than the deadline is answered from what is known.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/core/decide.h"
+#include "agent/engine.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "platform/users.h"
+
+#define DEADLINE_MS 100
+#define LOOKUPS_MAX 4096
+#define LOOKUP_MEMORY_MAX (1u << 20)
+
+struct lookup {
+	struct lookup *next; /* in the order of their deadlines, which is that of their coming */
+	struct engine *e;
+	uint64_t probe; /* id, 0 = answered */
+	uint64_t read;	/* id of the reading waited for, 0 none */
+	int64_t deadline_ms;
+	uint32_t uid;
+	char *prefix; /* canonical, once known; else the first candidate */
+	const char *notice;
+	lookup_cb done;
+	void *ctx;
+	struct arena arena;
+};
+
+struct checks {
+	struct lookup *first;
+	struct lookup **last;
+	size_t n;
+	uv_timer_t timer;
+};
+
+static const char notice_busy[] = "It is being changed right now; this is about how it was before.";
+static const char notice_slow[] = "The agent was still reading it; this is what was known before.";
+static const char notice_blind[] =
+	"The agent can't look at environments right now; this is what was "
+	"known before.";
+
+static void remove_lookup(struct checks *all, struct lookup *l)
+{
+	struct lookup **p = &all->first;
+
+	while (*p != l)
+		p = &(*p)->next;
+	*p = l->next;
+	if (all->last == &l->next)
+		all->last = p;
+	all->n--;
+}
+
+static void finish(struct lookup *l, int rc, const char *error)
+{
+	struct engine *e = l->e;
+	struct lookup_result result = {.rc = rc,
+				       .error = error,
+				       .prefix = l->prefix,
+				       .notice = l->notice != NULL ? l->notice : ""};
+
+	if (l->read != 0)
+		facts_forget(e, l->read);
+	remove_lookup(e->checks, l);
+	result.env = envs_by_path(&e->envs, l->prefix);
+	l->done(l->ctx, &result);
+	arena_deinit(&l->arena);
+	mem_free(l);
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void arm(struct engine *e)
+{
+	struct checks *all = e->checks;
+	int64_t wait;
+
+	if (all->first == NULL) {
+		uv_timer_stop(&all->timer);
+		return;
+	}
+	wait = all->first->deadline_ms - engine_mono(e);
+	uv_timer_start(&all->timer, on_timer, (uint64_t)(wait > 0 ? wait : 0), 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct engine *e = timer->data;
+	int64_t now = engine_mono(e);
+
+	while (e->checks->first != NULL && e->checks->first->deadline_ms <= now) {
+		e->checks->first->notice = notice_slow;
+		finish(e->checks->first, 0, NULL);
+	}
+	arm(e);
+}
+
+static void on_read(void *ctx, int rc)
+{
+	struct lookup *l = ctx;
+
+	(void)rc; /* what is known by now is the answer */
+	l->read = 0;
+	finish(l, 0, NULL);
+}
+
+static struct lookup *find_probe(struct engine *e, uint64_t id)
+{
+	for (struct lookup *l = e->checks->first; l != NULL; l = l->next)
+		if (l->probe == id)
+			return l;
+	return NULL;
+}
+
+static void take_prefix(struct lookup *l, const char *prefix)
+{
+	char *copy = prefix[0] == '/' ? arena_strdup(&l->arena, prefix) : NULL;
+
+	if (copy != NULL)
+		l->prefix = copy;
+}
+
+void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *reply)
+{
+	struct lookup *l = find_probe(e, reply->id);
+
+	if (l == NULL)
+		return; /* its deadline has passed */
+	l->probe = 0;
+	take_prefix(l, reply->prefix);
+	switch (reply->state) {
+	case ENVWARDEN__READER__PROBE_REPLY__STATE__CLEAN:
+	case ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE:
+		finish(l, 0, NULL);
+		return;
+	case ENVWARDEN__READER__PROBE_REPLY__STATE__BUSY:
+		l->notice = notice_busy;
+		finish(l, 0, NULL);
+		return;
+	case ENVWARDEN__READER__PROBE_REPLY__STATE__DIRTY:
+	case ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN:
+		l->read = facts_read(e, l->prefix, on_read, l);
+		if (l->read == 0)
+			finish(l, 0, NULL);
+		return;
+	default:
+		finish(l, ERR_NOTFOUND, NULL);
+	}
+}
+
+void checks_link_lost(struct engine *e)
+{
+	while (e->checks != NULL && e->checks->first != NULL) {
+		e->checks->first->notice = notice_blind;
+		finish(e->checks->first, 0, NULL);
+	}
+}
+
+/* --- from the target to the probe --- */
+
+static void home_of(uint32_t uid, char home[USERS_HOME_MAX])
+{
+	static struct user last = {.uid = USERS_UID_NONE};
+
+	/* Lookups may ask a directory server: the last asker's answer is kept. */
+	if (last.uid != uid && users_by_uid(uid, &last, NULL) < 0) {
+		last.uid = USERS_UID_NONE;
+		last.home[0] = '\0';
+	}
+	(void)snprintf(home, USERS_HOME_MAX, "%s", last.home);
+}
+
+struct by_name {
+	struct resolved *resolved;
+	struct arena *arena;
+	const char *name;
+	int64_t uid;
+};
+
+/* Wherever this user has an environment of that name, however it was found. */
+static void add_by_name(void *ctx, struct env *env)
+{
+	struct by_name *by = ctx;
+
+	if (env->owner_uid == by->uid && strcmp(env_name(env), by->name) == 0)
+		(void)resolve_add(by->resolved, by->arena, env->prefix);
+}
+
+static int find_candidates(struct lookup *l, const Envwarden__Local__Target *t,
+			   struct resolved *resolved, struct err *err)
+{
+	static const enum resolve_kind kinds[] = {RESOLVE_DEFAULT, RESOLVE_ENV, RESOLVE_PREFIX,
+						  RESOLVE_NAME};
+	char home[USERS_HOME_MAX];
+	struct resolve_input in = {.typed = t->typed,
+				   .cwd = t->cwd,
+				   .conda_prefix = t->conda_prefix,
+				   .base = t->root_prefix,
+				   .home = home,
+				   .envs_dirs = (const char *const *)t->envs_dirs,
+				   .n_envs_dirs = t->n_envs_dirs};
+	struct by_name by = {resolved, &l->arena, t->typed, l->uid};
+	int rc;
+
+	in.kind = (size_t)t->kind < ARRAY_SIZE(kinds) ? kinds[t->kind] : RESOLVE_ENV;
+	home_of(l->uid, home);
+	rc = resolve(&in, &l->arena, resolved, err);
+	if (rc == 0 && in.kind != RESOLVE_DEFAULT && in.kind != RESOLVE_PREFIX &&
+	    strchr(t->typed, '/') == NULL)
+		envs_each(&l->e->envs, add_by_name, &by);
+	if (rc == 0 && resolved->n == 0)
+		rc = err_set(err, ERR_NOTFOUND, "no environment of that name is known");
+	return rc;
+}
+
+static int send_probe(struct lookup *l, const struct resolved *resolved)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__Probe probe = ENVWARDEN__READER__PROBE__INIT;
+
+	l->probe = ++l->e->next_id;
+	probe.id = l->probe;
+	probe.candidates = (char **)resolved->candidates;
+	probe.n_candidates = resolved->n;
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_PROBE;
+	envelope.probe = &probe;
+	return link_send(l->e->link, &envelope);
+}
+
+/* No reader to ask: the first candidate that is known. */
+static void answer_blind(struct lookup *l, const struct resolved *resolved)
+{
+	for (size_t i = 0; i < resolved->n; i++)
+		if (envs_by_path(&l->e->envs, resolved->candidates[i]) != NULL) {
+			l->prefix = (char *)resolved->candidates[i];
+			break;
+		}
+	if (engine_logging(l->e))
+		l->notice = notice_blind;
+	finish(l, 0, NULL);
+}
+
+static void refuse(lookup_cb done, void *ctx, int rc, const char *error)
+{
+	done(ctx, &(struct lookup_result){.rc = rc, .error = error, .prefix = "", .notice = ""});
+}
+
+void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Target *target,
+		   lookup_cb done, void *ctx)
+{
+	struct checks *all = e->checks;
+	struct lookup *l = all->n < LOOKUPS_MAX ? mem_calloc(1, sizeof *l) : NULL;
+	struct resolved resolved;
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (l == NULL) {
+		refuse(done, ctx, ERR_BUSY, "the agent is busy, try again");
+		return;
+	}
+	*l = (struct lookup){.e = e,
+			     .uid = uid,
+			     .done = done,
+			     .ctx = ctx,
+			     .deadline_ms = engine_mono(e) + DEADLINE_MS};
+	arena_init(&l->arena, LOOKUP_MEMORY_MAX);
+	rc = target != NULL ? find_candidates(l, target, &resolved, &err)
+			    : err_set(&err, ERR_INVALID, "no target");
+	if (rc < 0) {
+		refuse(done, ctx, rc, err.text);
+		arena_deinit(&l->arena);
+		mem_free(l);
+		return;
+	}
+	l->prefix = (char *)resolved.candidates[0];
+	*all->last = l;
+	all->last = &l->next;
+	all->n++;
+	if (e->link == NULL || !engine_logging(e) || send_probe(l, &resolved) < 0)
+		answer_blind(l, &resolved);
+	else if (all->first == l)
+		arm(e);
+}
+
+/* --- decisions --- */
+
+int engine_decide(struct engine *e, const struct env *env, const char *prefix, struct arena *arena,
+		  struct decision_reply *out)
+{
+	struct decide_input in = {.logging = !e->enrolled || engine_logging(e),
+				  .now_ms = engine_trusted(e)};
+	int rc;
+
+	decision_reply_init(out);
+	out->decision.valid_until_ms = INT64_MAX;
+	if (env != NULL) {
+		in.environment = env->id;
+		in.status = state_status(e, &env->id);
+		rc = decide(&in, arena, &out->decision);
+		if (rc < 0)
+			return rc;
+		out->environment = env->id;
+		out->name = env_name(env);
+	} else {
+		const char *slash = strrchr(prefix, '/');
+
+		out->name = slash != NULL ? slash + 1 : prefix;
+	}
+	out->prefix = env != NULL ? env->prefix : prefix;
+	out->policy_version = state_version(e, TRUST_POLICY);
+	out->source = "agent";
+	out->contact = state_contact(e);
+	return 0;
+}
+
+static void check_found(void *ctx, const struct lookup_result *result)
+{
+	struct local_call *call = ctx;
+	struct engine *e = local_call_data(call);
+	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	struct decision_reply reply;
+	struct arena arena;
+
+	if (result->rc < 0 && result->rc != ERR_NOTFOUND) {
+		local_call_fail(call, result->rc, result->error);
+		return;
+	}
+	arena_init(&arena, LOOKUP_MEMORY_MAX);
+	if (engine_decide(e, result->env, result->prefix, &arena, &reply) == 0 &&
+	    (reply.notice = result->rc == ERR_NOTFOUND ? "There is no such environment."
+						       : result->notice) != NULL &&
+	    decision_to_wire(&reply, &arena, &answer.decision) == 0) {
+		answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_DECISION;
+		if (result->env != NULL)
+			result->env->last_check_ms = engine_wall(e);
+		local_call_end(call, &answer);
+	} else {
+		local_call_fail(call, ERR_NOMEM, "the agent is out of memory");
+	}
+	arena_deinit(&arena);
+}
+
+void checks_handle(void *ctx, struct local_call *call, const Envwarden__Local__CheckRequest *m)
+{
+	local_call_set_data(call, ctx);
+	checks_lookup(ctx, local_call_uid(call), m->target, check_found, call);
+}
+
+/* --- life --- */
+
+int checks_start(struct engine *e)
+{
+	e->checks = mem_calloc(1, sizeof *e->checks);
+	if (e->checks == NULL)
+		return ERR_NOMEM;
+	e->checks->last = &e->checks->first;
+	CHECK(uv_timer_init(&e->loop, &e->checks->timer) == 0);
+	e->checks->timer.data = e;
+	return 0;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct engine *e = handle->data;
+
+	mem_free(e->checks);
+	e->checks = NULL;
+}
+
+void checks_stop(struct engine *e)
+{
+	checks_link_lost(e);
+	uv_close((uv_handle_t *)&e->checks->timer, on_timer_closed);
+}

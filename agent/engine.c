@@ -1,0 +1,398 @@
+#include "agent/engine.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/supervisor.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "platform/clock.h"
+#include "platform/fd_pass.h"
+#include "platform/process.h"
+#include "platform/users.h"
+
+#define PROBE_MS 60000 /* how long checking a store after a crash may take */
+#define ADOPT_MS 5000  /* how long a new store waits for the ids the server knows */
+
+int64_t engine_wall(const struct engine *e)
+{
+	return e->clock->wall_ms(e->clock);
+}
+
+int64_t engine_mono(const struct engine *e)
+{
+	return e->clock->mono_ms(e->clock);
+}
+
+int64_t engine_trusted(const struct engine *e)
+{
+	return trusted_time_now(&e->time, engine_mono(e), engine_wall(e));
+}
+
+bool engine_logging(const struct engine *e)
+{
+	return !e->enrolled || state_logging(e);
+}
+
+/* --- jobs --- */
+
+static void job_run(struct work *work)
+{
+	struct job *job = container_of(work, struct job, work);
+
+	job->run(job);
+	store_journal(job->e->store, &job->journal);
+}
+
+static void job_done(struct work *work)
+{
+	struct job *job = container_of(work, struct job, work);
+
+	job->e->journal = job->journal;
+	job->done(job);
+}
+
+void engine_submit(struct engine *e, struct job *job)
+{
+	job->e = e;
+	job->work.run = job_run;
+	job->work.done = job_done;
+	worker_submit(e->disk, &job->work);
+}
+
+/* --- readers come --- */
+
+static void take_reader(struct engine *e)
+{
+	struct err err = ERR_INIT;
+	int fd;
+	int rc;
+
+	while ((rc = fd_pass_receive(e->channel_fd, &fd, &err)) == 0)
+		facts_connect(e, fd);
+	if (rc != ERR_BUSY)
+		engine_stop(e); /* the supervisor has gone: end with it */
+}
+
+static void on_channel(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	if (status < 0)
+		engine_stop(poll->data);
+	else
+		take_reader(poll->data);
+}
+
+static void accept_readers(struct engine *e)
+{
+	if (!e->stopping && !uv_is_active((uv_handle_t *)&e->channel))
+		CHECK(uv_poll_start(&e->channel, UV_READABLE, on_channel) == 0);
+}
+
+void engine_welcomed(struct engine *e)
+{
+	accept_readers(e);
+}
+
+static void on_adopt_timeout(uv_timer_t *timer)
+{
+	accept_readers(timer->data);
+}
+
+void engine_restart_reader(struct engine *e)
+{
+	if (e->link != NULL)
+		link_stop(e->link); /* the supervisor starts another one */
+}
+
+/* --- stopping --- */
+
+static void on_disk_stopped(void *owner)
+{
+	struct engine *e = owner;
+
+	store_close(e->store);
+	e->store = NULL;
+}
+
+static void on_local_stopped(void *owner)
+{
+	struct engine *e = owner;
+
+	e->local = NULL;
+	checks_stop(e);
+	worker_stop(e->disk, on_disk_stopped, e);
+}
+
+static void on_sync_stopped(void *owner)
+{
+	struct engine *e = owner;
+
+	if (e->local == NULL)
+		on_local_stopped(e);
+	else
+		local_stop(e->local, on_local_stopped, e);
+}
+
+void engine_stop(struct engine *e)
+{
+	uv_handle_t *handles[] = {(uv_handle_t *)&e->channel, (uv_handle_t *)&e->terminate,
+				  (uv_handle_t *)&e->interrupt, (uv_handle_t *)&e->reload,
+				  (uv_handle_t *)&e->adopt};
+
+	if (e->stopping)
+		return;
+	e->stopping = true;
+	log_info("core", "stopping", LOG_NONE);
+	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
+		uv_close(handles[i], NULL);
+	requests_stop(e);
+	engine_restart_reader(e);
+	syncing_stop(e, on_sync_stopped, e);
+}
+
+static void on_stop_signal(uv_signal_t *handle, int signum)
+{
+	(void)signum;
+	engine_stop(handle->data);
+}
+
+static void on_reload(uv_signal_t *handle, int signum)
+{
+	struct engine *e = handle->data;
+
+	(void)signum;
+	engine_restart_reader(e);
+	if (syncing_client(e) != NULL)
+		sync_hurry(syncing_client(e));
+}
+
+/* --- starting --- */
+
+/* A store that was open when its process died is walked by a child first: damage that ends the
+ * process that touches it then ends that child. */
+static int probe_in_child(const struct engine *e)
+{
+	const char *args[] = {
+		"envwardend", "--role", "probe", "--state-dir", e->options->paths.state, NULL};
+	struct process_end end = {.exit_code = -1};
+	struct err err = ERR_INIT;
+	int64_t pid;
+
+	if (process_spawn_self(args, NULL, 0, &pid, &err) < 0)
+		return 0; /* can't be checked so: opening it will tell */
+	for (int waited = 0; waited < PROBE_MS; waited += 5) {
+		if (process_reap(&end) == 0)
+			return end.exit_code == 0 ? 0 : ERR_CORRUPT;
+		uv_sleep(5);
+	}
+	(void)process_signal(pid, PROCESS_KILL, NULL);
+	return ERR_CORRUPT;
+}
+
+static int open_store(struct engine *e, struct err *err)
+{
+	struct store_options options = {.journal_max_bytes = (uint64_t)e->config.journal_max_mb
+							     << 20};
+	char dir[PATHS_MAX];
+	char dirty[PATHS_MAX];
+	char aside[PATHS_MAX];
+	int rc = paths_join(dir, e->options->paths.state, "store", err);
+	bool crashed;
+
+	if (rc == 0)
+		rc = paths_join(dirty, e->options->paths.state, "running", err);
+	if (rc < 0)
+		return rc;
+	crashed = files_exists(dirty);
+	rc = crashed ? probe_in_child(e) : 0;
+	if (rc == 0)
+		rc = files_mkdir_private(dir, err);
+	if (rc == 0)
+		rc = store_open(dir, &options, &e->store, err);
+	if (rc == ERR_CORRUPT) {
+		rc = store_set_aside(dir, engine_wall(e), aside, sizeof aside, err);
+		if (rc < 0)
+			return rc;
+		log_error("store", "damaged, set aside; starting a new one",
+			  LOG_STR("folder", aside));
+		rc = files_mkdir_private(dir, err);
+		if (rc == 0)
+			rc = store_open(dir, &options, &e->store, err);
+		if (rc == 0)
+			rc = store_new_epoch(
+				e->store,
+				&(struct store_new_epoch){.gap = true, .now_ms = engine_wall(e)},
+				err);
+	}
+	if (rc == 0)
+		rc = files_atomic_write(dirty, "", 0, 0600, err);
+	return rc;
+}
+
+static int load_environment(void *ctx, const struct environment *env)
+{
+	return envs_put(ctx, env);
+}
+
+static int read_config(struct engine *e, struct err *err)
+{
+	struct buf text;
+	int rc;
+
+	config_init(&e->config);
+	arena_init(&e->config_arena, 4 * CONFIG_FILE_MAX);
+	buf_init(&text, CONFIG_FILE_MAX + 1);
+	rc = files_read_whole(e->options->paths.config, CONFIG_FILE_MAX, &text, err);
+	if (rc == ERR_NOTFOUND && !e->options->config_given)
+		rc = 0;
+	else if (rc == 0)
+		rc = config_parse(text.data, text.len, &e->config_arena, &e->config, err);
+	buf_deinit(&text);
+	if (rc < 0)
+		return err_context(err, "%s", e->options->paths.config);
+	return rc;
+}
+
+static int open_state_dir(struct engine *e, struct err *err)
+{
+	const char *dir = e->options->paths.state;
+	char path[PATHS_MAX];
+	int rc = files_mkdir(dir, 0711, err);
+
+	if (rc == 0)
+		rc = files_mkdir_private(dir, err); /* checks what is there */
+	if (rc == 0)
+		rc = paths_join(path, dir, "lock", err);
+	if (rc == 0)
+		rc = files_lock_take(path, &e->lock, err);
+	return rc < 0 ? err_context(err, "state folder %s", dir) : 0;
+}
+
+static void watch_signal(struct engine *e, uv_signal_t *handle, uv_signal_cb cb, int signum)
+{
+	CHECK(uv_signal_init(&e->loop, handle) == 0);
+	handle->data = e;
+	CHECK(uv_signal_start(handle, cb, signum) == 0);
+}
+
+/* Everything that can fail for a reason a person must hear, in the order they should hear it. */
+static int prepare(struct engine *e, struct err *err)
+{
+	enum log_level level = LOG_INFO;
+	int rc = read_config(e, err);
+
+	if (rc == 0) {
+		(void)log_level_parse(e->config.log_level, &level);
+		log_setup("envwardend", level);
+		rc = open_state_dir(e, err);
+	}
+	if (rc == 0)
+		rc = open_store(e, err);
+	if (rc == 0)
+		rc = store_environments(e->store, load_environment, &e->envs, err);
+	if (rc == 0) {
+		store_journal(e->store, &e->journal);
+		rc = worker_new(&e->loop, "store", &e->disk, err);
+	}
+	if (rc == 0)
+		rc = checks_start(e) < 0 ? err_nomem(err) : 0;
+	if (rc == 0)
+		rc = syncing_prepare(e, err);
+	if (rc == 0)
+		rc = state_start(e, err);
+	return rc;
+}
+
+static int go(struct engine *e, struct err *err)
+{
+	const struct local_config local = {.loop = &e->loop,
+					   .path = e->options->paths.socket,
+					   .for_everybody = !e->options->user,
+					   .handlers = &request_handlers,
+					   .ctx = e};
+	int rc = local_start(&local, &e->local, err);
+
+	if (rc == 0)
+		rc = syncing_start(e, err);
+	if (rc < 0)
+		return rc;
+	fallback_update(e);
+	/* A new store of an enrolled machine first hears which ids the server knows. */
+	if (e->enrolled && e->envs.living == 0 && e->journal.head == 0)
+		uv_timer_start(&e->adopt, on_adopt_timeout, ADOPT_MS, 0);
+	else
+		accept_readers(e);
+	log_info("core", "running", LOG_STR("socket", e->options->paths.socket),
+		 LOG_INT("environments", e->envs.living));
+	return 0;
+}
+
+static void give_up_rights(const struct options *options)
+{
+	struct err err = ERR_INIT;
+
+	process_set_name("envwarden-core");
+	if (process_end_with_parent(options->parent, &err) < 0)
+		log_warn("core", "may outlive its supervisor", LOG_ERR(&err));
+	if (process_set_limits(&(struct process_limits){.no_core = true, .open_files = 4096},
+			       &err) < 0)
+		log_warn("core", "limits stay", LOG_ERR(&err));
+	if (process_drop_rights(false, &err) < 0)
+		log_warn("core", "rights stay", LOG_ERR(&err));
+}
+
+static void mark_clean(struct engine *e)
+{
+	char dirty[PATHS_MAX];
+
+	if (paths_join(dirty, e->options->paths.state, "running", NULL) == 0)
+		(void)files_remove(dirty, NULL);
+}
+
+static void engine_free(struct engine *e)
+{
+	state_stop(e);
+	if (e->syncing != NULL)
+		syncing_free(e);
+	envs_deinit(&e->envs);
+	arena_deinit(&e->config_arena);
+	files_lock_free(e->lock);
+}
+
+int engine_main(const struct options *options, int channel_fd)
+{
+	static struct engine engine;
+	struct engine *e = &engine;
+	struct err err = ERR_INIT;
+
+	give_up_rights(options);
+	e->options = options;
+	e->clock = clock_system();
+	e->channel_fd = channel_fd;
+	envs_init(&e->envs);
+	CHECK(uv_loop_init(&e->loop) == 0);
+	if (prepare(e, &err) < 0)
+		goto refuse;
+	watch_signal(e, &e->terminate, on_stop_signal, SIGTERM);
+	watch_signal(e, &e->interrupt, on_stop_signal, SIGINT);
+	watch_signal(e, &e->reload, on_reload, SIGHUP);
+	CHECK(uv_timer_init(&e->loop, &e->adopt) == 0);
+	e->adopt.data = e;
+	CHECK(uv_poll_init(&e->loop, &e->channel, channel_fd) == 0);
+	e->channel.data = e;
+	if (go(e, &err) < 0)
+		goto refuse;
+	uv_run(&e->loop, UV_RUN_DEFAULT);
+	CHECK(uv_loop_close(&e->loop) == 0);
+	mark_clean(e);
+	engine_free(e);
+	return 0;
+
+refuse:
+	/* The process ends here with all it has; nothing was half-made that a restart can't take.
+	 */
+	(void)fprintf(stderr, "envwardend: %s\n", err.text);
+	return SUPERVISOR_EXIT_FINAL;
+}

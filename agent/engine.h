@@ -1,0 +1,197 @@
+/*
+ * The core process's wiring: one struct that joins the store's thread, the reader's link, the local
+ * socket and the sync client around the environments known. Private to the files that make it up:
+ *
+ *   engine.c    life: opening, starting, stopping
+ *   facts.c     what the reader says -> store -> environments
+ *   checks.c    an activation check from target to decision
+ *   requests.c  the other requests of the local socket
+ *   state.c     signed state: taken over, applied, told
+ *   syncing.c   what the sync client asks for
+ *   fallback.c  the fallback file
+ *
+ * Loop thread only, but for the bodies of jobs, which run on the store's thread and touch nothing
+ * but their own struct and the store.
+ */
+#ifndef ENVWARDEN_AGENT_ENGINE_H
+#define ENVWARDEN_AGENT_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "agent/config.h"
+#include "agent/core/resolve.h"
+#include "agent/core/trust.h"
+#include "agent/core/trusted_time.h"
+#include "agent/envs.h"
+#include "agent/link.h"
+#include "agent/local/server.h"
+#include "agent/options.h"
+#include "agent/store/store.h"
+#include "agent/sync/enrol.h"
+#include "agent/sync/identity.h"
+#include "agent/sync/sync.h"
+#include "agent/worker.h"
+#include "lib/base/arena.h"
+#include "platform/files.h"
+#include "proto/convert.h"
+#include "proto/fallback.h"
+
+struct inlet;	/* facts.c: the environment being told by the reader */
+struct checks;	/* checks.c: checks under way */
+struct state;	/* state.c: signed state and what it says */
+struct syncing; /* syncing.c */
+struct waiter;	/* facts.c: who waits for a reading */
+struct follower;
+
+#define ENGINE_TEXT_MAX 512
+
+struct engine {
+	uv_loop_t loop;
+	const struct clock *clock;
+	const struct options *options;
+	struct config config;
+	struct arena config_arena;
+
+	struct files_lock *lock;
+	struct worker *disk;		     /* the store's thread */
+	struct store *store;		     /* its calls on that thread only */
+	struct store_journal journal;	     /* as of the last job that came back */
+	char store_trouble[ENGINE_TEXT_MAX]; /* why the last write failed, "" */
+
+	struct link *link; /* to the reader, NULL while there is none */
+	uv_poll_t channel; /* descriptors of new readers */
+	int channel_fd;
+	bool scan_done;
+	uint64_t watched;
+	uint64_t polled;
+	struct {
+		char text[ENGINE_TEXT_MAX]; /* what \t why \t remedy */
+	} reader_trouble[4];
+	size_t n_reader_trouble;
+
+	struct envs envs;
+	struct inlet *inlet;
+	struct waiter *waiters;
+	uint64_t next_id; /* of probes and readings */
+	struct checks *checks;
+	struct follower *followers;
+	struct local *local;
+
+	struct sync_identity identity;
+	bool enrolled;
+	struct state *state;
+	struct syncing *syncing;
+	struct enrol *enrol;
+	struct trusted_time time;
+
+	bool fallback_writing;
+	bool fallback_again;
+
+	uv_timer_t adopt; /* a new store waits for the server's ids no longer than this */
+	uv_signal_t terminate;
+	uv_signal_t interrupt;
+	uv_signal_t reload;
+	bool stopping;
+	int exit_code;
+};
+
+/* --- engine.c --- */
+int engine_main(const struct options *options, int channel_fd);
+int64_t engine_wall(const struct engine *e);
+int64_t engine_mono(const struct engine *e);
+int64_t engine_trusted(const struct engine *e);
+/* Whether environments are watched and changes are logged: always before enrolment, then as the
+ * organisation says. */
+bool engine_logging(const struct engine *e);
+/* Closes the link, so that a fresh reader comes and is told the present configuration. */
+void engine_restart_reader(struct engine *e);
+void engine_stop(struct engine *e);
+/* The server has answered: ids it knows are adopted now, the reader may begin. */
+void engine_welcomed(struct engine *e);
+
+/* Work on the store's thread. The job is embedded in its owner's struct. */
+struct job {
+	struct work work;
+	struct engine *e;
+	int rc;
+	struct err err;
+	struct store_journal journal; /* filled after run */
+	void (*run)(struct job *job);
+	void (*done)(struct job *job);
+};
+void engine_submit(struct engine *e, struct job *job);
+
+/* --- facts.c --- */
+/* A new link to the reader. Takes the descriptor. */
+void facts_connect(struct engine *e, int fd);
+/* Asks the reader to read a prefix; done(ctx, rc) once, when what it found is in the store, or
+ * can't be. Returns an id for facts_forget, 0 when there is no reader (done is not called then). */
+typedef void (*facts_read_cb)(void *ctx, int rc);
+uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, void *ctx);
+void facts_forget(struct engine *e, uint64_t id); /* done is not called any more */
+
+/* --- checks.c --- */
+int checks_start(struct engine *e);
+void checks_stop(struct engine *e);
+void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *reply);
+void checks_link_lost(struct engine *e);
+void checks_handle(void *ctx, struct local_call *call, const Envwarden__Local__CheckRequest *m);
+
+/* Finds the environment a target means, for any request. done is called once, with env NULL and rc
+ * ERR_NOTFOUND (or ERR_INVALID and err) when there is none that the asker may see. */
+struct lookup_result {
+	int rc;
+	const char *error;
+	struct env *env;
+	const char *prefix; /* canonical, also when it is not known (yet) as an environment */
+	const char *notice;
+};
+typedef void (*lookup_cb)(void *ctx, const struct lookup_result *result);
+void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Target *target,
+		   lookup_cb done, void *ctx);
+
+/* The decision on an environment (NULL: nothing is known of it), everything in the arena. */
+int engine_decide(struct engine *e, const struct env *env, const char *prefix, struct arena *arena,
+		  struct decision_reply *out);
+
+/* --- requests.c --- */
+extern const struct local_handlers request_handlers;
+void requests_stop(struct engine *e);
+void requests_journal_grew(struct engine *e); /* wakes those who follow */
+bool engine_may_see(const struct engine *e, uint32_t uid, const struct env *env);
+
+/* --- state.c --- */
+int state_start(struct engine *e, struct err *err);
+void state_stop(struct engine *e);
+bool state_logging(const struct engine *e);
+const struct status_entry *state_status(const struct engine *e, const struct uuid *environment);
+const char *state_contact(const struct engine *e);
+enum agent_down state_when_agent_down(const struct engine *e);
+uint64_t state_version(const struct engine *e, enum trust_role role);
+void state_held(const struct engine *e, struct sync_position *out);
+void state_timestamp(struct engine *e, const void *data, size_t n);
+void state_bundle(struct engine *e, const char *role, uint64_t version, const void *data, size_t n);
+/* The first state of an agent that has just enrolled. */
+int state_begin(struct engine *e, struct err *err);
+
+/* --- syncing.c --- */
+int syncing_prepare(struct engine *e, struct err *err); /* loads the identity; before state_start */
+int syncing_start(struct engine *e, struct err *err);	/* nothing when not enrolled */
+void syncing_free(struct engine *e);
+void syncing_stop(struct engine *e, void (*stopped)(void *owner), void *owner);
+void syncing_journal_grew(struct engine *e);
+struct sync *syncing_client(const struct engine *e); /* NULL when not enrolled */
+bool syncing_connected(const struct engine *e);
+const char *syncing_server(const struct engine *e);
+const char *syncing_why(const struct engine *e); /* why not connected */
+/* Trades a join code for an identity and begins to sync; done once. */
+typedef void (*syncing_enrol_cb)(void *ctx, int rc, const struct err *err);
+void syncing_enrol(struct engine *e, const struct join_code *code, syncing_enrol_cb done,
+		   void *ctx);
+
+/* --- fallback.c --- */
+void fallback_update(struct engine *e); /* decisions changed: write the file, soon */
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * The environments known, in memory: what checks and lists need, packages aside. A mirror of the
+ * store's rows, found by id, path and inode. Loop thread of the core.
+ */
+#ifndef ENVWARDEN_AGENT_ENVS_H
+#define ENVWARDEN_AGENT_ENVS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv/tree.h>
+
+#include "agent/core/identity.h"
+#include "lib/base/uuid.h"
+
+struct env {
+	RB_ENTRY(env) by_id;
+	RB_ENTRY(env) by_path;
+	RB_ENTRY(env) by_inode;
+	struct uuid id;
+	char *prefix;
+	char *owner; /* account */
+	char *platform;
+	char *tool;
+	int64_t owner_uid;
+	uint64_t device;
+	uint64_t inode;
+	uint64_t package_count;
+	int64_t created_ms;
+	int64_t last_change_ms;
+	bool lives;
+	bool at_path; /* the one its path leads to: the newest of those that were there */
+	bool at_inode;
+	bool seen;	       /* told by the reader that runs now */
+	int64_t last_check_ms; /* newest activation check, 0 none; memory only */
+};
+
+RB_HEAD(env_ids, env);
+RB_HEAD(env_paths, env);
+RB_HEAD(env_inodes, env);
+
+struct envs {
+	struct env_ids ids;
+	struct env_paths paths;
+	struct env_inodes inodes;
+	size_t living;
+};
+
+void envs_init(struct envs *all);
+void envs_deinit(struct envs *all);
+
+/* Takes over a row of the store, new or changed. ERR_NOMEM: the old row stays. */
+int envs_put(struct envs *all, const struct environment *row);
+
+struct env *envs_by_id(const struct envs *all, const struct uuid *id);
+struct env *envs_by_path(const struct envs *all, const char *path); /* deleted ones too */
+struct env *envs_by_inode(const struct envs *all, uint64_t device, uint64_t inode);
+
+const char *env_name(const struct env *env); /* last part of its path */
+
+typedef void (*envs_cb)(void *ctx, struct env *env);
+void envs_each(const struct envs *all, envs_cb cb, void *ctx); /* in the order of their paths */
+
+#endif

@@ -1,0 +1,540 @@
+/* What the reader says: environments, taken into the store and the table, and readings on request.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/core/snapshot.h"
+#include "agent/engine.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "platform/process.h"
+#include "platform/users.h"
+
+#define INLET_MEMORY_MAX (96u << 20)
+
+/* One environment on its way from the link to the store. */
+struct inlet {
+	struct job job;
+	struct arena arena;
+	struct snapshot snapshot;
+	/* out */
+	struct applied applied;
+	struct environment rows[2]; /* the one it is of, and one that it displaced */
+	size_t n_rows;
+};
+
+struct waiter {
+	struct waiter *next;
+	uint64_t id;
+	facts_read_cb done;
+	void *ctx;
+};
+
+/* --- the table follows the store --- */
+
+static void take_rows(struct engine *e, const struct environment *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (envs_put(&e->envs, &rows[i]) < 0)
+			log_error("core", "out of memory, an environment is not up to date",
+				  LOG_STR("prefix", rows[i].prefix));
+}
+
+static void mark_seen(struct engine *e, const struct uuid *id)
+{
+	struct env *env = envs_by_id(&e->envs, id);
+
+	if (env != NULL)
+		env->seen = true;
+}
+
+static void journal_grew(struct engine *e, const struct applied *applied)
+{
+	if (!applied->changed && !applied->displaced)
+		return;
+	fallback_update(e);
+	requests_journal_grew(e);
+	syncing_journal_grew(e);
+}
+
+static void read_rows(struct engine *e, const struct applied *applied, struct arena *arena,
+		      struct environment rows[2], size_t *n)
+{
+	const struct uuid *ids[] = {&applied->environment,
+				    applied->displaced ? &applied->displaced_environment : NULL};
+
+	*n = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		if (ids[i] != NULL && !uuid_is_zero(ids[i]) &&
+		    store_environment_get(e->store, ids[i], arena, &rows[*n], NULL) == 0)
+			++*n;
+}
+
+/* --- an environment told --- */
+
+static void inlet_free(struct inlet *in)
+{
+	if (in == NULL)
+		return;
+	snapshot_deinit(&in->snapshot);
+	arena_deinit(&in->arena);
+	mem_free(in);
+}
+
+static const char *keep(struct arena *arena, const char *text)
+{
+	const char *copy = arena_strdup(arena, text);
+
+	return copy != NULL ? copy : "";
+}
+
+static void keep_notes(struct inlet *in, const Envwarden__Reader__Facts *facts)
+{
+	const char **notes = arena_calloc(&in->arena, facts->n_unreadable + 1, sizeof *notes);
+
+	if (notes == NULL)
+		return;
+	for (size_t i = 0; i < facts->n_unreadable; i++)
+		notes[i] = keep(&in->arena, facts->unreadable[i]);
+	in->snapshot.unreadable = notes;
+	in->snapshot.n_unreadable = facts->n_unreadable;
+}
+
+static void keep_history(struct inlet *in, const Envwarden__Reader__HistoryFacts *history)
+{
+	struct run_facts *run = &in->snapshot.history;
+
+	if (history == NULL)
+		return;
+	run->sections = history->sections;
+	run->command = keep(&in->arena, history->command);
+	run->action = keep(&in->arena, history->action);
+	run->tool = keep(&in->arena, history->tool);
+	run->source = keep(&in->arena, history->source);
+	run->owner.uid = history->owner;
+	if (history->owner == in->snapshot.owner.uid)
+		run->owner.name = in->snapshot.owner.name;
+}
+
+static int on_facts(struct engine *e, const Envwarden__Reader__Facts *facts)
+{
+	struct inlet *in;
+	struct snapshot *s;
+	unsigned char *stamp;
+
+	if (e->inlet != NULL || facts->prefix[0] != '/')
+		return ERR_PROTOCOL;
+	in = mem_calloc(1, sizeof *in);
+	if (in == NULL)
+		return ERR_NOMEM;
+	arena_init(&in->arena, INLET_MEMORY_MAX);
+	s = &in->snapshot;
+	snapshot_init(s);
+	s->prefix = keep(&in->arena, facts->prefix);
+	s->device = facts->device;
+	s->inode = facts->inode;
+	s->filesystem = facts->filesystem;
+	person_from_wire(facts->owner, &s->owner);
+	s->owner.name = keep(&in->arena, s->owner.name);
+	s->platform = keep(&in->arena, facts->platform);
+	s->tool = keep(&in->arena, facts->tool);
+	s->created_ms = facts->created_ms;
+	s->changed_ms = facts->changed_ms;
+	hash_from_wire(&facts->config_digest, s->config_digest);
+	s->config_names = keep(&in->arena, facts->config_names);
+	stamp = arena_dup(&in->arena, facts->stamp.data, facts->stamp.len);
+	s->stamp = stamp;
+	s->stamp_n = stamp != NULL ? facts->stamp.len : 0;
+	s->renamed_from = keep(&in->arena, facts->renamed_from);
+	s->at_start = facts->at_start;
+	s->empty_meta = facts->empty_meta;
+	keep_history(in, facts->history);
+	keep_notes(in, facts);
+	e->inlet = in;
+	return s->prefix[0] == '/' ? 0 : ERR_NOMEM;
+}
+
+static int on_packages(struct engine *e, const Envwarden__Reader__FactsPackages *piece)
+{
+	struct inlet *in = e->inlet;
+
+	if (in == NULL)
+		return ERR_PROTOCOL;
+	for (size_t i = 0; i < piece->n_packages; i++) {
+		struct package seen;
+		struct package kept;
+		struct err err = ERR_INIT;
+
+		if (in->snapshot.packages.n == SNAPSHOT_PACKAGES_MAX)
+			return 0; /* the first ones count; the end says that there were more */
+		if (package_from_wire(piece->packages[i], &seen, &err) < 0) {
+			log_warn("core", "package refused", LOG_ERR(&err));
+			continue;
+		}
+		if (package_copy(&in->arena, &seen, &kept) < 0 ||
+		    package_list_add(&in->snapshot.packages, &kept) < 0)
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
+static void send_taken(struct engine *e)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__Taken taken = ENVWARDEN__READER__TAKEN__INIT;
+
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_TAKEN;
+	envelope.taken = &taken;
+	if (e->link != NULL && link_send(e->link, &envelope) < 0)
+		link_stop(e->link);
+}
+
+static void apply_run(struct job *job)
+{
+	struct inlet *in = container_of(job, struct inlet, job);
+	struct engine *e = job->e;
+
+	job->rc = store_apply(e->store, &in->snapshot, engine_wall(e), &in->applied, &job->err);
+	if (job->rc == 0 || in->applied.displaced)
+		read_rows(e, &in->applied, &in->arena, in->rows, &in->n_rows);
+}
+
+static void note_store_trouble(struct engine *e, const struct job *job)
+{
+	if (job->rc == 0) {
+		e->store_trouble[0] = '\0';
+		return;
+	}
+	log_error("store", "not written", LOG_ERR(&job->err));
+	(void)snprintf(e->store_trouble, sizeof e->store_trouble, "%s", job->err.text);
+}
+
+static void apply_done(struct job *job)
+{
+	struct inlet *in = container_of(job, struct inlet, job);
+	struct engine *e = job->e;
+
+	note_store_trouble(e, job);
+	take_rows(e, in->rows, in->n_rows);
+	mark_seen(e, &in->applied.environment);
+	journal_grew(e, &in->applied);
+	if (in->applied.changed)
+		log_info("journal", change_kind_name(in->applied.kind),
+			 LOG_STR("prefix", in->snapshot.prefix), LOG_INT("seq", in->applied.seq));
+	if (job->rc < 0 && !e->stopping)
+		engine_restart_reader(e); /* its facts are lost: they will be told again */
+	else
+		send_taken(e);
+	inlet_free(in);
+}
+
+static int on_facts_end(struct engine *e, const Envwarden__Reader__FactsEnd *end)
+{
+	struct inlet *in = e->inlet;
+
+	if (in == NULL || (end->total != in->snapshot.packages.n &&
+			   in->snapshot.packages.n < SNAPSHOT_PACKAGES_MAX))
+		return ERR_PROTOCOL;
+	e->inlet = NULL;
+	if (!engine_logging(e) || snapshot_seal(&in->snapshot) < 0) {
+		inlet_free(in);
+		send_taken(e);
+		return 0;
+	}
+	in->job.run = apply_run;
+	in->job.done = apply_done;
+	engine_submit(e, &in->job);
+	return 0;
+}
+
+/* --- an environment gone --- */
+
+struct parting {
+	struct job job;
+	struct arena arena;
+	char *prefix;
+	struct store_gone gone;
+	struct applied applied;
+	struct environment rows[2];
+	size_t n_rows;
+};
+
+static void gone_run(struct job *job)
+{
+	struct parting *p = container_of(job, struct parting, job);
+
+	job->rc = store_gone(job->e->store, &p->gone, engine_wall(job->e), &p->applied, &job->err);
+	if (job->rc == ERR_NOTFOUND)
+		job->rc = 0;
+	if (job->rc == 0 && p->applied.changed)
+		read_rows(job->e, &p->applied, &p->arena, p->rows, &p->n_rows);
+}
+
+static void gone_done(struct job *job)
+{
+	struct parting *p = container_of(job, struct parting, job);
+	struct engine *e = job->e;
+
+	note_store_trouble(e, job);
+	take_rows(e, p->rows, p->n_rows);
+	journal_grew(e, &p->applied);
+	if (p->applied.changed)
+		log_info("journal", "deleted", LOG_STR("prefix", p->gone.prefix),
+			 LOG_INT("seq", p->applied.seq));
+	arena_deinit(&p->arena);
+	mem_free(p);
+}
+
+static int part(struct engine *e, const char *prefix, uint64_t device, uint64_t inode,
+		bool at_start)
+{
+	struct parting *p = mem_calloc(1, sizeof *p);
+
+	if (p == NULL)
+		return ERR_NOMEM;
+	arena_init(&p->arena, 4u << 20);
+	p->gone = (struct store_gone){.prefix = keep(&p->arena, prefix),
+				      .device = device,
+				      .inode = inode,
+				      .seen_at_start = at_start};
+	p->job.run = gone_run;
+	p->job.done = gone_done;
+	engine_submit(e, &p->job);
+	return 0;
+}
+
+static int on_gone(struct engine *e, const Envwarden__Reader__Gone *gone)
+{
+	return engine_logging(e) ? part(e, gone->prefix, gone->device, gone->inode, false) : 0;
+}
+
+/* --- the first scan --- */
+
+static void probe_missing(void *ctx, struct env *env)
+{
+	struct engine *e = ctx;
+
+	/*
+	 * Known from before and not come up in the scan: the reader looks at the very path and
+	 * tells either facts or that nothing is there.
+	 */
+	if (env->lives && !env->seen)
+		(void)facts_read(e, env->prefix, NULL, NULL);
+}
+
+static int on_scan_done(struct engine *e, const Envwarden__Reader__ScanDone *done)
+{
+	e->scan_done = true;
+	log_info("core", "first scan done", LOG_INT("environments", done->environments));
+	envs_each(&e->envs, probe_missing, e);
+	return 0;
+}
+
+/* --- readings on request --- */
+
+/* A waiter is answered when the jobs before it (the facts it caused) are in the store. */
+struct barrier {
+	struct job job;
+	uint64_t id;
+	int rc;
+};
+
+static void nothing_run(struct job *job)
+{
+	(void)job;
+}
+
+static struct waiter *take_waiter(struct engine *e, uint64_t id)
+{
+	for (struct waiter **p = &e->waiters; *p != NULL; p = &(*p)->next)
+		if ((*p)->id == id) {
+			struct waiter *found = *p;
+
+			*p = found->next;
+			return found;
+		}
+	return NULL;
+}
+
+static void barrier_done(struct job *job)
+{
+	struct barrier *b = container_of(job, struct barrier, job);
+	struct waiter *w = take_waiter(job->e, b->id);
+
+	if (w != NULL && w->done != NULL)
+		w->done(w->ctx, b->rc);
+	mem_free(w);
+	mem_free(b);
+}
+
+static int on_read_done(struct engine *e, const Envwarden__Reader__ReadDone *done)
+{
+	struct barrier *b;
+	struct env *env = envs_by_path(&e->envs, done->prefix);
+
+	if (done->code == ERR_NOTFOUND && env != NULL && env->lives && engine_logging(e)) {
+		int rc = part(e, done->prefix, 0, 0, true);
+
+		if (rc < 0)
+			return rc;
+	}
+	b = mem_calloc(1, sizeof *b);
+	if (b == NULL)
+		return ERR_NOMEM;
+	b->id = done->id;
+	b->rc = done->code;
+	b->job.run = nothing_run;
+	b->job.done = barrier_done;
+	engine_submit(e, &b->job);
+	return 0;
+}
+
+uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, void *ctx)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__Read request = ENVWARDEN__READER__READ__INIT;
+	struct waiter *w;
+
+	if (e->link == NULL)
+		return 0;
+	w = mem_calloc(1, sizeof *w);
+	if (w == NULL)
+		return 0;
+	w->id = ++e->next_id;
+	w->done = done;
+	w->ctx = ctx;
+	request.id = w->id;
+	request.prefix = wire_text(prefix);
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_READ;
+	envelope.read = &request;
+	if (link_send(e->link, &envelope) < 0) {
+		mem_free(w);
+		return 0;
+	}
+	w->next = e->waiters;
+	e->waiters = w;
+	return w->id;
+}
+
+void facts_forget(struct engine *e, uint64_t id)
+{
+	mem_free(take_waiter(e, id));
+}
+
+/* --- the link --- */
+
+static int on_health(struct engine *e, const Envwarden__Reader__Health *health)
+{
+	e->watched = health->watched;
+	e->polled = health->polled;
+	e->n_reader_trouble = 0;
+	for (size_t i = 0; i < health->n_degraded && i < ARRAY_SIZE(e->reader_trouble); i++)
+		(void)snprintf(e->reader_trouble[e->n_reader_trouble++].text, ENGINE_TEXT_MAX, "%s",
+			       health->degraded[i]);
+	return 0;
+}
+
+static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
+{
+	struct engine *e = ctx;
+
+	switch (message->kind_case) {
+	case ENVWARDEN__READER__ENVELOPE__KIND_PROBE_REPLY:
+		checks_probe_reply(e, message->probe_reply);
+		return 0;
+	case ENVWARDEN__READER__ENVELOPE__KIND_FACTS:
+		return on_facts(e, message->facts);
+	case ENVWARDEN__READER__ENVELOPE__KIND_PACKAGES:
+		return on_packages(e, message->packages);
+	case ENVWARDEN__READER__ENVELOPE__KIND_FACTS_END:
+		return on_facts_end(e, message->facts_end);
+	case ENVWARDEN__READER__ENVELOPE__KIND_GONE:
+		return on_gone(e, message->gone);
+	case ENVWARDEN__READER__ENVELOPE__KIND_READ_DONE:
+		return on_read_done(e, message->read_done);
+	case ENVWARDEN__READER__ENVELOPE__KIND_SCAN_DONE:
+		return on_scan_done(e, message->scan_done);
+	case ENVWARDEN__READER__ENVELOPE__KIND_HEALTH:
+		return on_health(e, message->health);
+	default:
+		return ERR_PROTOCOL;
+	}
+}
+
+static void fail_waiters(struct engine *e)
+{
+	while (e->waiters != NULL) {
+		struct waiter *w = e->waiters;
+
+		e->waiters = w->next;
+		if (w->done != NULL)
+			w->done(w->ctx, ERR_UNREACHABLE);
+		mem_free(w);
+	}
+}
+
+static void on_link_closed(void *ctx, int rc)
+{
+	struct engine *e = ctx;
+
+	(void)rc;
+	e->link = NULL;
+	e->scan_done = false;
+	inlet_free(e->inlet);
+	e->inlet = NULL;
+	fail_waiters(e);
+	checks_link_lost(e);
+	if (!e->stopping)
+		log_warn("core", "the reader has gone, a new one will come", LOG_NONE);
+}
+
+static void forget_seen(void *ctx, struct env *env)
+{
+	(void)ctx;
+	env->seen = false;
+}
+
+/* What to watch. A user's own agent looks at that user's home alone. */
+static int configure(struct engine *e)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__Configure configure = ENVWARDEN__READER__CONFIGURE__INIT;
+	Envwarden__Reader__Home home = ENVWARDEN__READER__HOME__INIT;
+	Envwarden__Reader__Home *homes[] = {&home};
+	char path[PATHS_MAX];
+
+	configure.watch = engine_logging(e);
+	configure.roots = (char **)e->config.roots.items;
+	configure.n_roots = e->config.roots.n;
+	configure.exclude = (char **)e->config.exclude.items;
+	configure.n_exclude = e->config.exclude.n;
+	configure.settle_ms = (uint32_t)e->config.settle_ms;
+	configure.sweep_s = (uint32_t)e->config.sweep_s;
+	configure.poll_s = (uint32_t)e->config.poll_s;
+	if (e->options->user && paths_home(path, NULL) == 0) {
+		home.path = path;
+		home.uid = (int64_t)users_current();
+		configure.homes = homes;
+		configure.n_homes = 1;
+	}
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_CONFIGURE;
+	envelope.configure = &configure;
+	return link_send(e->link, &envelope);
+}
+
+void facts_connect(struct engine *e, int fd)
+{
+	static const struct link_callbacks callbacks = {.message = on_message,
+							.closed = on_link_closed};
+	struct err err = ERR_INIT;
+
+	if (e->link != NULL || e->stopping) {
+		process_close(fd);
+		return;
+	}
+	envs_each(&e->envs, forget_seen, e);
+	if (link_new(&e->loop, fd, &callbacks, e, &e->link, &err) < 0)
+		log_error("core", "no link to the reader", LOG_ERR(&err));
+	else if (configure(e) < 0)
+		link_stop(e->link);
+}

@@ -1,0 +1,124 @@
+/*
+ * The fallback file: what the gate goes by when no agent answers. Written on the store's thread, as
+ * a whole, whenever what it says may have changed; a burst of changes makes one or two writes.
+ */
+#include <string.h>
+
+#include "agent/engine.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+
+struct fallback_job {
+	struct job job;
+	struct buf bytes;
+};
+
+struct collect {
+	struct engine *e;
+	struct arena *arena;
+	struct fallback_entry *entries;
+	size_t n;
+	size_t cap;
+	bool all; /* the allowed ones too: unknown ones are blocked */
+	int rc;
+};
+
+static void collect_one(void *ctx, struct env *env)
+{
+	struct collect *c = ctx;
+	struct decision_reply reply;
+	struct fallback_entry *entry;
+
+	if (!env->lives || c->rc < 0 || c->n == c->cap)
+		return;
+	c->rc = engine_decide(c->e, env, env->prefix, c->arena, &reply);
+	if (c->rc < 0 || (reply.decision.action == ACTION_ALLOW && !c->all))
+		return;
+	entry = &c->entries[c->n++];
+	*entry = (struct fallback_entry){
+		.path = env->prefix,
+		.device = env->device,
+		.inode = env->inode,
+		.action = reply.decision.action,
+		.name = env_name(env),
+		.case_code = arena_strdup(c->arena, reply.decision.case_code),
+		.message = reply.decision.n_reasons > 0 ? reply.decision.reasons[0].message : ""};
+	if (entry->case_code == NULL)
+		c->rc = ERR_NOMEM;
+}
+
+static int encode(struct engine *e, struct buf *out, struct err *err)
+{
+	struct arena arena;
+	struct collect c = {.e = e, .arena = &arena, .cap = e->envs.living};
+	struct fallback file = {.policy_version = state_version(e, TRUST_POLICY),
+				.when_agent_down = state_when_agent_down(e),
+				.contact = state_contact(e)};
+	int rc;
+
+	arena_init(&arena, 64u << 20);
+	c.all = file.when_agent_down == AGENT_DOWN_BLOCK;
+	c.entries = arena_calloc(&arena, c.cap + 1, sizeof *c.entries);
+	if (c.entries != NULL)
+		envs_each(&e->envs, collect_one, &c);
+	if (c.entries == NULL || c.rc < 0) {
+		rc = err_nomem(err);
+	} else {
+		file.entries = c.entries;
+		file.n = c.n;
+		rc = fallback_encode(&file, out, err);
+	}
+	arena_deinit(&arena);
+	return rc;
+}
+
+static void write_run(struct job *job)
+{
+	struct fallback_job *f = container_of(job, struct fallback_job, job);
+	const char *path = job->e->options->fallback;
+	char dir[PATHS_MAX];
+
+	job->rc = paths_parent(dir, path, &job->err);
+	if (job->rc == 0)
+		job->rc = files_mkdir(dir, 0755, &job->err);
+	if (job->rc == 0)
+		job->rc = files_atomic_write(path, f->bytes.data, f->bytes.len, 0644, &job->err);
+}
+
+static void write_done(struct job *job)
+{
+	struct fallback_job *f = container_of(job, struct fallback_job, job);
+	struct engine *e = job->e;
+
+	if (job->rc < 0)
+		log_error("fallback", "not written", LOG_ERR(&job->err));
+	buf_deinit(&f->bytes);
+	mem_free(f);
+	e->fallback_writing = false;
+	if (e->fallback_again && !e->stopping)
+		fallback_update(e);
+}
+
+void fallback_update(struct engine *e)
+{
+	struct fallback_job *f;
+	struct err err = ERR_INIT;
+
+	e->fallback_again = e->fallback_writing;
+	if (e->fallback_writing)
+		return;
+	f = mem_calloc(1, sizeof *f);
+	if (f == NULL)
+		return;
+	buf_init(&f->bytes, FALLBACK_MAX);
+	if (encode(e, &f->bytes, &err) < 0) {
+		log_error("fallback", "not made", LOG_ERR(&err));
+		buf_deinit(&f->bytes);
+		mem_free(f);
+		return;
+	}
+	e->fallback_writing = true;
+	f->job.run = write_run;
+	f->job.done = write_done;
+	engine_submit(e, &f->job);
+}

@@ -1,0 +1,200 @@
+#include "agent/link.h"
+
+#include <uv.h>
+
+#include "lib/base/arena.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/net/frame.h"
+#include "proto/codec.h"
+#include "proto/limits.h"
+
+struct link {
+	uv_pipe_t pipe;
+	struct frame_decoder decoder;
+	struct arena arena;
+	struct link_callbacks callbacks;
+	void *ctx;
+	size_t queued;
+	int rc; /* why it closes */
+	char room[65536];
+};
+
+struct pending_write {
+	uv_write_t req;
+	struct link *link;
+	char *data;
+	size_t n;
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct link *l = handle->data;
+	void (*closed)(void *, int) = l->callbacks.closed;
+	void *ctx = l->ctx;
+	int rc = l->rc;
+
+	frame_decoder_deinit(&l->decoder);
+	arena_deinit(&l->arena);
+	mem_free(l);
+	closed(ctx, rc);
+}
+
+static void link_fail(struct link *l, int rc)
+{
+	if (uv_is_closing((uv_handle_t *)&l->pipe))
+		return;
+	l->rc = rc;
+	uv_close((uv_handle_t *)&l->pipe, on_closed);
+}
+
+static int deliver(struct link *l, const void *payload, size_t n)
+{
+	Envwarden__Reader__Envelope *message;
+	struct err err = ERR_INIT;
+	int rc = codec_unpack_reader(payload, n, &l->arena, &message, &err);
+
+	if (rc == 0)
+		rc = l->callbacks.message(l->ctx, message);
+	else
+		log_error("link", "message refused", LOG_ERR(&err));
+	arena_reset(&l->arena);
+	return rc;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
+{
+	struct link *l = stream->data;
+	const char *p = buf->base;
+	size_t left = got > 0 ? (size_t)got : 0;
+
+	if (got < 0)
+		link_fail(l, got == UV_EOF ? ERR_CLOSED : (int)got);
+	while (left > 0 && !uv_is_closing((uv_handle_t *)stream)) {
+		const void *payload;
+		size_t payload_n;
+		size_t used;
+		int rc = frame_decode(&l->decoder, p, left, &used, &payload, &payload_n);
+
+		if (rc == 0 && payload != NULL)
+			rc = deliver(l, payload, payload_n);
+		if (rc < 0) {
+			link_fail(l, rc);
+			return;
+		}
+		p += used;
+		left -= used;
+	}
+}
+
+static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *buf)
+{
+	struct link *l = handle->data;
+
+	(void)hint;
+	*buf = uv_buf_init(l->room, sizeof l->room);
+}
+
+static void ignore_closed(void *ctx, int rc)
+{
+	(void)ctx;
+	(void)rc;
+}
+
+int link_new(struct uv_loop_s *loop, int fd, const struct link_callbacks *callbacks, void *ctx,
+	     struct link **out, struct err *err)
+{
+	struct link *l = mem_calloc(1, sizeof *l);
+	uv_file file = fd;
+	int rc;
+
+	if (l == NULL) {
+		uv_fs_t req;
+
+		(void)uv_fs_close(NULL, &req, file, NULL);
+		uv_fs_req_cleanup(&req);
+		return err_nomem(err);
+	}
+	l->callbacks = *callbacks;
+	l->ctx = ctx;
+	l->pipe.data = l;
+	frame_decoder_init(&l->decoder, LIMIT_READER_FRAME);
+	arena_init(&l->arena, LIMIT_READER_MEMORY);
+	CHECK(uv_pipe_init(loop, &l->pipe, 0) == 0);
+	rc = uv_pipe_open(&l->pipe, file);
+	if (rc == 0)
+		rc = uv_read_start((uv_stream_t *)&l->pipe, on_alloc, on_read);
+	if (rc < 0) {
+		l->callbacks.closed = ignore_closed; /* nobody knows it yet */
+		link_fail(l, rc);
+		return err_set(err, rc, "open the link: %s", uv_strerror(rc));
+	}
+	*out = l;
+	return 0;
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+	struct pending_write *w = container_of(req, struct pending_write, req);
+	struct link *l = w->link;
+
+	l->queued -= w->n;
+	mem_free(w->data);
+	mem_free(w);
+	if (status < 0)
+		link_fail(l, status);
+}
+
+int link_send_frames(struct link *l, struct buf *frames)
+{
+	struct pending_write *w;
+	uv_buf_t piece;
+	int rc = buf_rc(frames);
+
+	if (rc < 0 || frames->len == 0)
+		return rc;
+	if (uv_is_closing((uv_handle_t *)&l->pipe))
+		return ERR_CLOSED;
+	if (l->queued + frames->len > LINK_QUEUE_MAX)
+		return ERR_LIMIT;
+	w = mem_calloc(1, sizeof *w);
+	if (w == NULL)
+		return ERR_NOMEM;
+	w->link = l;
+	w->data = buf_take(frames, &w->n);
+	if (w->data == NULL) {
+		mem_free(w);
+		return ERR_NOMEM;
+	}
+	l->queued += w->n;
+	piece = uv_buf_init(w->data, (unsigned)w->n);
+	rc = uv_write(&w->req, (uv_stream_t *)&l->pipe, &piece, 1, on_written);
+	if (rc < 0) {
+		l->queued -= w->n;
+		mem_free(w->data);
+		mem_free(w);
+		link_fail(l, rc);
+	}
+	return rc;
+}
+
+int link_send(struct link *l, const Envwarden__Reader__Envelope *message)
+{
+	struct buf frame;
+	struct err err = ERR_INIT;
+	int rc;
+
+	buf_init(&frame, LIMIT_READER_FRAME + FRAME_HEADER_SIZE);
+	rc = codec_pack_reader(message, &frame, &err);
+	if (rc == 0)
+		rc = link_send_frames(l, &frame);
+	else
+		log_error("link", "message not packed", LOG_ERR(&err));
+	buf_deinit(&frame);
+	return rc;
+}
+
+void link_stop(struct link *l)
+{
+	link_fail(l, ERR_CANCELED);
+}

@@ -1,0 +1,735 @@
+#include "agent/reader/entries.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+#include <uv/tree.h>
+
+#include "agent/reader/look_job.h"
+#include "agent/reader/watch_user.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/conda/record.h"
+
+#define UNDER_WAY_MAX 2		  /* looks handed to the worker at a time */
+#define PLAIN_MS (10 * 60 * 1000) /* how long a folder may take to become an environment */
+#define GONE_GRACE_SETTLES 2	  /* settle times before "gone" is told: a move shows up by then */
+#define READS_WAITING_MAX 64	  /* askers of one prefix */
+
+struct asker {
+	struct asker *next;
+	uint64_t id;
+};
+
+struct entry {
+	RB_ENTRY(entry) by_path;
+	RB_ENTRY(entry) by_inode;
+	struct entry *next_dirty;
+	struct entries *all;
+	char *path;
+	uint64_t dev;
+	uint64_t ino; /* 0 = not in the tree of inodes */
+	struct watch_user meta;
+	struct watch_user site;
+	struct watch_user prefix;
+	struct look_job *job; /* under way */
+	struct asker *askers;
+	int64_t first_seen_ms; /* mono */
+	int64_t due_ms;	       /* mono; when dirty */
+	int64_t event_ms;      /* mono; newest hint */
+	unsigned events;       /* hints so far */
+	unsigned job_events;   /* ... when the job began */
+	unsigned reads;	       /* damaged readings in a row */
+	bool dirty;
+	bool urgent;
+	bool busy;     /* the last look found it unsettled */
+	bool known;    /* the core has heard of it */
+	bool looked;   /* at least once */
+	bool vanished; /* the last look found nothing; gone is told if the next one does too */
+	bool polled;
+	bool at_start;
+	bool forgotten; /* dropped while its job was under way */
+	bool has_stamp;
+	unsigned char stamp[SHA256_SIZE];
+};
+
+static int cmp_path(const struct entry *a, const struct entry *b)
+{
+	return strcmp(a->path, b->path);
+}
+
+static int cmp_inode(const struct entry *a, const struct entry *b)
+{
+	if (a->dev != b->dev)
+		return a->dev < b->dev ? -1 : 1;
+	return a->ino < b->ino ? -1 : a->ino > b->ino;
+}
+
+RB_HEAD(path_tree, entry);
+RB_HEAD(inode_tree, entry);
+RB_GENERATE_STATIC(path_tree, entry, by_path, cmp_path)
+RB_GENERATE_STATIC(inode_tree, entry, by_inode, cmp_inode)
+
+struct entries {
+	struct entries_config config;
+	struct path_tree paths;
+	struct inode_tree inodes;
+	struct entry *dirty; /* unordered */
+	struct watcher *watcher;
+	struct json_reader *json; /* of the worker's thread */
+	uv_timer_t timer;
+	size_t under_way;
+	size_t denied;
+	bool at_start;
+	bool watches_exhausted;
+	bool stopping;
+	bool timer_closed;
+	void (*stopped)(void *owner);
+	void *owner;
+};
+
+static void pump(struct entries *all);
+
+static int64_t now_mono(const struct entries *all)
+{
+	return all->config.clock->mono_ms(all->config.clock);
+}
+
+/* --- table --- */
+
+struct entry *entries_find(const struct entries *all, const char *path)
+{
+	struct entry key = {.path = (char *)path};
+
+	return RB_FIND(path_tree, (struct path_tree *)&all->paths, &key);
+}
+
+struct entry *entries_find_inode(const struct entries *all, uint64_t dev, uint64_t ino)
+{
+	struct entry key = {.dev = dev, .ino = ino};
+
+	return ino == 0 ? NULL : RB_FIND(inode_tree, (struct inode_tree *)&all->inodes, &key);
+}
+
+static void drop_watch(struct entries *all, struct watch_user *user)
+{
+	if (user->watch != WATCH_NONE && all->watcher != NULL)
+		watcher_remove(all->watcher, user->watch);
+	user->watch = WATCH_NONE;
+}
+
+static void leave_inodes(struct entry *e)
+{
+	if (e->ino != 0)
+		RB_REMOVE(inode_tree, &e->all->inodes, e);
+	e->ino = 0;
+}
+
+static void answer_askers(struct entry *e, int rc)
+{
+	struct entries *all = e->all;
+
+	while (e->askers != NULL) {
+		struct asker *asker = e->askers;
+
+		e->askers = asker->next;
+		if (!all->stopping)
+			all->config.callbacks->read_done(all->config.ctx, asker->id, rc, e->path);
+		mem_free(asker);
+	}
+}
+
+static void undirty(struct entry *e)
+{
+	struct entry **p = &e->all->dirty;
+
+	if (!e->dirty)
+		return;
+	while (*p != e)
+		p = &(*p)->next_dirty;
+	*p = e->next_dirty;
+	e->dirty = false;
+}
+
+static void entry_free(struct entry *e)
+{
+	mem_free(e->path);
+	mem_free(e);
+}
+
+/* Out of the table; freed now, or when its job comes back. */
+static void entry_drop(struct entry *e, int rc_for_askers)
+{
+	struct entries *all = e->all;
+
+	drop_watch(all, &e->meta);
+	drop_watch(all, &e->site);
+	drop_watch(all, &e->prefix);
+	undirty(e);
+	leave_inodes(e);
+	RB_REMOVE(path_tree, &all->paths, e);
+	answer_askers(e, rc_for_askers);
+	if (e->job != NULL)
+		e->forgotten = true;
+	else
+		entry_free(e);
+}
+
+static void make_due(struct entry *e, int64_t due_ms)
+{
+	struct entries *all = e->all;
+
+	e->due_ms = due_ms;
+	if (!e->dirty) {
+		e->dirty = true;
+		e->next_dirty = all->dirty;
+		all->dirty = e;
+	}
+}
+
+static struct entry *entry_new(struct entries *all, const char *path)
+{
+	struct entry *e = mem_calloc(1, sizeof *e);
+
+	if (e == NULL || (e->path = mem_strdup(path)) == NULL) {
+		mem_free(e);
+		return NULL;
+	}
+	e->all = all;
+	e->meta = e->site = e->prefix = (struct watch_user){WATCH_USER_ENTRY, WATCH_NONE, e};
+	e->first_seen_ms = now_mono(all);
+	e->at_start = all->at_start;
+	RB_INSERT(path_tree, &all->paths, e);
+	return e;
+}
+
+/* --- watches --- */
+
+/* 1 = watched, 0 = can't be, < 0 = not there */
+static int watch_folder(struct entries *all, struct entry *e, struct watch_user *user,
+			const char *relative)
+{
+	char path[SAFE_PATH_MAX];
+	int n = snprintf(path, sizeof path, "%s%s%s", e->path, relative[0] != '\0' ? "/" : "",
+			 relative);
+	int rc;
+
+	if (user->watch != WATCH_NONE)
+		return 1;
+	if (all->watcher == NULL || n < 0 || (size_t)n >= sizeof path)
+		return 0;
+	rc = watcher_add(all->watcher, path, 0, user, &user->watch, NULL);
+	if (rc == 0)
+		return 1;
+	user->watch = WATCH_NONE;
+	if (rc == ERR_LIMIT && !all->watches_exhausted) {
+		all->watches_exhausted = true;
+		log_warn("watch", "no watches left, polling", LOG_STR("prefix", e->path));
+	}
+	return rc == ERR_NOTFOUND || rc == ERR_INVALID ? rc : 0;
+}
+
+/* Watches come before the look, so that nothing falls between the two. */
+static void watch_entry(struct entry *e)
+{
+	struct entries *all = e->all;
+	int rc = watch_folder(all, e, &e->meta, "conda-meta");
+
+	e->polled = rc == 0;
+	if (rc < 0) /* not an environment yet, or no more: conda-meta may come */
+		(void)watch_folder(all, e, &e->prefix, "");
+	else
+		drop_watch(all, &e->prefix);
+}
+
+/* --- looking --- */
+
+static void entry_gone(struct entry *e)
+{
+	struct entries *all = e->all;
+
+	if (e->known)
+		all->config.callbacks->gone(all->config.ctx, e->path, e->dev, e->ino);
+	entry_drop(e, ERR_NOTFOUND);
+}
+
+static void found_nothing(struct entry *e, enum examine_kind kind)
+{
+	struct entries *all = e->all;
+	int64_t now = now_mono(all);
+
+	drop_watch(all, &e->meta);
+	drop_watch(all, &e->site);
+	if (e->known && !e->vanished) {
+		/* It may have been moved or renamed: whatever took its place speaks up by then. */
+		e->vanished = true;
+		make_due(e, now + GONE_GRACE_SETTLES * all->config.settle_ms);
+	} else if (e->known) {
+		entry_gone(e);
+	} else if (kind == EXAMINE_PLAIN && now - e->first_seen_ms < PLAIN_MS &&
+		   e->prefix.watch != WATCH_NONE) {
+		answer_askers(e, ERR_NOTFOUND);
+		make_due(e, e->first_seen_ms + PLAIN_MS);
+	} else {
+		entry_drop(e, ERR_NOTFOUND);
+	}
+}
+
+/* The same directory is known by another path: an alias of it (then this one goes), or its old one.
+ */
+static bool settle_aliases(struct entry *e, const struct look_job *job)
+{
+	struct entries *all = e->all;
+	struct entry *same = entries_find(all, job->canonical);
+
+	if (same != NULL && same != e) {
+		while (e->askers != NULL) { /* whoever asked by this name is answered by that one */
+			struct asker *asker = e->askers;
+
+			e->askers = asker->next;
+			asker->next = same->askers;
+			same->askers = asker;
+		}
+		if (same->askers != NULL)
+			make_due(same, now_mono(all));
+		entry_drop(e, 0);
+		return false;
+	}
+	if (same == NULL) { /* found through a link: known by its real name from now on */
+		char *path = mem_strdup(job->canonical);
+
+		if (path == NULL)
+			return true;
+		RB_REMOVE(path_tree, &all->paths, e);
+		mem_free(e->path);
+		e->path = path;
+		RB_INSERT(path_tree, &all->paths, e);
+	}
+	same = entries_find_inode(all, job->dev, job->ino);
+	if (same != NULL && same != e) {
+		/* Two paths, one directory: moved, unless the old one still leads there. */
+		if (!same->vanished && !same->dirty) {
+			entry_drop(e, 0);
+			return false;
+		}
+		entry_drop(same, ERR_NOTFOUND);
+	}
+	if (e->ino != job->ino || e->dev != job->dev) {
+		leave_inodes(e);
+		e->dev = job->dev;
+		e->ino = job->ino;
+		if (e->ino != 0)
+			RB_INSERT(inode_tree, &all->inodes, e);
+	}
+	return true;
+}
+
+static void send_facts(struct entry *e, struct look_job *job)
+{
+	struct entries *all = e->all;
+	bool first = !e->known;
+	struct entry *source;
+
+	e->busy = false;
+	e->reads = 0;
+	e->vanished = false;
+	e->known = true;
+	e->has_stamp = true;
+	memcpy(e->stamp, job->stamp, sizeof e->stamp);
+	if (job->renamed_from[0] != '\0' &&
+	    (source = entries_find(all, job->renamed_from)) != NULL && source != e)
+		entry_drop(source, ERR_NOTFOUND); /* told by the rename */
+	all->config.callbacks->facts(all->config.ctx, &job->frames);
+	answer_askers(e, 0);
+	if (first)
+		all->config.callbacks->environment(all->config.ctx, e->path);
+}
+
+static void after_clean(struct entry *e)
+{
+	struct entries *all = e->all;
+
+	e->at_start = false;
+	if (e->polled)
+		make_due(e, now_mono(all) + all->config.poll_ms);
+}
+
+static void found_environment(struct entry *e, struct look_job *job)
+{
+	struct entries *all = e->all;
+	bool new_site = job->site_packages[0] != '\0' && e->site.watch == WATCH_NONE;
+
+	if (job->is_cache) {
+		entry_drop(e, ERR_NOTFOUND);
+		return;
+	}
+	if (!settle_aliases(e, job))
+		return;
+	if (job->verdict.reason != SETTLE_READY) {
+		e->busy = true;
+		e->reads = job->unreadable > 0 ? e->reads + 1 : 0;
+		make_due(e, now_mono(all) + job->verdict.wait_ms);
+		return;
+	}
+	if (new_site && watch_folder(all, e, &e->site, job->site_packages) == 0)
+		e->polled = true;
+	send_facts(e, job);
+	if (new_site && e->site.watch != WATCH_NONE)
+		make_due(e, now_mono(all)); /* what came before the watch; costs one listing */
+	else
+		after_clean(e);
+}
+
+static void found(struct entry *e, struct look_job *job)
+{
+	struct entries *all = e->all;
+
+	if (job->rc < 0) {
+		log_warn("reader", "prefix not read", LOG_STR("prefix", e->path),
+			 LOG_ERR(&job->err));
+		answer_askers(e, job->rc);
+		return;
+	}
+	switch (job->kind) {
+	case EXAMINE_NOTHING:
+	case EXAMINE_PLAIN:
+		found_nothing(e, job->kind);
+		break;
+	case EXAMINE_DENIED:
+		all->denied++;
+		entry_drop(e, ERR_PERM);
+		break;
+	case EXAMINE_UNCHANGED:
+		e->busy = false;
+		e->vanished = false;
+		answer_askers(e, 0);
+		after_clean(e);
+		break;
+	case EXAMINE_ENVIRONMENT:
+		found_environment(e, job);
+		break;
+	}
+}
+
+static void maybe_stopped(struct entries *all);
+
+static void on_looked(struct work *work)
+{
+	struct look_job *job = container_of(work, struct look_job, work);
+	struct entry *e = job->owner;
+	struct entries *all = e->all;
+
+	all->under_way--;
+	e->job = NULL;
+	if (e->forgotten || all->stopping) {
+		if (e->forgotten)
+			entry_free(e);
+	} else {
+		e->looked = true;
+		if (e->events != e->job_events && job->rc == 0) {
+			/* Something happened meanwhile: what was read may be torn. */
+			make_due(e, e->event_ms + all->config.settle_ms);
+			e->busy = true;
+		} else {
+			found(e, job);
+		}
+	}
+	buf_deinit(&job->frames);
+	mem_free(job);
+	if (all->stopping)
+		maybe_stopped(all);
+	else
+		pump(all);
+}
+
+static int look(struct entry *e)
+{
+	struct entries *all = e->all;
+	struct look_job *job = mem_calloc(1, sizeof *job);
+	const struct clock *clock = all->config.clock;
+
+	if (job == NULL)
+		return ERR_NOMEM;
+	watch_entry(e);
+	job->work.run = look_job_run;
+	job->work.done = on_looked;
+	job->owner = e;
+	(void)snprintf(job->prefix, sizeof job->prefix, "%s", e->path);
+	job->json = all->json;
+	job->now_ms = clock->wall_ms(clock);
+	job->age_ms = now_mono(all) - e->first_seen_ms;
+	job->reads = e->reads;
+	job->known = e->known;
+	job->at_start = e->at_start;
+	job->has_stamp = e->has_stamp && e->askers == NULL;
+	memcpy(job->stamp, e->stamp, sizeof job->stamp);
+	undirty(e);
+	e->urgent = false;
+	e->job = job;
+	e->job_events = e->events;
+	all->under_way++;
+	worker_submit(all->config.worker, &job->work);
+	return 0;
+}
+
+/* --- when --- */
+
+static void on_timer(uv_timer_t *timer)
+{
+	pump(timer->data);
+}
+
+static struct entry *next_due(struct entries *all, int64_t now, int64_t *wait_ms)
+{
+	struct entry *best = NULL;
+
+	*wait_ms = INT64_MAX;
+	for (struct entry *e = all->dirty; e != NULL; e = e->next_dirty) {
+		if (e->job != NULL)
+			continue; /* comes up again when it is back */
+		if (e->due_ms > now) {
+			if (e->due_ms - now < *wait_ms)
+				*wait_ms = e->due_ms - now;
+		} else if (best == NULL || (e->urgent && !best->urgent)) {
+			best = e;
+		}
+	}
+	return best;
+}
+
+bool entries_all_looked(const struct entries *all)
+{
+	struct entry *e;
+
+	if (all->under_way > 0)
+		return false;
+	for (e = all->dirty; e != NULL; e = e->next_dirty)
+		if (!e->looked)
+			return false;
+	return true;
+}
+
+static void pump(struct entries *all)
+{
+	int64_t wait_ms = INT64_MAX;
+
+	if (all->stopping)
+		return;
+	while (all->under_way < UNDER_WAY_MAX && all->config.callbacks->may_send(all->config.ctx)) {
+		struct entry *e = next_due(all, now_mono(all), &wait_ms);
+
+		if (e == NULL)
+			break;
+		if (look(e) < 0) {
+			wait_ms = 1000; /* no memory: later */
+			break;
+		}
+	}
+	if (wait_ms != INT64_MAX)
+		uv_timer_start(&all->timer, on_timer, (uint64_t)(wait_ms > 0 ? wait_ms : 1), 0);
+	if (entries_all_looked(all))
+		all->config.callbacks->caught_up(all->config.ctx);
+}
+
+void entries_go_on(struct entries *all)
+{
+	pump(all);
+}
+
+/* --- hints --- */
+
+static void hint(struct entry *e)
+{
+	struct entries *all = e->all;
+	int64_t now = now_mono(all);
+
+	e->events++;
+	e->event_ms = now;
+	make_due(e, now + all->config.settle_ms);
+}
+
+void entries_watched(struct watch_user *user, enum watch_kind kind)
+{
+	struct entry *e = user->owner;
+
+	if (kind == WATCH_GONE)
+		user->watch = WATCH_NONE;
+	hint(e);
+	pump(e->all);
+}
+
+void entries_touched(struct entries *all, const char *path)
+{
+	struct entry *e = entries_find(all, path);
+
+	if (e != NULL)
+		hint(e);
+	pump(all);
+}
+
+void entries_sweep(struct entries *all)
+{
+	struct entry *e;
+
+	RB_FOREACH(e, path_tree, &all->paths)
+	{
+		if (!e->dirty)
+			make_due(e, now_mono(all));
+	}
+	pump(all);
+}
+
+int entries_candidate(struct entries *all, const char *path, bool urgent)
+{
+	struct entry *e = entries_find(all, path);
+
+	if (e == NULL) {
+		e = entry_new(all, path);
+		if (e == NULL)
+			return ERR_NOMEM;
+		make_due(e, now_mono(all));
+	}
+	if (urgent)
+		e->urgent = true;
+	pump(all);
+	return 0;
+}
+
+int entries_read(struct entries *all, const char *path, uint64_t id)
+{
+	struct asker *asker = mem_calloc(1, sizeof *asker);
+	struct entry *e = entries_find(all, path);
+	size_t waiting = 0;
+
+	if (asker == NULL)
+		return ERR_NOMEM;
+	if (e == NULL)
+		e = entry_new(all, path);
+	if (e == NULL) {
+		mem_free(asker);
+		return ERR_NOMEM;
+	}
+	for (struct asker *a = e->askers; a != NULL; a = a->next)
+		waiting++;
+	if (waiting >= READS_WAITING_MAX) {
+		mem_free(asker);
+		return ERR_BUSY;
+	}
+	asker->id = id;
+	asker->next = e->askers;
+	e->askers = asker;
+	e->urgent = true;
+	if (!e->dirty)
+		make_due(e, now_mono(all));
+	pump(all);
+	return 0;
+}
+
+/* --- states --- */
+
+enum entry_state entry_state(const struct entry *e)
+{
+	if (!e->known)
+		return e->looked && !e->busy ? ENTRY_PLAIN : ENTRY_NEW;
+	if (e->busy)
+		return ENTRY_BUSY;
+	if (e->job != NULL)
+		return ENTRY_DIRTY;
+	if (!e->dirty || e->polled)
+		return ENTRY_CLEAN;
+	return e->due_ms <= now_mono(e->all) ? ENTRY_DIRTY : ENTRY_BUSY;
+}
+
+const char *entry_path(const struct entry *e)
+{
+	return e->path;
+}
+
+void entry_inode(const struct entry *e, uint64_t *dev, uint64_t *ino)
+{
+	*dev = e->dev;
+	*ino = e->ino;
+}
+
+void entries_health(const struct entries *all, struct entries_health *out)
+{
+	struct entry *e;
+
+	*out = (struct entries_health){.watches_exhausted = all->watches_exhausted,
+				       .denied = all->denied};
+	RB_FOREACH(e, path_tree, (struct path_tree *)&all->paths)
+	{
+		out->environments += e->known;
+		out->watched += e->known && !e->polled;
+		out->polled += e->known && e->polled;
+	}
+}
+
+/* --- life --- */
+
+int entries_new(const struct entries_config *config, struct entries **out, struct err *err)
+{
+	struct entries *all = mem_calloc(1, sizeof *all);
+	int rc;
+
+	if (all == NULL)
+		return err_nomem(err);
+	all->config = *config;
+	RB_INIT(&all->paths);
+	RB_INIT(&all->inodes);
+	rc = json_reader_new(&record_limits, &all->json);
+	if (rc < 0) {
+		mem_free(all);
+		return err_nomem(err);
+	}
+	CHECK(uv_timer_init(config->loop, &all->timer) == 0);
+	all->timer.data = all;
+	*out = all;
+	return 0;
+}
+
+void entries_set_watcher(struct entries *all, struct watcher *watcher)
+{
+	all->watcher = watcher;
+}
+
+void entries_set_at_start(struct entries *all, bool at_start)
+{
+	all->at_start = at_start;
+}
+
+static void maybe_stopped(struct entries *all)
+{
+	void (*stopped)(void *) = all->stopped;
+	void *owner = all->owner;
+
+	if (!all->timer_closed || all->under_way > 0)
+		return;
+	while (!RB_EMPTY(&all->paths)) {
+		struct entry *e = RB_MIN(path_tree, &all->paths);
+
+		entry_drop(e, ERR_CANCELED);
+	}
+	json_reader_free(all->json);
+	mem_free(all);
+	stopped(owner);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct entries *all = handle->data;
+
+	all->timer_closed = true;
+	maybe_stopped(all);
+}
+
+void entries_stop(struct entries *all, void (*stopped)(void *owner), void *owner)
+{
+	if (all->stopping)
+		return;
+	all->stopping = true;
+	all->stopped = stopped;
+	all->owner = owner;
+	uv_close((uv_handle_t *)&all->timer, on_timer_closed);
+}

@@ -1,0 +1,100 @@
+/*
+ * The prefixes the reader keeps an eye on, and the life of each: hint -> dirty -> quiet -> looked
+ * at
+ * -> settled facts, or look again. Loop thread; the looking happens on a worker.
+ *
+ *   dirty    something happened, or it is new: will be looked at when due
+ *   under way  a worker is looking at it
+ *   clean    watched, and nothing has happened since its last facts
+ */
+#ifndef ENVWARDEN_AGENT_READER_ENTRIES_H
+#define ENVWARDEN_AGENT_READER_ENTRIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/err.h"
+#include "platform/watch.h"
+
+struct uv_loop_s;
+struct clock;
+struct worker;
+struct entries;
+struct entry;
+struct watch_user;
+
+struct entries_callbacks {
+	/* Settled facts, packed for the core; the buffer may be taken. */
+	void (*facts)(void *ctx, struct buf *frames);
+	/* A known environment is not there any more. */
+	void (*gone)(void *ctx, const char *prefix, uint64_t dev, uint64_t ino);
+	/* A reading somebody asked for is over. */
+	void (*read_done)(void *ctx, uint64_t id, int rc, const char *prefix);
+	/* It is an environment: look where its neighbours may be. Told once per environment. */
+	void (*environment)(void *ctx, const char *prefix);
+	/* Nothing found so far is waiting for its first look any more; may come more than once. */
+	void (*caught_up)(void *ctx);
+	/* False: the core is behind, look at nothing more until entries_go_on. */
+	bool (*may_send)(void *ctx);
+};
+
+struct entries_config {
+	struct uv_loop_s *loop;
+	const struct clock *clock;
+	struct worker *worker; /* borrowed; does the looking */
+	int64_t settle_ms;
+	int64_t poll_ms; /* how often what can't be watched is looked at */
+	const struct entries_callbacks *callbacks;
+	void *ctx;
+};
+
+int entries_new(const struct entries_config *config, struct entries **out, struct err *err);
+/* Nothing is called back any more. stopped(owner) follows, once; work under way is waited for. */
+void entries_stop(struct entries *all, void (*stopped)(void *owner), void *owner);
+
+void entries_set_watcher(struct entries *all, struct watcher *watcher);
+void entries_set_at_start(struct entries *all, bool at_start); /* marks what is found from now on */
+void entries_go_on(struct entries *all);
+
+/* A path that may be an environment, or become one. urgent: somebody waits for it. */
+int entries_candidate(struct entries *all, const char *path, bool urgent);
+
+/* Facts of this prefix as soon as it is settled, whatever was sent before; read_done(id) then. */
+int entries_read(struct entries *all, const char *path, uint64_t id);
+
+struct entry *entries_find(const struct entries *all, const char *path);
+struct entry *entries_find_inode(const struct entries *all, uint64_t dev, uint64_t ino);
+
+enum entry_state {
+	ENTRY_NEW, /* not looked at yet: facts will follow */
+	ENTRY_CLEAN,
+	ENTRY_DIRTY, /* quiet, being looked at: facts will follow soon, if anything is new */
+	ENTRY_BUSY,  /* in the middle of something */
+	ENTRY_PLAIN, /* no environment so far */
+};
+enum entry_state entry_state(const struct entry *e);
+const char *entry_path(const struct entry *e);
+void entry_inode(const struct entry *e, uint64_t *dev, uint64_t *ino);
+
+/* What a watch of an entry saw. */
+void entries_watched(struct watch_user *user, enum watch_kind kind);
+/* Something happened at a path, seen from the folder above. */
+void entries_touched(struct entries *all, const char *path);
+/* Events were lost, or it is time: look at everything again (what has not changed is not read). */
+void entries_sweep(struct entries *all);
+
+/* Everything found so far has been looked at once. */
+bool entries_all_looked(const struct entries *all);
+
+struct entries_health {
+	size_t environments;
+	size_t watched;
+	size_t polled;
+	bool watches_exhausted;
+	size_t denied; /* prefixes that may not be read */
+};
+void entries_health(const struct entries *all, struct entries_health *out);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * One look at one prefix: what is installed, what state its last run is in. Opens members' files,
+ * so it runs on a reader thread, beneath the prefix, following no links, within named limits; it
+ * writes nothing.
+ */
+#ifndef ENVWARDEN_AGENT_READER_EXAMINE_H
+#define ENVWARDEN_AGENT_READER_EXAMINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/reader/settle.h"
+#include "lib/base/arena.h"
+#include "lib/base/crypto.h"
+#include "lib/base/err.h"
+#include "lib/base/json.h"
+#include "lib/conda/history.h"
+#include "lib/conda/package.h"
+#include "platform/safe_open.h"
+
+#define EXAMINE_ENTRIES_MAX 100000     /* names in conda-meta or site-packages */
+#define EXAMINE_ARENA_MAX (256u << 20) /* bytes of facts about one prefix */
+#define EXAMINE_HISTORY_MAX (64u << 20)
+#define EXAMINE_NOTES_MAX 32 /* unreadable files that are named; the rest is counted */
+
+enum examine_kind {
+	EXAMINE_NOTHING,     /* no directory there (any more) */
+	EXAMINE_PLAIN,	     /* a directory without conda-meta */
+	EXAMINE_DENIED,	     /* may not be read */
+	EXAMINE_UNCHANGED,   /* the fingerprint is the one given; nothing was read */
+	EXAMINE_ENVIRONMENT, /* facts below */
+};
+
+struct examined {
+	enum examine_kind kind;
+	char prefix[SAFE_PATH_MAX]; /* canonical */
+	struct file_info info;	    /* of the prefix directory */
+	enum fs_class fs;
+	bool is_cache; /* a package cache or a trash, never an environment */
+
+	struct package_list packages;  /* sorted; strings in the arena; owner frees the array */
+	const char *platform;	       /* subdir of its records, "" when all are noarch */
+	const char *site_packages;     /* relative to the prefix, "" without python */
+	const char *tool;	       /* "conda", "mamba", "pixi", "unknown" */
+	struct history_facts *history; /* last section, NULL without history */
+	size_t history_sections;
+	int64_t history_owner; /* uid, -1 none */
+	int64_t created_ms;
+	int64_t changed_ms; /* newest modification seen in conda-meta and site-packages */
+	unsigned char config_digest[SHA256_SIZE];
+	const char *config_names;	      /* "frozen,pinned,state": those that exist */
+	const char *notes[EXAMINE_NOTES_MAX]; /* escaped */
+	size_t n_notes;
+	bool empty_meta; /* conda-meta has neither history nor records */
+
+	unsigned char stamp[SHA256_SIZE]; /* over names, inodes, sizes and times of what was read */
+	struct settle_signs signs;	  /* .reads and .rename_age_ms are the caller's to fill */
+};
+
+struct examine_request {
+	const char *prefix;
+	int64_t now_ms;		    /* wall clock, for ages */
+	const unsigned char *stamp; /* of an earlier look, NULL = read in any case */
+	struct json_reader *json;   /* made with record_limits; reused from look to look */
+};
+
+/*
+ * Fills *out (its strings in arena). ERR_NOMEM or ERR_LIMIT: more than fits; err names it. Whatever
+ * is wrong with single files is a note and a sign, not an error.
+ */
+int examine(const struct examine_request *request, struct arena *arena, struct examined *out,
+	    struct err *err);
+
+#endif

@@ -1,0 +1,122 @@
+#include "agent/reader/facts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/users.h"
+#include "proto/codec.h"
+#include "proto/convert.h"
+#include "proto/limits.h"
+
+static const char *user_name(int64_t uid, struct arena *arena)
+{
+	struct user user;
+
+	if (uid < 0 || users_by_uid((uint32_t)uid, &user, NULL) < 0)
+		return "";
+	return arena_strdup(arena, user.name);
+}
+
+int facts_source_path(const struct examined *found, char *out, size_t cap)
+{
+	const struct history_facts *h = found->history;
+	const char *slash = strrchr(found->prefix, '/');
+	int n;
+
+	if (h == NULL || h->source[0] == '\0' || slash == NULL)
+		return ERR_NOTFOUND;
+	if (h->source[0] == '/')
+		n = snprintf(out, cap, "%s", h->source);
+	else if (strchr(h->source, '/') != NULL || strcmp(h->source, "..") == 0)
+		return ERR_NOTFOUND; /* relative to a directory nobody knows */
+	else
+		n = snprintf(out, cap, "%.*s/%s", (int)(slash - found->prefix), found->prefix,
+			     h->source);
+	return n < 0 || (size_t)n >= cap ? ERR_LIMIT : 0;
+}
+
+static int pack_header(const struct examined *found, const char *renamed_from, bool at_start,
+		       struct arena *arena, struct buf *frames, struct err *err)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__Facts facts = ENVWARDEN__READER__FACTS__INIT;
+	Envwarden__Reader__HistoryFacts history = ENVWARDEN__READER__HISTORY_FACTS__INIT;
+	Envwarden__Person owner = ENVWARDEN__PERSON__INIT;
+	char source[SAFE_PATH_MAX];
+
+	owner.uid = found->info.uid;
+	owner.name = wire_text(user_name(found->info.uid, arena));
+	facts.prefix = wire_text(found->prefix);
+	facts.device = found->info.dev;
+	facts.inode = found->info.ino;
+	facts.filesystem = (uint32_t)found->fs;
+	facts.owner = &owner;
+	facts.platform = wire_text(found->platform);
+	facts.tool = wire_text(found->tool);
+	if (found->history != NULL) {
+		history.command = wire_text(found->history->command);
+		history.action = wire_text(found->history->action);
+		history.tool = wire_text(found->history->tool);
+		history.sections = found->history_sections;
+		if (facts_source_path(found, source, sizeof source) == 0)
+			history.source = source;
+		facts.history = &history;
+	}
+	history.owner = found->history_owner;
+	facts.created_ms = found->created_ms;
+	facts.changed_ms = found->changed_ms;
+	facts.config_digest = wire_bytes(found->config_digest, sizeof found->config_digest);
+	facts.config_names = wire_text(found->config_names);
+	facts.unreadable = (char **)found->notes;
+	facts.n_unreadable = found->n_notes;
+	facts.renamed_from = wire_text(renamed_from);
+	facts.stamp = wire_bytes(found->stamp, sizeof found->stamp);
+	facts.at_start = at_start;
+	facts.empty_meta = found->empty_meta;
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_FACTS;
+	envelope.facts = &facts;
+	return codec_pack_reader(&envelope, frames, err);
+}
+
+/* Packages in pieces of about LIMIT_READER_CHUNK. */
+static int pack_packages(const struct examined *found, struct arena *arena, struct buf *frames,
+			 struct err *err)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__FactsPackages piece = ENVWARDEN__READER__FACTS_PACKAGES__INIT;
+	Envwarden__Package **all;
+	size_t size = 0;
+	size_t first = 0;
+	int rc = packages_to_wire(found->packages.items, found->packages.n, arena, &all);
+
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_PACKAGES;
+	envelope.packages = &piece;
+	for (size_t i = 0; rc == 0 && i < found->packages.n; i++) {
+		size += codec_size(&all[i]->base) + CODEC_ITEM_EXTRA;
+		if (size < LIMIT_READER_CHUNK && i + 1 < found->packages.n)
+			continue;
+		piece.packages = all + first;
+		piece.n_packages = i + 1 - first;
+		rc = codec_pack_reader(&envelope, frames, err);
+		first = i + 1;
+		size = 0;
+	}
+	return rc;
+}
+
+int facts_pack(const struct examined *found, const char *renamed_from, bool at_start,
+	       struct arena *arena, struct buf *frames, struct err *err)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__FactsEnd end = ENVWARDEN__READER__FACTS_END__INIT;
+	int rc = pack_header(found, renamed_from, at_start, arena, frames, err);
+
+	if (rc == 0)
+		rc = pack_packages(found, arena, frames, err);
+	if (rc < 0)
+		return rc;
+	end.total = found->packages.n;
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_FACTS_END;
+	envelope.facts_end = &end;
+	return codec_pack_reader(&envelope, frames, err);
+}

@@ -1,0 +1,254 @@
+/* conda-meta: records, history, the small files beside them, and the signs of a run under way. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/reader/look.h"
+#include "lib/base/mem.h"
+#include "lib/base/text.h"
+#include "lib/conda/record.h"
+
+#define CONFIG_MAX 65536 /* bytes of state, pinned or frozen that count */
+#define FINGERPRINT ".pixi-environment-fingerprint"
+#define FINGERPRINT_MAX 64
+
+static const char *const config_files[] = {"frozen", "pinned", "state"};
+
+static bool is_record(const char *name)
+{
+	return text_ends(name, ".json") && !text_starts(name, "._");
+}
+
+static bool is_held_copy(const char *name)
+{
+	return text_ends(name, ".c~");
+}
+
+bool meta_wants(const char *name)
+{
+	static const char *const others[] = {"history",	  "created_at", "conda-meta.lock",
+					     FINGERPRINT, "pixi",	"frozen",
+					     "pinned",	  "state"};
+
+	if (is_record(name) || is_held_copy(name))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (strcmp(name, others[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The younger of two ages, -1 meaning none. */
+static int64_t younger(int64_t a, int64_t b)
+{
+	if (a < 0 || b < 0)
+		return a > b ? a : b;
+	return a < b ? a : b;
+}
+
+static bool pixi_installing(struct look *look)
+{
+	struct buf text;
+	bool installing;
+
+	buf_init(&text, FINGERPRINT_MAX + 1);
+	installing = safe_read_whole(look->meta, FINGERPRINT, SAFE_OWNER_ANY, FINGERPRINT_MAX,
+				     &text, NULL, NULL) == 0 &&
+		     text_starts(buf_cstr(&text), "pixi:installing");
+	buf_deinit(&text);
+	return installing;
+}
+
+int meta_signs(struct look *look)
+{
+	struct settle_signs *signs = &look->out->signs;
+	const struct listing_entry *history = listing_find(&look->entries, "history");
+	const struct listing_entry *fingerprint = listing_find(&look->entries, FINGERPRINT);
+	const struct listing_entry *lock = listing_find(&look->entries, "conda-meta.lock");
+
+	for (size_t i = 0; i < look->entries.n; i++) {
+		const struct listing_entry *e = &look->entries.entries[i];
+
+		/*
+		 * Held: by a rename, which keeps the modification time. Unlisted: written after
+		 * history was, which a record that was held and put back is not.
+		 */
+		if (is_held_copy(e->name))
+			signs->held_copy_age_ms = younger(signs->held_copy_age_ms,
+							  look_age_ms(look, e->info.ctime_ns));
+		else if (is_record(e->name) &&
+			 (history == NULL || e->info.mtime_ns > history->info.mtime_ns))
+			signs->unlisted_record_age_ms = younger(
+				signs->unlisted_record_age_ms, look_age_ms(look, e->info.mtime_ns));
+	}
+	if (fingerprint != NULL && pixi_installing(look))
+		signs->installing_age_ms = look_age_ms(look, fingerprint->info.mtime_ns);
+	if (lock != NULL)
+		signs->lock_age_ms = look_age_ms(look, lock->info.mtime_ns);
+	return 0;
+}
+
+static int64_t read_json_chunk(void *ctx, void *into, size_t cap)
+{
+	size_t n = 0;
+	int rc = safe_file_read(ctx, into, cap, &n, NULL);
+
+	return rc < 0 ? rc : (int64_t)n;
+}
+
+static int keep_anchors(struct look *look, const struct record_anchors *anchors)
+{
+	for (size_t i = 0; i < anchors->n; i++) {
+		if (look->n_anchors == look->cap_anchors) {
+			size_t cap = look->cap_anchors != 0 ? look->cap_anchors * 2 : 256;
+			const char **grown = mem_realloc(look->anchors, cap * sizeof *grown);
+
+			if (grown == NULL)
+				return ERR_NOMEM;
+			look->anchors = grown;
+			look->cap_anchors = cap;
+		}
+		look->anchors[look->n_anchors++] = anchors->paths[i];
+	}
+	return 0;
+}
+
+static int read_record(struct look *look, const char *name, struct err *why)
+{
+	struct safe_file file = SAFE_FILE_NONE;
+	struct record record;
+	int rc = safe_file_open(look->meta, name, SAFE_OWNER_ANY, &file, NULL, why);
+
+	if (rc == 0) {
+		json_reader_reset(look->request->json, read_json_chunk, &file);
+		rc = record_read(look->request->json, name, look->arena, &record, why);
+	}
+	safe_file_close(&file);
+	if (rc < 0)
+		return rc;
+	if (strcmp(record.package.name, "python") == 0 && record.site_packages_path[0] != '\0')
+		look->out->site_packages = record.site_packages_path;
+	rc = keep_anchors(look, &record.anchors);
+	if (rc == 0)
+		rc = look_add_package(look, &record.package);
+	return rc < 0 ? err_nomem(why) : 0;
+}
+
+static int cmp_anchors(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int meta_records(struct look *look, struct err *err)
+{
+	for (size_t i = 0; i < look->entries.n; i++) {
+		const char *name = look->entries.entries[i].name;
+		struct err why = ERR_INIT;
+		int rc;
+
+		if (!is_record(name))
+			continue;
+		rc = read_record(look, name, &why);
+		if (rc == ERR_NOMEM)
+			return err_nomem(err);
+		if (rc < 0 && rc != ERR_NOTFOUND) /* vanished meanwhile: its event follows */
+			look_note(look, "conda-meta", name, &why);
+	}
+	if (look->n_anchors > 1)
+		qsort(look->anchors, look->n_anchors, sizeof *look->anchors, cmp_anchors);
+	return 0;
+}
+
+static void feed_history(struct look *look, struct safe_file *file, struct history *history)
+{
+	char chunk[16384];
+	size_t n = 0;
+	size_t total = 0;
+
+	while (total < EXAMINE_HISTORY_MAX &&
+	       safe_file_read(file, chunk, sizeof chunk, &n, NULL) == 0 && n > 0) {
+		history_feed(history, chunk, n);
+		total += n;
+	}
+	history_finish(history);
+	look->out->history_sections = history->sections;
+}
+
+/* conda ≥ 25.11 leaves the time of creation as decimal seconds with a fraction. */
+static int64_t read_created(struct look *look)
+{
+	struct buf text;
+	unsigned long long seconds = 0;
+	const char *digits;
+	bool ok;
+
+	buf_init(&text, 65);
+	ok = safe_read_whole(look->meta, "created_at", SAFE_OWNER_ANY, 64, &text, NULL, NULL) == 0;
+	digits = buf_cstr(&text);
+	ok = ok && text_to_u64(digits, strcspn(digits, ".\n"), &seconds) == 0 &&
+	     seconds < 253402300800ULL;
+	buf_deinit(&text);
+	return ok ? (int64_t)seconds * 1000 : 0;
+}
+
+int meta_history(struct look *look, struct err *err)
+{
+	struct examined *out = look->out;
+	struct safe_file file = SAFE_FILE_NONE;
+	struct file_info info;
+	struct history *history;
+	struct err why = ERR_INIT;
+	int rc = safe_file_open(look->meta, "history", SAFE_OWNER_ANY, &file, &info, &why);
+
+	out->created_ms = read_created(look);
+	if (rc == ERR_NOTFOUND)
+		return 0;
+	if (rc < 0) {
+		look_note(look, "conda-meta", "history", &why);
+		return 0;
+	}
+	history = mem_calloc(1, sizeof *history);
+	out->history = arena_alloc(look->arena, sizeof *out->history);
+	if (history == NULL || out->history == NULL) {
+		rc = err_nomem(err);
+		out->history = NULL;
+	} else {
+		history_init(history);
+		feed_history(look, &file, history);
+		*out->history = history->last;
+		out->history_owner = info.uid;
+	}
+	mem_free(history);
+	safe_file_close(&file);
+	return rc;
+}
+
+int meta_config(struct look *look, struct err *err)
+{
+	struct sha256 hash;
+	struct buf names;
+	struct buf text;
+
+	sha256_init(&hash);
+	buf_init(&names, 64);
+	buf_init(&text, CONFIG_MAX + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(config_files); i++) {
+		unsigned char one[SHA256_SIZE];
+
+		if (listing_find(&look->entries, config_files[i]) == NULL)
+			continue;
+		buf_clear(&text);
+		/* One that can't be read counts as empty: that it is there is what we know. */
+		if (safe_read_whole(look->meta, config_files[i], SAFE_OWNER_ANY, CONFIG_MAX, &text,
+				    NULL, NULL) < 0)
+			buf_clear(&text);
+		sha256(text.data, text.len, one);
+		sha256_update(&hash, config_files[i], strlen(config_files[i]) + 1);
+		sha256_update(&hash, one, sizeof one);
+		buf_addf(&names, "%s%s", names.len > 0 ? "," : "", config_files[i]);
+	}
+	sha256_final(&hash, look->out->config_digest);
+	look->out->config_names = arena_strdup(look->arena, buf_cstr(&names));
+	buf_deinit(&names);
+	buf_deinit(&text);
+	return look->out->config_names != NULL ? 0 : err_nomem(err);
+}

@@ -1,0 +1,156 @@
+#include "agent/reader/probe.h"
+
+#include <string.h>
+
+#include "agent/link.h"
+#include "agent/reader/entries.h"
+#include "agent/worker.h"
+#include "lib/base/mem.h"
+#include "platform/safe_open.h"
+#include "proto/convert.h"
+
+struct lookup {
+	struct work work;
+	struct probe_context context;
+	uint64_t id;
+	struct arena arena;
+	char **candidates;
+	size_t n;
+	/* the first candidate that is a directory: */
+	Envwarden__Reader__ProbeReply__State state; /* NONE, NOT_ENV, UNREADABLE or UNKNOWN */
+	char prefix[SAFE_PATH_MAX];
+	struct file_info info;
+};
+
+static Envwarden__Reader__ProbeReply__State wire_state(enum entry_state state)
+{
+	switch (state) {
+	case ENTRY_NEW:
+		return ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN;
+	case ENTRY_CLEAN:
+		return ENVWARDEN__READER__PROBE_REPLY__STATE__CLEAN;
+	case ENTRY_DIRTY:
+		return ENVWARDEN__READER__PROBE_REPLY__STATE__DIRTY;
+	case ENTRY_BUSY:
+		return ENVWARDEN__READER__PROBE_REPLY__STATE__BUSY;
+	case ENTRY_PLAIN:
+		return ENVWARDEN__READER__PROBE_REPLY__STATE__NOT_ENV;
+	}
+	return ENVWARDEN__READER__PROBE_REPLY__STATE__NONE;
+}
+
+static void reply(const struct probe_context *context, uint64_t id,
+		  Envwarden__Reader__ProbeReply__State state, const char *prefix, uint64_t dev,
+		  uint64_t ino)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__ProbeReply answer = ENVWARDEN__READER__PROBE_REPLY__INIT;
+
+	answer.id = id;
+	answer.state = state;
+	answer.prefix = wire_text(prefix);
+	answer.device = dev;
+	answer.inode = ino;
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_PROBE_REPLY;
+	envelope.probe_reply = &answer;
+	if (*context->link != NULL && link_send(*context->link, &envelope) < 0)
+		link_stop(*context->link);
+}
+
+static void reply_entry(const struct probe_context *context, uint64_t id, const struct entry *e)
+{
+	uint64_t dev;
+	uint64_t ino;
+
+	entry_inode(e, &dev, &ino);
+	reply(context, id, wire_state(entry_state(e)), entry_path(e), dev, ino);
+}
+
+/* True when this candidate decides. */
+static bool try_candidate(struct lookup *l, const char *path)
+{
+	struct safe_dir *dir = NULL;
+	struct file_info meta;
+	int rc = safe_dir_open(path, &dir, NULL);
+
+	if (rc == 0)
+		rc = safe_dir_real_path(dir, l->prefix, sizeof l->prefix, NULL);
+	if (rc == 0)
+		rc = safe_dir_info(dir, &l->info, NULL);
+	if (rc == 0)
+		l->state = safe_stat(dir, "conda-meta", &meta, NULL) == 0 && meta.is_dir
+				   ? ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN
+				   : ENVWARDEN__READER__PROBE_REPLY__STATE__NOT_ENV;
+	else if (rc == ERR_PERM)
+		l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
+	safe_dir_close(dir);
+	return rc == 0 || rc == ERR_PERM;
+}
+
+static void lookup_run(struct work *work)
+{
+	struct lookup *l = container_of(work, struct lookup, work);
+
+	l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__NONE;
+	for (size_t i = 0; i < l->n; i++)
+		if (try_candidate(l, l->candidates[i]))
+			break;
+}
+
+static void lookup_done(struct work *work)
+{
+	struct lookup *l = container_of(work, struct lookup, work);
+	const struct entry *e = NULL;
+
+	if (*l->context.link == NULL)
+		goto out;
+	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN) {
+		e = entries_find(l->context.entries, l->prefix);
+		if (e == NULL)
+			e = entries_find_inode(l->context.entries, l->info.dev, l->info.ino);
+		if (e == NULL)
+			(void)entries_candidate(l->context.entries, l->prefix, true);
+	}
+	if (e != NULL)
+		reply_entry(&l->context, l->id, e);
+	else
+		reply(&l->context, l->id, l->state, l->prefix, l->info.dev, l->info.ino);
+out:
+	arena_deinit(&l->arena);
+	mem_free(l);
+}
+
+int probe(const struct probe_context *context, const Envwarden__Reader__Probe *request)
+{
+	const struct entry *e = NULL;
+	struct lookup *l;
+
+	if (request->n_candidates > 0)
+		e = entries_find(context->entries, request->candidates[0]);
+	if (e != NULL && entry_state(e) != ENTRY_PLAIN) {
+		reply_entry(context, request->id, e);
+		return 0;
+	}
+	l = mem_calloc(1, sizeof *l);
+	if (l == NULL)
+		return ERR_NOMEM;
+	arena_init(&l->arena, request->n_candidates * (SAFE_PATH_MAX + 64) + 4096);
+	l->candidates = arena_calloc(&l->arena, request->n_candidates + 1, sizeof *l->candidates);
+	for (size_t i = 0; l->candidates != NULL && i < request->n_candidates; i++) {
+		l->candidates[i] = arena_strdup(&l->arena, request->candidates[i]);
+		if (l->candidates[i] == NULL)
+			break;
+		l->n++;
+	}
+	if (l->n != request->n_candidates) {
+		arena_deinit(&l->arena);
+		mem_free(l);
+		return ERR_NOMEM;
+	}
+	l->context = *context;
+	l->id = request->id;
+	l->work.run = lookup_run;
+	l->work.done = lookup_done;
+	worker_submit(context->worker, &l->work);
+	return 0;
+}

@@ -1,0 +1,23 @@
+/*
+ * "Which of these is an environment, and has anything been happening there?" Known paths are
+ * answered at once, from memory; others are looked up on a worker, since that opens files.
+ */
+#ifndef ENVWARDEN_AGENT_READER_PROBE_H
+#define ENVWARDEN_AGENT_READER_PROBE_H
+
+#include "proto/reader.pb-c.h"
+
+struct entries;
+struct link;
+struct worker;
+
+struct probe_context {
+	struct entries *entries;
+	struct worker *worker;
+	struct link **link; /* NULL inside when it has closed meanwhile */
+};
+
+/* Answers with a ProbeReply, now or later. Call it when the watcher has been drained. ERR_NOMEM. */
+int probe(const struct probe_context *context, const Envwarden__Reader__Probe *request);
+
+#endif

@@ -1,0 +1,723 @@
+/* What the sync client asks for: batches of the journal, definitions, and where to keep things. */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/engine.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "platform/secret.h"
+#include "proto/limits.h"
+
+#define KEY_CONTINUITY "continuity"
+#define BATCH_MEMORY_MAX (64u << 20)
+#define FRAME_MAX (LIMIT_SYNC_FRAME + 4)
+
+struct syncing {
+	struct sync *client;
+	bool connected;
+	char server[LIMIT_ADDRESS + 1];
+	char why[ENGINE_TEXT_MAX];
+	unsigned char continuity[16];
+	bool has_continuity;
+	char ticket_path[PATHS_MAX];
+	char identity_path[PATHS_MAX];
+	syncing_enrol_cb enrolled;
+	void *enrolled_ctx;
+};
+
+static void on_position(void *ctx, struct sync_position *out)
+{
+	struct engine *e = ctx;
+
+	*out = (struct sync_position){.epoch = e->journal.epoch,
+				      .head = e->journal.head,
+				      .acked = e->journal.acked,
+				      .has_continuity = e->syncing->has_continuity};
+	memcpy(out->head_hash, e->journal.head_hash, sizeof out->head_hash);
+	memcpy(out->continuity, e->syncing->continuity, sizeof out->continuity);
+	state_held(e, out);
+}
+
+/* --- batches --- */
+
+struct batch_job {
+	struct job job;
+	uint64_t after;
+	struct arena arena;
+	struct sync_batch batch;
+	Envwarden__Sync__Changes changes;
+	struct change kept[SYNC_BATCH_CHANGES]; /* what the wire structs borrow from */
+	size_t size;				/* packed */
+	struct uuid epoch;
+	unsigned char previous[SHA256_SIZE];
+};
+
+static int note_keys(struct batch_job *b, Envwarden__Sync__PackageRef *const *refs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool sent = false;
+		size_t k;
+		int rc = store_package_is_sent(b->job.e->store, refs[i]->key.data, &sent,
+					       &b->job.err);
+
+		if (rc < 0)
+			return rc;
+		for (k = 0; !sent && k < b->batch.n_keys; k++)
+			sent = memcmp(b->batch.keys.data + k * 16, refs[i]->key.data, 16) == 0;
+		if (sent)
+			continue;
+		buf_add(&b->batch.keys, refs[i]->key.data, 16);
+		b->batch.n_keys++;
+	}
+	return buf_rc(&b->batch.keys);
+}
+
+static int add_change(void *ctx, const struct store_change *stored)
+{
+	struct batch_job *b = ctx;
+	struct change *kept = &b->kept[b->changes.n_changes];
+	Envwarden__Sync__JournalChange *wire;
+	unsigned char *hash = arena_dup(&b->arena, stored->hash, sizeof stored->hash);
+	size_t size;
+	int rc = hash != NULL ? change_copy(&b->arena, &stored->change, kept) : ERR_NOMEM;
+
+	if (rc == 0)
+		rc = journal_change_to_wire(kept, hash, &b->arena, &wire);
+	size = rc == 0 ? codec_size(&wire->base) + CODEC_ITEM_EXTRA : 0;
+	if (rc < 0 || (b->size + size > LIMIT_SYNC_CHUNK && b->changes.n_changes > 0)) {
+		change_deinit(kept);
+		return rc < 0 ? rc : 1; /* full: the rest comes with the next batch */
+	}
+	b->changes.changes[b->changes.n_changes++] = wire;
+	b->size += size;
+	b->batch.last_seq = stored->change.seq;
+	rc = note_keys(b, wire->added, wire->n_added);
+	return rc == 0 ? note_keys(b, wire->removed, wire->n_removed) : rc;
+}
+
+static int pack_changes(struct batch_job *b)
+{
+	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
+
+	b->changes.epoch = wire_bytes(b->epoch.b, sizeof b->epoch.b);
+	b->changes.previous_hash = wire_bytes(b->previous, sizeof b->previous);
+	envelope.kind_case = ENVWARDEN__SYNC__ENVELOPE__KIND_CHANGES;
+	envelope.changes = &b->changes;
+	return codec_pack_sync(&envelope, &b->batch.changes, &b->job.err);
+}
+
+static void batch_run(struct job *job)
+{
+	struct batch_job *b = container_of(job, struct batch_job, job);
+	struct store *store = job->e->store;
+	struct store_journal journal;
+
+	store_journal(store, &journal);
+	b->epoch = journal.epoch;
+	b->changes.changes =
+		arena_calloc(&b->arena, SYNC_BATCH_CHANGES, sizeof *b->changes.changes);
+	if (b->changes.changes == NULL) {
+		job->rc = err_nomem(&job->err);
+		return;
+	}
+	if (b->after < journal.acked)
+		b->after = journal.acked;
+	if (b->after >= journal.head)
+		return;
+	job->rc = store_chain_at(store, b->after, b->previous, &job->err);
+	if (job->rc == 0)
+		job->rc = store_unacked(store, b->after, SYNC_BATCH_CHANGES, SYNC_BATCH_BYTES,
+					add_change, b, &job->err);
+	if (job->rc > 0)
+		job->rc = 0;
+	if (job->rc == 0 && b->changes.n_changes > 0)
+		job->rc = pack_changes(b);
+}
+
+static void batch_free(struct batch_job *b)
+{
+	for (size_t i = 0; i < b->changes.n_changes; i++)
+		change_deinit(&b->kept[i]);
+	arena_deinit(&b->arena);
+	buf_deinit(&b->batch.changes);
+	buf_deinit(&b->batch.keys);
+	mem_free(b);
+}
+
+static void batch_done(struct job *job)
+{
+	struct batch_job *b = container_of(job, struct batch_job, job);
+	struct engine *e = job->e;
+
+	if (job->rc < 0)
+		log_error("sync", "journal not read", LOG_ERR(&job->err));
+	if (e->syncing->client != NULL)
+		sync_batch_ready(e->syncing->client, job->rc, &b->batch);
+	batch_free(b);
+}
+
+static void on_read_batch(void *ctx, uint64_t after)
+{
+	struct engine *e = ctx;
+	struct batch_job *b = mem_calloc(1, sizeof *b);
+	struct sync_batch none = {0};
+
+	if (b == NULL || !state_logging(e)) {
+		mem_free(b);
+		sync_batch_ready(e->syncing->client, 0, &none); /* asked again when it grows */
+		return;
+	}
+	b->after = after;
+	arena_init(&b->arena, BATCH_MEMORY_MAX);
+	buf_init(&b->batch.changes, FRAME_MAX);
+	buf_init(&b->batch.keys, (size_t)LIMIT_OFFER_KEYS * 16);
+	envwarden__sync__changes__init(&b->changes);
+	b->job.run = batch_run;
+	b->job.done = batch_done;
+	engine_submit(e, &b->job);
+}
+
+/* --- definitions --- */
+
+struct packages_job {
+	struct job job;
+	struct buf keys;
+	struct buf frames;
+	struct arena arena;
+};
+
+static int pack_piece(struct packages_job *p, Envwarden__Package **items, size_t n)
+{
+	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
+	Envwarden__Sync__Packages packages = ENVWARDEN__SYNC__PACKAGES__INIT;
+
+	packages.packages = items;
+	packages.n_packages = n;
+	envelope.kind_case = ENVWARDEN__SYNC__ENVELOPE__KIND_PACKAGES;
+	envelope.packages = &packages;
+	return codec_pack_sync(&envelope, &p->frames, &p->job.err);
+}
+
+static void packages_run(struct job *job)
+{
+	struct packages_job *p = container_of(job, struct packages_job, job);
+	size_t n = p->keys.len / 16;
+	Envwarden__Package **items = arena_calloc(&p->arena, n + 1, sizeof *items);
+	size_t first = 0;
+	size_t size = 0;
+
+	job->rc = items != NULL ? 0 : err_nomem(&job->err);
+	for (size_t i = 0; i < n && job->rc == 0; i++) {
+		struct package *package = arena_alloc(&p->arena, sizeof *package);
+
+		job->rc = package != NULL
+				  ? store_package_get(job->e->store,
+						      (unsigned char *)p->keys.data + i * 16,
+						      &p->arena, package, &job->err)
+				  : err_nomem(&job->err);
+		if (job->rc == 0)
+			job->rc = package_to_wire(package, &p->arena, &items[i]);
+		if (job->rc < 0)
+			return;
+		size += codec_size(&items[i]->base) + CODEC_ITEM_EXTRA;
+		if (size < LIMIT_SYNC_CHUNK && i + 1 < n)
+			continue;
+		job->rc = pack_piece(p, items + first, i + 1 - first);
+		first = i + 1;
+		size = 0;
+	}
+}
+
+static void packages_done(struct job *job)
+{
+	struct packages_job *p = container_of(job, struct packages_job, job);
+	struct engine *e = job->e;
+
+	if (job->rc < 0)
+		log_error("sync", "definitions not read", LOG_ERR(&job->err));
+	if (e->syncing->client != NULL)
+		sync_packages_ready(e->syncing->client, job->rc, &p->frames);
+	buf_deinit(&p->keys);
+	buf_deinit(&p->frames);
+	arena_deinit(&p->arena);
+	mem_free(p);
+}
+
+static void on_read_packages(void *ctx, const unsigned char *keys, size_t n)
+{
+	struct engine *e = ctx;
+	struct packages_job *p = mem_calloc(1, sizeof *p);
+	struct buf none = {0};
+
+	if (p == NULL) {
+		sync_packages_ready(e->syncing->client, ERR_NOMEM, &none);
+		return;
+	}
+	arena_init(&p->arena, BATCH_MEMORY_MAX);
+	buf_init(&p->keys, n * 16 + 1);
+	buf_init(&p->frames, 64u << 20);
+	buf_add(&p->keys, keys, n * 16);
+	p->job.run = packages_run;
+	p->job.done = packages_done;
+	engine_submit(e, &p->job);
+}
+
+/* --- acknowledged --- */
+
+struct ack_job {
+	struct job job;
+	struct uuid epoch;
+	uint64_t seq;
+	struct buf keys;
+};
+
+static void ack_run(struct job *job)
+{
+	struct ack_job *a = container_of(job, struct ack_job, job);
+	struct store_journal journal;
+
+	if (a->keys.len > 0)
+		job->rc = store_packages_sent(job->e->store, (unsigned char *)a->keys.data,
+					      a->keys.len / 16, &job->err);
+	store_journal(job->e->store, &journal);
+	if (job->rc == 0 && a->seq > 0 && uuid_cmp(&journal.epoch, &a->epoch) == 0)
+		job->rc = store_set_acked(job->e->store, a->seq, &job->err);
+}
+
+static void ack_done(struct job *job)
+{
+	struct ack_job *a = container_of(job, struct ack_job, job);
+	struct engine *e = job->e;
+
+	if (job->rc < 0)
+		log_error("sync", "acknowledgement not kept", LOG_ERR(&job->err));
+	if (a->seq > 0 && e->syncing->client != NULL)
+		sync_acked_stored(e->syncing->client, job->rc);
+	buf_deinit(&a->keys);
+	mem_free(a);
+}
+
+static void submit_ack(struct engine *e, const struct uuid *epoch, uint64_t seq,
+		       const unsigned char *keys, size_t n)
+{
+	struct ack_job *a = mem_calloc(1, sizeof *a);
+
+	if (a == NULL) {
+		if (seq > 0)
+			sync_acked_stored(e->syncing->client, ERR_NOMEM);
+		return;
+	}
+	if (epoch != NULL)
+		a->epoch = *epoch;
+	a->seq = seq;
+	buf_init(&a->keys, n * 16 + 1);
+	if (n > 0)
+		buf_add(&a->keys, keys, n * 16);
+	a->job.run = ack_run;
+	a->job.done = ack_done;
+	engine_submit(e, &a->job);
+}
+
+static void on_acked(void *ctx, const struct uuid *epoch, uint64_t seq)
+{
+	submit_ack(ctx, epoch, seq, NULL, 0);
+}
+
+static void on_packages_sent(void *ctx, const unsigned char *keys, size_t n)
+{
+	submit_ack(ctx, NULL, 0, keys, n);
+}
+
+/* --- welcome --- */
+
+struct welcome_job {
+	struct job job;
+	struct arena arena;
+	unsigned char continuity[16];
+	bool new_epoch;
+	uint64_t acked;
+	struct uuid epoch; /* the one Hello told */
+	Envwarden__Sync__KnownEnvironment *known;
+	size_t n_known;
+};
+
+static void adopt_known(struct welcome_job *w)
+{
+	for (size_t i = 0; i < w->n_known; i++) {
+		struct uuid id;
+
+		uuid_from_wire(&w->known[i].id, &id);
+		(void)store_expect(w->job.e->store, &id, w->known[i].prefix, w->known[i].owner,
+				   NULL);
+	}
+}
+
+static void welcome_run(struct job *job)
+{
+	struct welcome_job *w = container_of(job, struct welcome_job, job);
+	struct store *store = job->e->store;
+	struct store_journal journal;
+
+	job->rc =
+		store_kv_put(store, KEY_CONTINUITY, w->continuity, sizeof w->continuity, &job->err);
+	store_journal(store, &journal);
+	if (job->rc == 0)
+		adopt_known(w);
+	if (job->rc == 0 && w->new_epoch)
+		job->rc = store_new_epoch(store,
+					  &(struct store_new_epoch){.gap = true,
+								    .baseline = true,
+								    .now_ms = engine_wall(job->e)},
+					  &job->err);
+	else if (job->rc == 0 && w->acked > 0 && w->acked <= journal.head &&
+		 uuid_cmp(&journal.epoch, &w->epoch) == 0)
+		job->rc = store_set_acked(store, w->acked, &job->err);
+}
+
+static void welcome_done(struct job *job)
+{
+	struct welcome_job *w = container_of(job, struct welcome_job, job);
+	struct engine *e = job->e;
+
+	if (job->rc == 0) {
+		memcpy(e->syncing->continuity, w->continuity, sizeof w->continuity);
+		e->syncing->has_continuity = true;
+		engine_welcomed(e);
+	} else {
+		log_error("sync", "welcome not kept", LOG_ERR(&job->err));
+	}
+	if (e->syncing->client != NULL)
+		sync_welcome_stored(e->syncing->client, job->rc);
+	arena_deinit(&w->arena);
+	mem_free(w);
+}
+
+static void keep_known(struct welcome_job *w, const Envwarden__Sync__Welcome *welcome)
+{
+	w->known = arena_calloc(&w->arena, welcome->n_known + 1, sizeof *w->known);
+	for (size_t i = 0; w->known != NULL && i < welcome->n_known; i++) {
+		const Envwarden__Sync__KnownEnvironment *from = welcome->known[i];
+		Envwarden__Sync__KnownEnvironment *to = &w->known[w->n_known];
+
+		to->id.data = arena_dup(&w->arena, from->id.data, from->id.len);
+		to->id.len = from->id.len;
+		to->prefix = arena_strdup(&w->arena, from->prefix);
+		to->owner = arena_strdup(&w->arena, from->owner);
+		if (to->id.data == NULL || to->prefix == NULL || to->owner == NULL)
+			return;
+		w->n_known++;
+	}
+}
+
+static void on_welcome(void *ctx, const Envwarden__Sync__Welcome *welcome)
+{
+	struct engine *e = ctx;
+	struct welcome_job *w = mem_calloc(1, sizeof *w);
+
+	if (w == NULL || welcome->continuity.len != sizeof w->continuity) {
+		mem_free(w);
+		sync_welcome_stored(e->syncing->client, ERR_PROTOCOL);
+		return;
+	}
+	(void)trusted_time_hear(&e->time, welcome->server_time_ms, engine_mono(e));
+	arena_init(&w->arena, 16u << 20);
+	memcpy(w->continuity, welcome->continuity.data, sizeof w->continuity);
+	w->new_epoch = welcome->new_epoch;
+	w->acked = welcome->acked;
+	w->epoch = e->journal.epoch;
+	keep_known(w, welcome);
+	w->job.run = welcome_run;
+	w->job.done = welcome_done;
+	engine_submit(e, &w->job);
+}
+
+/* --- the rest --- */
+
+static void on_timestamp(void *ctx, const void *data, size_t n)
+{
+	state_timestamp(ctx, data, n);
+}
+
+static void on_bundle(void *ctx, const char *role, uint64_t version, const void *data, size_t n)
+{
+	state_bundle(ctx, role, version, data, n);
+}
+
+static void on_renewed(void *ctx, const void *chain, size_t n)
+{
+	struct engine *e = ctx;
+	struct err err = ERR_INIT;
+	struct buf old = e->identity.chain;
+
+	buf_init(&e->identity.chain, LIMIT_CHAIN * LIMIT_CERTIFICATE);
+	buf_add(&e->identity.chain, chain, n);
+	if (buf_rc(&e->identity.chain) == 0 &&
+	    sync_identity_save(&e->identity, e->syncing->identity_path, &err) == 0) {
+		buf_deinit(&old);
+		log_info("sync", "certificate renewed", LOG_NONE);
+		return;
+	}
+	log_error("sync", "renewed certificate not kept", LOG_ERR(&err));
+	buf_deinit(&e->identity.chain);
+	e->identity.chain = old;
+}
+
+static void on_state(void *ctx, bool connected, const char *server, const char *why)
+{
+	struct engine *e = ctx;
+	struct syncing *s = e->syncing;
+
+	if (connected != s->connected)
+		log_info("sync", connected ? "connected" : "disconnected",
+			 LOG_STR("server", server), LOG_STR("why", why));
+	s->connected = connected;
+	(void)snprintf(s->server, sizeof s->server, "%s", server);
+	(void)snprintf(s->why, sizeof s->why, "%s", why);
+}
+
+static int64_t on_trusted(void *ctx)
+{
+	return engine_trusted(ctx);
+}
+
+static const struct sync_ops ops = {.position = on_position,
+				    .read_batch = on_read_batch,
+				    .read_packages = on_read_packages,
+				    .acked = on_acked,
+				    .packages_sent = on_packages_sent,
+				    .welcome = on_welcome,
+				    .timestamp = on_timestamp,
+				    .bundle = on_bundle,
+				    .renewed = on_renewed,
+				    .state = on_state,
+				    .trusted_ms = on_trusted};
+
+void syncing_journal_grew(struct engine *e)
+{
+	if (e->syncing != NULL && e->syncing->client != NULL)
+		sync_journal_grew(e->syncing->client);
+}
+
+struct sync *syncing_client(const struct engine *e)
+{
+	return e->syncing != NULL ? e->syncing->client : NULL;
+}
+
+bool syncing_connected(const struct engine *e)
+{
+	return e->syncing->connected;
+}
+
+const char *syncing_server(const struct engine *e)
+{
+	if (e->syncing->server[0] != '\0')
+		return e->syncing->server;
+	return e->identity.n_addresses > 0 ? e->identity.addresses[0] : "";
+}
+
+const char *syncing_why(const struct engine *e)
+{
+	return e->syncing->why;
+}
+
+static int start_client(struct engine *e, struct err *err)
+{
+	const struct sync_config config = {.loop = &e->loop,
+					   .identity = &e->identity,
+					   .ticket_path = e->syncing->ticket_path,
+					   .proxy = e->config.proxy,
+					   .addresses = e->config.server.items,
+					   .n_addresses = e->config.server.n,
+					   .ops = &ops,
+					   .ctx = e};
+
+	return sync_start(&config, &e->syncing->client, err);
+}
+
+/* --- enrolment --- */
+
+static void enrol_ended(struct engine *e, int rc, const struct err *err)
+{
+	struct syncing *s = e->syncing;
+	syncing_enrol_cb done = s->enrolled;
+
+	e->enrol = NULL;
+	s->enrolled = NULL;
+	if (done != NULL)
+		done(s->enrolled_ctx, rc, err);
+}
+
+struct adopt_job {
+	struct job job;
+};
+
+/* Everything learnt from another organisation before is void; then the identity makes it so. */
+static void adopt_run(struct job *job)
+{
+	struct engine *e = job->e;
+
+	job->rc = store_trusted_clear(e->store, &job->err);
+	if (job->rc == 0)
+		job->rc = store_packages_unsent(e->store, &job->err);
+	if (job->rc == 0)
+		job->rc = store_kv_delete(e->store, KEY_CONTINUITY, &job->err);
+	if (job->rc == 0)
+		job->rc = store_kv_put(e->store, "logging", "0", 1, &job->err);
+	if (job->rc == 0)
+		job->rc = sync_identity_save(&e->identity, e->syncing->identity_path, &job->err);
+}
+
+static void adopt_done(struct job *job)
+{
+	struct adopt_job *a = container_of(job, struct adopt_job, job);
+	struct engine *e = job->e;
+
+	if (job->rc == 0) {
+		e->enrolled = true;
+		job->rc = state_begin(e, &job->err);
+	}
+	if (job->rc == 0)
+		job->rc = start_client(e, &job->err);
+	if (job->rc < 0) {
+		sync_identity_deinit(&e->identity);
+		sync_identity_init(&e->identity);
+		e->enrolled = false;
+	} else {
+		log_info("sync", "enrolled", LOG_STR("organisation", e->identity.name));
+		engine_restart_reader(e); /* logging is the organisation's to switch on */
+		fallback_update(e);
+	}
+	enrol_ended(e, job->rc, &job->err);
+	mem_free(a);
+}
+
+static void on_enrolled(void *ctx, int rc, struct sync_identity *identity, const struct err *err)
+{
+	struct engine *e = ctx;
+	struct adopt_job *a;
+	struct err nomem = ERR_INIT;
+
+	e->enrol = NULL;
+	if (rc < 0) {
+		enrol_ended(e, rc, err);
+		return;
+	}
+	a = mem_calloc(1, sizeof *a);
+	if (a == NULL) {
+		enrol_ended(e, err_nomem(&nomem), &nomem);
+		return;
+	}
+	e->identity = *identity;
+	sync_identity_init(identity);
+	a->job.run = adopt_run;
+	a->job.done = adopt_done;
+	engine_submit(e, &a->job);
+}
+
+void syncing_enrol(struct engine *e, const struct join_code *code, syncing_enrol_cb done, void *ctx)
+{
+	const struct enrol_config config = {.loop = &e->loop,
+					    .code = code,
+					    .proxy = e->config.proxy,
+					    .timeout_ms = 30000,
+					    .now_ms = engine_wall(e),
+					    .done = on_enrolled,
+					    .ctx = e};
+	struct err err = ERR_INIT;
+
+	if (e->enrolled || e->syncing->enrolled != NULL) {
+		err_set(&err, ERR_EXISTS,
+			e->enrolled ? "this machine is enrolled already"
+				    : "an enrolment is under way already");
+		done(ctx, err.code, &err);
+		return;
+	}
+	e->syncing->enrolled = done;
+	e->syncing->enrolled_ctx = ctx;
+	if (enrol_start(&config, &e->enrol, &err) < 0)
+		enrol_ended(e, err.code, &err);
+}
+
+/* --- life --- */
+
+static int load_continuity(struct engine *e)
+{
+	struct buf token;
+
+	buf_init(&token, 64);
+	if (store_kv_get(e->store, KEY_CONTINUITY, &token, NULL) == 0 &&
+	    token.len == sizeof e->syncing->continuity) {
+		memcpy(e->syncing->continuity, token.data, token.len);
+		e->syncing->has_continuity = true;
+	}
+	buf_deinit(&token);
+	return 0;
+}
+
+int syncing_start(struct engine *e, struct err *err)
+{
+	return e->enrolled ? start_client(e, err) : 0;
+}
+
+int syncing_prepare(struct engine *e, struct err *err)
+{
+	struct syncing *s = mem_calloc(1, sizeof *s);
+	int rc;
+
+	if (s == NULL)
+		return err_nomem(err);
+	e->syncing = s;
+	sync_identity_init(&e->identity);
+	rc = paths_join(s->ticket_path, e->options->paths.state, "ticket", err);
+	if (rc == 0)
+		rc = paths_join(s->identity_path, e->options->paths.state, "identity", err);
+	if (rc < 0)
+		return rc;
+	rc = sync_identity_load(s->identity_path, &e->identity, err);
+	if (rc == 0)
+		e->enrolled = true;
+	else if (rc != ERR_NOTFOUND)
+		return rc;
+	return load_continuity(e);
+}
+
+struct stopping {
+	struct engine *e;
+	void (*stopped)(void *owner);
+	void *owner;
+};
+
+static void on_client_stopped(void *owner)
+{
+	struct stopping *st = owner;
+	struct engine *e = st->e;
+	void (*stopped)(void *) = st->stopped;
+	void *stopped_owner = st->owner;
+
+	e->syncing->client = NULL;
+	mem_free(st);
+	stopped(stopped_owner);
+}
+
+void syncing_stop(struct engine *e, void (*stopped)(void *owner), void *owner)
+{
+	struct stopping *st;
+
+	if (e->enrol != NULL)
+		enrol_stop(e->enrol);
+	if (e->syncing->client == NULL) {
+		stopped(owner);
+		return;
+	}
+	st = mem_calloc(1, sizeof *st);
+	CHECK(st != NULL);
+	*st = (struct stopping){e, stopped, owner};
+	sync_stop(e->syncing->client, on_client_stopped, st);
+}
+
+void syncing_free(struct engine *e)
+{
+	sync_identity_deinit(&e->identity);
+	mem_free(e->syncing);
+	e->syncing = NULL;
+}

@@ -48,13 +48,19 @@ static int failed(sqlite3 *native, struct err *err)
 		       sqlite3_errmsg(native));
 }
 
-/* Made before the library would make it, so that only this account can read it from the start. */
+/*
+ * Made before the library would make it, so that only this account can read it from the start. A
+ * file that is there is not even opened: closing it again would end the locks that this process's
+ * other connections hold on it.
+ */
 static int make_file(const char *where, struct err *err)
 {
 	uv_fs_t req;
-	int fd = uv_fs_open(NULL, &req, where, O_CREAT | O_RDWR, 0600, NULL);
+	int fd = uv_fs_open(NULL, &req, where, O_CREAT | O_EXCL | O_RDWR, 0600, NULL);
 
 	uv_fs_req_cleanup(&req);
+	if (fd == UV_EEXIST)
+		return 0;
 	if (fd < 0)
 		return err_set(err, fd == UV_ENOENT ? ERR_NOTFOUND : ERR_IO, "%s", uv_strerror(fd));
 	(void)uv_fs_close(NULL, &req, fd, NULL);

@@ -1,0 +1,151 @@
+#include "server/db/db.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sqlite3.h>
+#include <uv.h>
+
+#include "server/db/db_org.h"
+#include "tests/server/db/store.h"
+
+/* Asks the file itself, beside our own code. */
+static int64_t ask(const char *path, const char *sql)
+{
+	sqlite3 *native;
+	sqlite3_stmt *stmt;
+	int64_t answer;
+
+	assert_int_equal(sqlite3_open(path, &native), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(native, sql, -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	answer = sqlite3_column_int64(stmt, 0);
+	(void)sqlite3_finalize(stmt);
+	(void)sqlite3_close(native);
+	return answer;
+}
+
+static void tell(const char *path, const char *sql)
+{
+	sqlite3 *native;
+
+	assert_int_equal(sqlite3_open(path, &native), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(native, sql, NULL, NULL, NULL), SQLITE_OK);
+	(void)sqlite3_close(native);
+}
+
+static void test_from_empty(void **state)
+{
+	struct store *s = *state;
+	int64_t version = 0;
+
+	assert_int_equal(db_schema_version(s->conn, &version, &s->err), 0);
+	assert_int_equal(version, 1);
+	db_rollback(s->conn);
+	assert_int_equal(ask(s->path, "PRAGMA page_size"), 8192);
+	assert_int_equal(ask(s->path, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+	/* Every table but the schema number's checks its types. */
+	assert_int_equal(ask(s->path, "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
+				      " AND sql NOT LIKE '%STRICT%'"),
+			 1);
+}
+
+static void test_again_is_nothing(void **state)
+{
+	struct store *s = *state;
+	struct db *again;
+	struct db_org org = {
+		.id = id_of(9), .name = "Örg", .contact = "", .when_agent_down = "allow"};
+
+	assert_int_equal(db_org_create(s->conn, &org, &s->err), 0);
+	assert_int_equal(db_commit(s->conn, &s->err), 0);
+	assert_int_equal(db_open(s->path, &again, &s->err), 0);
+	db_close(again);
+	assert_int_equal(db_org_get(s->conn, &s->arena, &org, &s->err), 0);
+	assert_string_equal(org.name, "Örg");
+}
+
+static void test_newer_is_refused(void **state)
+{
+	struct store *s = *state;
+	struct db *again;
+
+	db_rollback(s->conn);
+	tell(s->path, "UPDATE schema_version SET version = 1000");
+	assert_int_equal(db_open(s->path, &again, &s->err), ERR_STALE);
+	assert_non_null(strstr(s->err.text, "1000"));
+}
+
+static void test_not_ours(void **state)
+{
+	struct store *s = *state;
+	char path[TMPDIR_PATH_MAX], page[8192];
+	struct db *db;
+
+	memset(page, 'x', sizeof(page));
+	tmpdir_write(&s->dir, "garbage", page, sizeof(page));
+	tmpdir_path(&s->dir, "garbage", path);
+	assert_int_equal(db_open(path, &db, &s->err), ERR_CORRUPT);
+	tmpdir_path(&s->dir, "no/such/folder", path);
+	assert_int_equal(db_open(path, &db, NULL), ERR_NOTFOUND);
+}
+
+static void test_file_is_private(void **state)
+{
+	struct store *s = *state;
+	uv_fs_t req;
+
+	assert_int_equal(uv_fs_stat(NULL, &req, s->path, NULL), 0);
+	assert_int_equal(req.statbuf.st_mode & 0777, 0600);
+	uv_fs_req_cleanup(&req);
+}
+
+static void test_readers_cannot_write(void **state)
+{
+	struct store *s = *state;
+	struct db_conn *reader;
+	struct db_org org = {
+		.id = id_of(9), .name = "n", .contact = "", .when_agent_down = "allow"};
+
+	assert_int_equal(db_conn_open(s->db, false, &reader, &s->err), 0);
+	assert_int_equal(db_org_create(reader, &org, &s->err), ERR_PERM);
+	db_conn_close(reader);
+}
+
+static void test_savepoints(void **state)
+{
+	struct store *s = *state;
+
+	(void)store_machine(s, 1);
+	assert_int_equal(db_savepoint(s->conn, &s->err), 0);
+	(void)store_machine(s, 2);
+	assert_int_equal(db_savepoint_undo(s->conn, &s->err), 0);
+	assert_int_equal(db_savepoint(s->conn, &s->err), 0);
+	(void)store_machine(s, 3);
+	assert_int_equal(db_savepoint_keep(s->conn, &s->err), 0);
+	assert_int_equal(db_commit(s->conn, &s->err), 0);
+	assert_int_equal(ask(s->path, "SELECT count(*) FROM machine"), 2);
+	assert_int_equal(ask(s->path, "SELECT count(*) FROM machine WHERE hostname = 'host-2'"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_from_empty, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_again_is_nothing, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_newer_is_refused, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_not_ours, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_file_is_private, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_readers_cannot_write, store_setup,
+						store_teardown),
+		cmocka_unit_test_setup_teardown(test_savepoints, store_setup, store_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

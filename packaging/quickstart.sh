@@ -142,8 +142,13 @@ choose_ports() {
 		admin_port=$(free_port)
 	done
 	echo "$agent_port $admin_port" >"$state/ports"
-	# Both are told at each start: what they stored at first may be taken by others since.
+	# The agent's own word goes before the address it enrolled at, which may be another's by now.
 	echo "server = 127.0.0.1:$agent_port" >"$state/agent.conf"
+	if [ -f "$state/server/server.conf" ]; then
+		sed -i -e "s/^agent_address *=.*/agent_address = 127.0.0.1:$agent_port/" \
+			-e "s/^admin_address *=.*/admin_address = 127.0.0.1:$admin_port/" \
+			"$state/server/server.conf"
+	fi
 }
 
 load_ports() {
@@ -183,7 +188,6 @@ start_server() {
 		init_server
 		rm -f "$state/server.ready"
 		launch server "${bin}envwarden-server" serve --state-dir "$state/server" \
-			--agent-address "127.0.0.1:$agent_port" --admin-address "127.0.0.1:$admin_port" \
 			--ready-file "$state/server.ready"
 		wait_for 30 server_up_or_dead || true
 		if server_ready; then

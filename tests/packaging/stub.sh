@@ -43,10 +43,12 @@ echo "$(basename "$0") $*" >>"$STUB/calls"
 case "$(basename "$0") $*" in
 "envwarden-server init "*)
 	mkdir "$(option --state-dir "$@")"
-	echo "First admin password: s3cret"
+	printf 'agent_address = %s\nadmin_address = %s\n' "$(option --agent-address "$@")" \
+		"$(option --admin-address "$@")" >"$(option --state-dir "$@")/server.conf"
+	echo "First password of user admin: s3cret"
 	;;
 "envwarden-server serve "*)
-	option --agent-address "$@" >"$STUB/agent-address"
+	sed -n 's/^agent_address = //p' "$(option --state-dir "$@")/server.conf" >"$STUB/agent-address"
 	serve server "$(option --ready-file "$@")"
 	;;
 "envwarden-server join-code create "*) echo "EWJOIN-1" ;;

@@ -91,6 +91,7 @@ taker=$!
 sleep 0.5
 check "a port that was taken is replaced" "$quickstart"
 check "by another one" fails grep -q ":$port\$" "$STUB/agent-address"
+check "which the agent is told" grep -qF "$(cat "$STUB/agent-address")" "$EW_QUICKSTART_DIR/agent.conf"
 kill "$taker"
 
 server=$(saved_pid server)

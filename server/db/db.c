@@ -85,7 +85,7 @@ static int rows_prepare(struct db_conn *conn, const char *sql, struct sql_rows *
 			struct err *err)
 {
 	struct sql_rows **slot = cache_slot(conn, sql);
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc;
 
 	if (*slot) {
@@ -114,7 +114,7 @@ static int rows_prepare(struct db_conn *conn, const char *sql, struct sql_rows *
 int sql_open(struct db_conn *conn, struct sql_rows **out, struct err *err, const char *sql,
 	     const struct sql_arg *args, size_t n)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = rows_prepare(conn, sql, &rows, err);
 
 	if (rc < 0)
@@ -266,7 +266,9 @@ static int migrate_one(struct db_conn *conn, size_t number, struct err *err)
 	if (rc == 0)
 		rc = SQL_RUN(conn, NULL, err, "UPDATE schema_version SET version = $1",
 			     ARG_INT(number));
-	return rc < 0 ? err_context(err, "schema %zu", number) : 0;
+	if (rc < 0 && err)
+		(void)err_context(err, "schema %zu", number);
+	return rc;
 }
 
 /* All steps in one transaction: a store has one of the released schemas, never half of one. */
@@ -302,6 +304,25 @@ static int migrate(struct db_conn *conn, struct err *err)
 
 /* --- opening --- */
 
+/* Prepared at once, so that the way back from running out of memory needs none. */
+static int transactions_prepare(struct db_conn *conn, struct err *err)
+{
+	const char *const texts[] = {
+		conn->writable ? conn->driver->begin : "BEGIN",
+		"COMMIT",
+		"ROLLBACK",
+		"SAVEPOINT job",
+		"RELEASE SAVEPOINT job",
+		"ROLLBACK TO SAVEPOINT job",
+	};
+	struct sql_rows *rows;
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts) && rc == 0; i++)
+		rc = rows_prepare(conn, texts[i], &rows, err);
+	return rc;
+}
+
 int db_conn_open(struct db *db, bool writable, struct db_conn **out, struct err *err)
 {
 	struct db_conn *conn = mem_calloc(1, sizeof(*conn));
@@ -314,6 +335,11 @@ int db_conn_open(struct db *db, bool writable, struct db_conn **out, struct err 
 	rc = db->driver->open(db->where, writable, &conn->native, err);
 	if (rc < 0) {
 		mem_free(conn);
+		return rc;
+	}
+	rc = transactions_prepare(conn, err);
+	if (rc < 0) {
+		db_conn_close(conn);
 		return rc;
 	}
 	*out = conn;

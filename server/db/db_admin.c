@@ -54,7 +54,7 @@ int db_user_get(struct db_conn *conn, const char *name, struct arena *arena, str
 		struct err *err)
 {
 	struct db_user user = {.id = 0};
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT id, name, password, role, created_ms FROM admin_user"
 			  " WHERE name = $1",
@@ -76,7 +76,7 @@ int db_user_get(struct db_conn *conn, const char *name, struct arena *arena, str
 int db_user_list(struct db_conn *conn, struct arena *arena, struct db_user **out, size_t *n,
 		 struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	struct sql_list list;
 	int rc = sql_open(conn, &rows, err,
 			  "SELECT id, name, password, role, created_ms FROM admin_user"
@@ -189,7 +189,7 @@ int db_token_find(struct db_conn *conn, const unsigned char secret_hash[SHA256_S
 		  int64_t now_ms, struct arena *arena, struct db_token *out, struct err *err)
 {
 	struct db_token token = {.id = 0};
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " TOKEN_COLUMNS " FROM token WHERE secret_hash = $1",
 			  ARG_BLOB(secret_hash, SHA256_SIZE));
@@ -223,7 +223,7 @@ int db_token_revoke(struct db_conn *conn, int64_t id, struct err *err)
 int db_token_list(struct db_conn *conn, struct arena *arena, struct db_token **out, size_t *n,
 		  struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	struct sql_list list;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " TOKEN_COLUMNS " FROM token WHERE kind = $1 ORDER BY id DESC",

@@ -77,7 +77,7 @@ int db_bundle_get(struct db_conn *conn, const char *role, const struct uuid *mac
 {
 	static const struct uuid all;
 	struct db_bundle bundle = {.version = 0};
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " COLUMNS " FROM bundle WHERE role = $1 AND machine = $2"
 			  " AND ($3 = 0 OR version = $3) ORDER BY version DESC LIMIT 1",
@@ -99,7 +99,7 @@ int db_bundle_get(struct db_conn *conn, const char *role, const struct uuid *mac
 int db_bundle_roots(struct db_conn *conn, struct arena *arena, struct db_bundle **out, size_t *n,
 		    struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	struct sql_list list;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " COLUMNS " FROM bundle WHERE role = $1 ORDER BY version",
@@ -149,7 +149,7 @@ int db_bundle_report_put(struct db_conn *conn, const struct db_bundle_report *r,
 int db_bundle_report_list(struct db_conn *conn, const struct uuid *machine, struct arena *arena,
 			  struct db_bundle_report **out, size_t *n, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	struct sql_list list;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT role, version, active, reason, at_ms FROM bundle_report"
@@ -188,7 +188,7 @@ int db_bundle_report_list(struct db_conn *conn, const struct uuid *machine, stru
 
 int db_ticket_keys(struct db_conn *conn, struct db_ticket_key out[2], size_t *n, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	size_t have = 0;
 	int rc = sql_open(conn, &rows, err,
 			  "SELECT id, secret, created_ms FROM ticket_key ORDER BY id DESC LIMIT 2",

@@ -80,7 +80,7 @@ static int read_one(struct sql_rows *rows, struct arena *arena, int64_t now_ms, 
 int db_env_get(struct db_conn *conn, const struct uuid *id, const struct uuid *machine,
 	       int64_t now_ms, struct arena *arena, struct db_env *out, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc;
 
 	if (machine)
@@ -98,7 +98,7 @@ int db_env_get(struct db_conn *conn, const struct uuid *id, const struct uuid *m
 int db_env_find(struct db_conn *conn, const struct uuid *machine, const char *path_or_name,
 		int64_t now_ms, struct arena *arena, struct db_env *out, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " ENV_COLUMNS ENV_FROM
 			  " WHERE m.uuid = $1 AND (e.path = $2 OR e.name = $2)"
@@ -112,7 +112,7 @@ int db_env_find(struct db_conn *conn, const struct uuid *machine, const char *pa
 int db_env_known(struct db_conn *conn, const struct uuid *machine, size_t limit,
 		 struct arena *arena, struct db_env **out, size_t *n, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " ENV_COLUMNS ENV_FROM " WHERE m.uuid = $1 AND e.deleted = 0"
 			  " ORDER BY e.last_change_ms DESC, e.id DESC LIMIT $2",
@@ -124,7 +124,7 @@ int db_env_known(struct db_conn *conn, const struct uuid *machine, size_t limit,
 int db_env_packages(struct db_conn *conn, int64_t row, struct arena *arena, struct db_package **out,
 		    size_t *n, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	struct sql_list list;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " PACKAGE_ROW_COLUMNS ", ep.requested" PACKAGE_FROM

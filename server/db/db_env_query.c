@@ -79,7 +79,7 @@ int db_env_list(struct db_conn *conn, const struct db_env_filter *filter, enum d
 		struct db_env **out, size_t *n, struct err *err)
 {
 	struct sql_query q;
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc;
 
 	sql_query_init(&q, "SELECT " ENV_COLUMNS ENV_FROM);

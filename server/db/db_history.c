@@ -51,7 +51,7 @@ static int change_read(struct sql_rows *rows, struct arena *arena, struct db_cha
 static int packages_read(struct db_conn *conn, int64_t change, bool added, struct arena *arena,
 			 struct package_list *out, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	struct sql_list list;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " PACKAGE_COLUMNS ", cp.requested" PACKAGE_FROM

@@ -26,7 +26,7 @@ static int machine_row(struct db_conn *conn, const struct uuid *id, int64_t *row
 static int journal_get(struct db_conn *conn, const struct uuid *machine, const struct uuid *epoch,
 		       struct journal *out, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT j.id, j.head, j.head_hash FROM journal j"
 			  " JOIN machine m ON m.id = j.machine_id"
@@ -61,7 +61,7 @@ static int journal_make(struct db_conn *conn, int64_t machine, const struct uuid
 static int hash_at(struct db_conn *conn, const struct journal *journal, uint64_t seq,
 		   unsigned char hash[SHA256_SIZE], struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc;
 
 	memset(hash, 0, SHA256_SIZE);

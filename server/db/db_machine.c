@@ -51,7 +51,7 @@ int db_machine_get(struct db_conn *conn, const struct uuid *id, struct arena *ar
 		   struct db_machine *out, struct err *err)
 {
 	struct db_machine machine = {.row = 0};
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err, "SELECT " COLUMNS " FROM machine m WHERE m.uuid = $1",
 			  ARG_UUID(id));
 

@@ -41,7 +41,7 @@ int db_org_create(struct db_conn *conn, const struct db_org *org, struct err *er
 int db_org_get(struct db_conn *conn, struct arena *arena, struct db_org *out, struct err *err)
 {
 	struct db_org org = {.logging = false};
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = sql_open(conn, &rows, err,
 			  "SELECT id, name, logging, contact, when_agent_down, created_ms"
 			  " FROM organisation",
@@ -142,7 +142,7 @@ int db_join_consume(struct db_conn *conn, const unsigned char secret_hash[SHA256
 		    int64_t now_ms, struct arena *arena, struct db_join_code *out, struct err *err)
 {
 	struct db_join_code code = {.id = 0};
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " JOIN_COLUMNS " FROM join_code WHERE secret_hash = $1",
 			  ARG_BLOB(secret_hash, SHA256_SIZE));
@@ -184,7 +184,7 @@ int db_join_void(struct db_conn *conn, int64_t id, int64_t now_ms, struct err *e
 int db_join_list(struct db_conn *conn, const struct db_cursor *after, size_t limit,
 		 struct arena *arena, struct db_join_code **out, size_t *n, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	struct sql_list list;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " JOIN_COLUMNS " FROM join_code WHERE id < $1"

@@ -55,7 +55,7 @@ int outbox_flush(struct db_conn *conn, struct err *err)
 int db_outbox_poll(struct db_conn *conn, uint64_t after, size_t limit, struct arena *arena,
 		   struct db_outbox **out, size_t *n, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	struct sql_list list;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT seq, kind, machine, at_ms FROM outbox WHERE seq > $1 "

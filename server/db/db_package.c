@@ -130,7 +130,7 @@ int db_package_get(struct db_conn *conn, const unsigned char key[PACKAGE_KEY_SIZ
 		   struct arena *arena, struct db_package *out, struct err *err)
 {
 	struct db_package package = {.id = 0};
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " PACKAGE_ROW_COLUMNS PACKAGE_FROM " WHERE p.def_key = $1",
 			  ARG_BLOB(key, PACKAGE_KEY_SIZE));

@@ -41,7 +41,7 @@ struct target {
 static int targets_get(struct db_conn *conn, const struct uuid *environment, struct sql_list *out,
 		       struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT e.id, m.uuid FROM env e JOIN machine m ON m.id = e.machine_id"
 			  " WHERE e.uuid = $1",
@@ -92,7 +92,7 @@ int db_status_set(struct db_conn *conn, const struct status_entry *status, const
 int db_status_list(struct db_conn *conn, const struct uuid *machine, int64_t now_ms,
 		   struct arena *arena, struct status_entry **out, size_t *n, struct err *err)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	struct sql_list list;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT e.uuid, s.action, s.message, s.until_ms, s.until_fixed"

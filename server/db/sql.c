@@ -11,7 +11,7 @@
 int sql_run(struct db_conn *conn, int64_t *changed, struct err *err, const char *sql,
 	    const struct sql_arg *args, size_t n)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = sql_open(conn, &rows, err, sql, args, n);
 
 	if (rc < 0)
@@ -28,7 +28,7 @@ int sql_run(struct db_conn *conn, int64_t *changed, struct err *err, const char 
 int sql_get_int(struct db_conn *conn, int64_t *out, bool *found, struct err *err, const char *sql,
 		const struct sql_arg *args, size_t n)
 {
-	struct sql_rows *rows;
+	struct sql_rows *rows = NULL;
 	int rc = sql_open(conn, &rows, err, sql, args, n);
 
 	if (rc < 0)

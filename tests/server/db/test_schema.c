@@ -12,8 +12,11 @@
 #include <sqlite3.h>
 #include <uv.h>
 
+#include "proto/canonical.h"
+#include "server/db/db_journal.h"
 #include "server/db/db_org.h"
 #include "tests/server/db/store.h"
+#include "tests/support/fault.h"
 
 /* Asks the file itself, beside our own code. */
 static int64_t ask(const char *path, const char *sql)
@@ -134,6 +137,89 @@ static void test_savepoints(void **state)
 	assert_int_equal(ask(s->path, "SELECT count(*) FROM machine WHERE hostname = 'host-2'"), 0);
 }
 
+/* --- memory running out anywhere --- */
+
+struct fault {
+	struct tmpdir *dir;
+	unsigned runs;
+};
+
+static int write_all(struct db_conn *conn, struct arena *arena)
+{
+	struct db_org org = {
+		.id = id_of(9), .name = "n", .contact = "", .when_agent_down = "allow"};
+	struct db_machine_new m = {.id = id_of(1),
+				   .info = {.hostname = "h",
+					    .platform = "p",
+					    .os = "",
+					    .agent_version = "",
+					    .machine_id_hash = NULL}};
+	struct package p = package_of("zlib", "1.3");
+	unsigned char hashes[1][SHA256_SIZE];
+	struct change c = change_of(CHANGE_CREATED, 1, "/envs/x");
+	struct db_append batch = {.machine = m.id,
+				  .changes = &c,
+				  .hashes = (const unsigned char(*)[SHA256_SIZE])hashes,
+				  .n = 1};
+	struct db_change *list;
+	uint64_t acked;
+	size_t n;
+	int rc = package_list_add(&c.added, &p);
+
+	c.seq = 1;
+	change_chain(batch.previous_hash, &c, hashes[0]);
+	if (rc == 0)
+		rc = db_org_create(conn, &org, NULL);
+	if (rc == 0)
+		rc = db_machine_insert(conn, &m, T0, NULL);
+	if (rc == 0)
+		rc = db_journal_append(conn, &batch, T0, &acked, NULL);
+	if (rc == 0)
+		rc = db_history(conn, &(struct db_history_filter){NULL}, NULL, 10, arena, &list, &n,
+				NULL);
+	change_deinit(&c);
+	return rc;
+}
+
+static int fault_body(void *ctx)
+{
+	struct fault *f = ctx;
+	char name[32], path[TMPDIR_PATH_MAX];
+	struct arena arena;
+	struct db *db = NULL;
+	struct db_conn *conn = NULL;
+	int rc;
+
+	(void)snprintf(name, sizeof(name), "run-%u", f->runs++);
+	tmpdir_path(f->dir, name, path);
+	arena_init(&arena, 1U << 20);
+	rc = db_open(path, &db, NULL);
+	if (rc == 0)
+		rc = db_conn_open(db, true, &conn, NULL);
+	if (rc == 0)
+		rc = db_begin(conn, NULL);
+	if (rc == 0) {
+		rc = write_all(conn, &arena);
+		if (rc == 0)
+			rc = db_commit(conn, NULL);
+		else
+			db_rollback(conn);
+		assert_false(db_in_transaction(conn));
+	}
+	db_conn_close(conn);
+	db_close(db);
+	arena_deinit(&arena);
+	return rc;
+}
+
+static void test_out_of_memory(void **state)
+{
+	struct store *s = *state;
+	struct fault fault = {.dir = &s->dir};
+
+	fault_each_alloc(fault_body, &fault, 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +231,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_readers_cannot_write, store_setup,
 						store_teardown),
 		cmocka_unit_test_setup_teardown(test_savepoints, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_out_of_memory, store_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

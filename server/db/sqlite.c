@@ -1,3 +1,5 @@
+#include "server/db/sqlite.h"
+
 #include <fcntl.h>
 #include <string.h>
 
@@ -6,7 +8,6 @@
 
 #include "lib/base/compiler.h"
 #include "server/db/driver.h"
-#include "server/db/sqlite.h"
 
 #define WAL_PAGES_MAX 16384 /* 128 MiB */
 

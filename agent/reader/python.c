@@ -30,8 +30,9 @@ const char *python_site_guess(struct look *look)
 			continue;
 		/* name-version-build: of names that merely begin so, the rest is no version */
 		dash = strchr(name + 7, '-');
-		if (dash == NULL || sscanf(name + 7, "%2d.%3d", &major, &minor) != 2 ||
-		    strchr(dash + 1, '-') != NULL)
+		if (dash == NULL || strchr(dash + 1, '-') != NULL)
+			continue;
+		if (sscanf(name + 7, "%2d.%3d", &major, &minor) != 2) /* house-ok: widths bound it */
 			continue;
 		(void)snprintf(path, sizeof path, "lib/python%d.%d%s/site-packages", major, minor,
 			       strstr(dash, "_cp") != NULL && text_ends(name, "t.json") ? "t" : "");

@@ -32,7 +32,7 @@ const char *python_site_guess(struct look *look)
 		dash = strchr(name + 7, '-');
 		if (dash == NULL || strchr(dash + 1, '-') != NULL)
 			continue;
-		if (sscanf(name + 7, "%2d.%3d", &major, &minor) != 2) /* house-ok: widths bound it */
+		if (sscanf(name + 7, "%2d.%3d", &major, &minor) != 2) /* house-ok: bounded */
 			continue;
 		(void)snprintf(path, sizeof path, "lib/python%d.%d%s/site-packages", major, minor,
 			       strstr(dash, "_cp") != NULL && text_ends(name, "t.json") ? "t" : "");

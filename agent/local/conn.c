@@ -393,7 +393,7 @@ static int admit(struct local *local, const uv_pipe_t *pipe, struct peer **out)
 	uv_os_fd_t fd;
 	int rc = uv_fileno((const uv_handle_t *)pipe, &fd);
 
-	if (rc == 0)
+	if (rc >= 0)
 		rc = peer_cred_get((intptr_t)fd, &cred, NULL);
 	if (rc < 0)
 		return rc;

@@ -118,7 +118,7 @@ static int read_record(struct look *look, const char *name, struct err *why)
 	struct record record;
 	int rc = safe_file_open(look->meta, name, SAFE_OWNER_ANY, &file, NULL, why);
 
-	if (rc == 0) {
+	if (rc >= 0) {
 		json_reader_reset(look->request->json, read_json_chunk, &file);
 		rc = record_read(look->request->json, name, look->arena, &record, why);
 	}

@@ -88,6 +88,13 @@ static const char *keep(struct arena *arena, const char *text)
 	return copy != NULL ? copy : "";
 }
 
+static void keep_person(struct inlet *in, const Envwarden__Person *wire, struct person *out)
+{
+	person_from_wire(wire, out); /* nobody when absent */
+	out->name = keep(&in->arena, out->name);
+	out->how = "";
+}
+
 static void keep_notes(struct inlet *in, const Envwarden__Reader__Facts *facts)
 {
 	const char **notes = arena_calloc(&in->arena, facts->n_unreadable + 1, sizeof *notes);
@@ -111,9 +118,7 @@ static void keep_history(struct inlet *in, const Envwarden__Reader__HistoryFacts
 	run->action = keep(&in->arena, history->action);
 	run->tool = keep(&in->arena, history->tool);
 	run->source = keep(&in->arena, history->source);
-	run->owner.uid = history->owner;
-	if (history->owner == in->snapshot.owner.uid)
-		run->owner.name = in->snapshot.owner.name;
+	keep_person(in, history->owner, &run->owner);
 }
 
 static int on_facts(struct engine *e, const Envwarden__Reader__Facts *facts)
@@ -134,8 +139,8 @@ static int on_facts(struct engine *e, const Envwarden__Reader__Facts *facts)
 	s->device = facts->device;
 	s->inode = facts->inode;
 	s->filesystem = facts->filesystem;
-	person_from_wire(facts->owner, &s->owner);
-	s->owner.name = keep(&in->arena, s->owner.name);
+	keep_person(in, facts->owner, &s->owner);
+	keep_person(in, facts->python_owner, &s->python_owner);
 	s->platform = keep(&in->arena, facts->platform);
 	s->tool = keep(&in->arena, facts->tool);
 	s->created_ms = facts->created_ms;

@@ -11,6 +11,7 @@
 #define KEY_CONTINUITY "continuity"
 #define BATCH_MEMORY_MAX (64u << 20)
 #define FRAME_MAX (LIMIT_SYNC_FRAME + 4)
+#define LOCAL_ACK_CHANGES 256 /* changes of an agent that is not enrolled */
 
 struct syncing {
 	struct sync *client;
@@ -494,8 +495,11 @@ static const struct sync_ops ops = {.position = on_position,
 
 void syncing_journal_grew(struct engine *e)
 {
-	if (e->syncing != NULL && e->syncing->client != NULL)
+	if (e->syncing->client != NULL)
 		sync_journal_grew(e->syncing->client);
+	else if (e->journal.head - e->journal.acked >= LOCAL_ACK_CHANGES)
+		/* Nobody will ever ask for them: from here on the journal's bound holds. */
+		submit_ack(e, &e->journal.epoch, e->journal.head, NULL, 0);
 }
 
 struct sync *syncing_client(const struct engine *e)

@@ -5,6 +5,7 @@
 #include "agent/reader/look.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
+#include "proto/limits.h"
 
 int64_t look_age_ms(const struct look *look, int64_t mtime_ns)
 {
@@ -21,12 +22,12 @@ void look_note(struct look *look, const char *folder, const char *name, const st
 	out->signs.unreadable++;
 	if (out->n_notes == EXAMINE_NOTES_MAX)
 		return;
-	buf_init(&text, 2048);
+	buf_init(&text, LIMIT_TEXT);
 	buf_adds(&text, folder);
 	buf_addc(&text, '/');
-	text_escape(&text, name, strnlen(name, 255));
+	text_escape(&text, name, strnlen(name, 64));
 	buf_adds(&text, ": ");
-	text_escape(&text, why->text, strnlen(why->text, 400));
+	text_escape(&text, why->text, strnlen(why->text, 200));
 	if (buf_rc(&text) == 0) {
 		out->notes[out->n_notes] = arena_strdup(look->arena, buf_cstr(&text));
 		if (out->notes[out->n_notes] != NULL)
@@ -175,6 +176,7 @@ int examine(const struct examine_request *request, struct arena *arena, struct e
 	int rc = 0;
 
 	*out = (struct examined){.history_owner = -1,
+				 .python_owner = -1,
 				 .platform = "",
 				 .tool = "unknown",
 				 .site_packages = "",

@@ -46,6 +46,7 @@ struct examined {
 	struct history_facts *history; /* last section, NULL without history */
 	size_t history_sections;
 	int64_t history_owner; /* uid, -1 none */
+	int64_t python_owner;  /* uid that owns the newest distribution not conda's, -1 none */
 	int64_t created_ms;
 	int64_t changed_ms; /* newest modification seen in conda-meta and site-packages */
 	unsigned char config_digest[SHA256_SIZE];

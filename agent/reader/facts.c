@@ -8,13 +8,20 @@
 #include "proto/convert.h"
 #include "proto/limits.h"
 
-static const char *user_name(int64_t uid, struct arena *arena)
+/* Looks the account up. Points *slot at `person` if there is one. */
+static void tell_person(int64_t uid, struct arena *arena, Envwarden__Person *person,
+			Envwarden__Person **slot)
 {
 	struct user user;
+	const char *name = NULL;
 
-	if (uid < 0 || users_by_uid((uint32_t)uid, &user, NULL) < 0)
-		return "";
-	return arena_strdup(arena, user.name);
+	if (uid < 0)
+		return;
+	if (users_by_uid((uint32_t)uid, &user, NULL) == 0)
+		name = arena_strdup(arena, user.name);
+	person->uid = uid;
+	person->name = wire_text(name != NULL ? name : "");
+	*slot = person;
 }
 
 int facts_source_path(const struct examined *found, char *out, size_t cap)
@@ -42,15 +49,17 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 	Envwarden__Reader__Facts facts = ENVWARDEN__READER__FACTS__INIT;
 	Envwarden__Reader__HistoryFacts history = ENVWARDEN__READER__HISTORY_FACTS__INIT;
 	Envwarden__Person owner = ENVWARDEN__PERSON__INIT;
+	Envwarden__Person history_owner = ENVWARDEN__PERSON__INIT;
+	Envwarden__Person python_owner = ENVWARDEN__PERSON__INIT;
 	char source[SAFE_PATH_MAX];
 
-	owner.uid = found->info.uid;
-	owner.name = wire_text(user_name(found->info.uid, arena));
+	tell_person(found->info.uid, arena, &owner, &facts.owner);
+	tell_person(found->history_owner, arena, &history_owner, &history.owner);
+	tell_person(found->python_owner, arena, &python_owner, &facts.python_owner);
 	facts.prefix = wire_text(found->prefix);
 	facts.device = found->info.dev;
 	facts.inode = found->info.ino;
 	facts.filesystem = (uint32_t)found->fs;
-	facts.owner = &owner;
 	facts.platform = wire_text(found->platform);
 	facts.tool = wire_text(found->tool);
 	if (found->history != NULL) {
@@ -62,7 +71,6 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 			history.source = source;
 		facts.history = &history;
 	}
-	history.owner = found->history_owner;
 	facts.created_ms = found->created_ms;
 	facts.changed_ms = found->changed_ms;
 	facts.config_digest = wire_bytes(found->config_digest, sizeof found->config_digest);

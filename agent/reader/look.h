@@ -17,6 +17,7 @@ struct look {
 	const char **anchors;	/* files by which records claim Python distributions; sorted */
 	size_t n_anchors;
 	size_t cap_anchors;
+	int64_t newest_dist_ns; /* of the distributions that are not conda's */
 };
 
 /* Milliseconds from a file's time to now, at least 0 (a time in the future is "just now"). */

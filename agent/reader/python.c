@@ -154,6 +154,10 @@ static int take_dist(struct look *look, const struct listing_entry *e, struct pa
 			*youngest = age;
 		return 0;
 	}
+	if (e->info.ctime_ns > look->newest_dist_ns) {
+		look->newest_dist_ns = e->info.ctime_ns;
+		look->out->python_owner = e->info.uid;
+	}
 	rc = read_dist(look, e->name, egg_file, egg, parts, &why);
 	if (rc == ERR_NOMEM)
 		return err_nomem(err);

@@ -13,11 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SETTLE_STALE_MS (10 * 60 * 1000) /* a held copy or lock this old was left by a killed run  \
-					  */
-#define SETTLE_HISTORY_MS (10 * 1000)	 /* how long a new record may wait for its history line */
-#define SETTLE_RENAME_MS (60 * 1000)	 /* how long a rename's source may take to vanish */
-#define SETTLE_RETRIES 6		 /* readings of a damaged record before it is the fact */
+#define SETTLE_STALE_MS                                                                            \
+	(10 * 60 * 1000)	     /* a held copy or lock this old was left by a killed run      \
+				      */
+#define SETTLE_HISTORY_MS (3 * 1000) /* how long a new record may wait for its history line */
+#define SETTLE_RENAME_MS (60 * 1000) /* how long a rename's source may take to vanish */
+#define SETTLE_RETRIES 6	     /* readings of a damaged record before it is the fact */
 
 /* Ages are milliseconds before now; -1 = there is none. */
 struct settle_signs {

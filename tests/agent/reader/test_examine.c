@@ -1,0 +1,257 @@
+#include "agent/reader/examine.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/conda/record.h"
+#include "platform/clock.h"
+#include "tests/support/tmpdir.h"
+
+struct fixture {
+	struct tmpdir dir;
+	struct arena arena;
+	struct json_reader *json;
+	struct examined found;
+	struct err err;
+};
+
+static int setup(void **state)
+{
+	static struct fixture f;
+
+	f = (struct fixture){0};
+	tmpdir_make(&f.dir);
+	arena_init(&f.arena, EXAMINE_ARENA_MAX);
+	*state = &f;
+	return json_reader_new(&record_limits, &f.json);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	package_list_deinit(&f->found.packages);
+	json_reader_free(f->json);
+	arena_deinit(&f->arena);
+	tmpdir_remove(&f->dir);
+	return 0;
+}
+
+static int look(struct fixture *f, const unsigned char *stamp)
+{
+	const struct clock *clock = clock_system();
+	struct examine_request request = {.prefix = f->dir.path,
+					  .now_ms = clock->wall_ms(clock),
+					  .stamp = stamp,
+					  .json = f->json};
+
+	package_list_deinit(&f->found.packages);
+	arena_reset(&f->arena);
+	return examine(&request, &f->arena, &f->found, &f->err);
+}
+
+static void record(struct fixture *f, const char *name, const char *version, const char *more)
+{
+	char file[256];
+	char text[2048];
+
+	(void)snprintf(file, sizeof file, "conda-meta/%s-%s-0.json", name, version);
+	(void)snprintf(text, sizeof text,
+		       "{\"name\": \"%s\", \"version\": \"%s\", \"build\": \"0\", "
+		       "\"build_number\": 0, \"channel\": \"conda-forge\", \"subdir\": "
+		       "\"linux-64\"%s}",
+		       name, version, more);
+	tmpdir_write_text(&f->dir, file, text);
+}
+
+static const char history[] = "==> 2026-11-22 18:48:09 <==\n"
+			      "# cmd: /opt/conda/bin/conda create -n a foo\n"
+			      "# conda version: 26.7.1\n"
+			      "+conda-forge/linux-64::foo-1.0-0\n";
+
+static const struct package *find(const struct fixture *f, const char *name)
+{
+	for (size_t i = 0; i < f->found.packages.n; i++)
+		if (strcmp(f->found.packages.items[i].name, name) == 0)
+			return &f->found.packages.items[i];
+	return NULL;
+}
+
+static void what_is_no_environment(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(f->found.kind, EXAMINE_PLAIN);
+	tmpdir_mkdir(&f->dir, "conda-meta");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(f->found.kind, EXAMINE_ENVIRONMENT);
+	assert_true(f->found.empty_meta);
+	tmpdir_remove(&f->dir);
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(f->found.kind, EXAMINE_NOTHING);
+	tmpdir_make(&f->dir);
+}
+
+static void records_and_history(void **state)
+{
+	struct fixture *f = *state;
+
+	record(f, "foo", "1.0", ", \"requested_spec\": \"foo=1.0\"");
+	record(f, "bar", "2.0", "");
+	tmpdir_write_text(&f->dir, "conda-meta/._bar-2.0-0.json", "not a record");
+	tmpdir_write_text(&f->dir, "conda-meta/history", history);
+	tmpdir_write_text(&f->dir, "conda-meta/created_at", "1763837289.5");
+	tmpdir_write_text(&f->dir, "conda-meta/state", "{}");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(f->found.packages.n, 2);
+	assert_string_equal(f->found.packages.items[0].name, "bar");
+	assert_true(find(f, "foo")->requested);
+	assert_string_equal(f->found.platform, "linux-64");
+	assert_string_equal(f->found.tool, "conda");
+	assert_string_equal(f->found.history->action, "create");
+	assert_int_equal(f->found.history_sections, 1);
+	assert_int_equal(f->found.created_ms, 1763837289000);
+	assert_string_equal(f->found.config_names, "state");
+	assert_int_equal(f->found.n_notes, 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
+}
+
+static void unchanged_is_not_read_again(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char stamp[SHA256_SIZE];
+
+	record(f, "foo", "1.0", "");
+	tmpdir_write_text(&f->dir, "conda-meta/history", history);
+	assert_int_equal(look(f, NULL), 0);
+	memcpy(stamp, f->found.stamp, sizeof stamp);
+	assert_int_equal(look(f, stamp), 0);
+	assert_int_equal(f->found.kind, EXAMINE_UNCHANGED);
+	record(f, "bar", "1.0", "");
+	assert_int_equal(look(f, stamp), 0);
+	assert_int_equal(f->found.kind, EXAMINE_ENVIRONMENT);
+	assert_int_equal(f->found.packages.n, 2);
+}
+
+static void signs_of_a_run(void **state)
+{
+	struct fixture *f = *state;
+	char path[TMPDIR_PATH_MAX];
+
+	tmpdir_write_text(&f->dir, "conda-meta/history", history);
+	tmpdir_write_text(&f->dir, "conda-meta/foo-1.0-0.json.c~", "{}");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_HELD_COPY);
+	tmpdir_path(&f->dir, "conda-meta/foo-1.0-0.json.c~", path);
+	assert_int_equal(unlink(path), 0);
+
+	tmpdir_write_text(&f->dir, "conda-meta/.pixi-environment-fingerprint", "pixi:installing!");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_INSTALLING);
+	assert_string_equal(f->found.tool, "pixi");
+	tmpdir_write_text(&f->dir, "conda-meta/.pixi-environment-fingerprint", "0123456789abcdef");
+
+	record(f, "late", "1.0", "");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_HISTORY);
+}
+
+#define SITE "lib/python3.11/site-packages/"
+
+static void distributions(void **state)
+{
+	struct fixture *f = *state;
+
+	record(f, "python", "3.11.9", "");
+	record(f, "requests", "2.28.2",
+	       ", \"files\": [\"" SITE "requests-2.28.2.dist-info/RECORD\"]");
+	tmpdir_write_text(&f->dir, "conda-meta/history", history);
+	tmpdir_write_text(&f->dir, SITE "requests-2.28.2.dist-info/METADATA",
+			  "Name: requests\nVersion: 2.28.2\n\n");
+	tmpdir_write_text(&f->dir, SITE "requests-2.28.2.dist-info/RECORD", "");
+	tmpdir_write_text(&f->dir, SITE "Demo_Pkg-1.2.3.dist-info/METADATA",
+			  "Metadata-Version: 2.1\nName: Demo_Pkg\nVersion: 1.2.3\n\n");
+	tmpdir_write_text(&f->dir, SITE "Demo_Pkg-1.2.3.dist-info/INSTALLER", "pip\n");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_DIST);
+	assert_null(find(f, "demo-pkg"));
+
+	tmpdir_write_text(&f->dir, SITE "Demo_Pkg-1.2.3.dist-info/RECORD", "");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
+	assert_int_equal(f->found.packages.n, 3); /* requests is conda's, once */
+	assert_string_equal(find(f, "demo-pkg")->manager, "pypi");
+	assert_string_equal(find(f, "demo-pkg")->version, "1.2.3");
+	assert_string_equal(f->found.site_packages, "lib/python3.11/site-packages");
+}
+
+/* Whatever stands where a record should be is a note, and is neither followed nor waited for. */
+static void hostile_records(void **state)
+{
+	struct fixture *f = *state;
+	char path[TMPDIR_PATH_MAX];
+	char secret[TMPDIR_PATH_MAX];
+	struct tmpdir elsewhere;
+
+	tmpdir_make(&elsewhere);
+	tmpdir_write_text(&elsewhere, "secret-1-0.json", "{\"password\": \"hunter2\"}");
+	tmpdir_path(&elsewhere, "secret-1-0.json", secret);
+	tmpdir_write_text(&f->dir, "conda-meta/history", history);
+	tmpdir_path(&f->dir, "conda-meta/secret-1-0.json", path);
+	assert_int_equal(symlink(secret, path), 0);
+	tmpdir_path(&f->dir, "conda-meta/fifo-1-0.json", path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	tmpdir_write_text(&f->dir, "conda-meta/cut-1-0.json", "{\"name\": \"cut\", ");
+	tmpdir_write_text(&f->dir, "conda-meta/evil\n\x1b[31m-1-0.json", "[]");
+	tmpdir_mkdir(&f->dir, "conda-meta/folder-1-0.json");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(f->found.packages.n, 0);
+	assert_int_equal(f->found.n_notes, 5);
+	assert_int_equal(f->found.signs.unreadable, 5);
+	for (size_t i = 0; i < f->found.n_notes; i++) {
+		assert_null(strstr(f->found.notes[i], "hunter2"));
+		for (const char *p = f->found.notes[i]; *p != '\0'; p++)
+			assert_true((unsigned char)*p >= ' ');
+	}
+	tmpdir_remove(&elsewhere);
+}
+
+static void linked_site_packages_are_left_alone(void **state)
+{
+	struct fixture *f = *state;
+	char path[TMPDIR_PATH_MAX];
+
+	record(f, "python", "3.11.9", "");
+	tmpdir_write_text(&f->dir, "conda-meta/history", history);
+	tmpdir_mkdir(&f->dir, "lib");
+	tmpdir_path(&f->dir, "lib/python3.11", path);
+	assert_int_equal(symlink("/etc", path), 0);
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(f->found.packages.n, 1);
+	assert_int_equal(f->found.n_notes, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_no_environment, setup, teardown),
+		cmocka_unit_test_setup_teardown(records_and_history, setup, teardown),
+		cmocka_unit_test_setup_teardown(unchanged_is_not_read_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(signs_of_a_run, setup, teardown),
+		cmocka_unit_test_setup_teardown(distributions, setup, teardown),
+		cmocka_unit_test_setup_teardown(hostile_records, setup, teardown),
+		cmocka_unit_test_setup_teardown(linked_site_packages_are_left_alone, setup,
+						teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

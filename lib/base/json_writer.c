@@ -111,7 +111,7 @@ void json_str(struct json_writer *w, const char *text)
 	if (text)
 		json_strn(w, text, strlen(text));
 	else
-		json_null(w);
+		json_put_null(w);
 }
 
 void json_strn(struct json_writer *w, const char *text, size_t n)
@@ -132,7 +132,7 @@ void json_bool(struct json_writer *w, bool v)
 	buf_adds(w->out, v ? "true" : "false");
 }
 
-void json_null(struct json_writer *w)
+void json_put_null(struct json_writer *w)
 {
 	separate(w);
 	buf_adds(w->out, "null");

@@ -36,7 +36,7 @@ static void write_document(struct json_writer *w)
 	json_kv_time_opt(w, "never", 0);
 	json_kv_time_opt(w, "time", 1);
 	json_key(w, "null");
-	json_null(w);
+	json_put_null(w);
 	json_end_object(w);
 }
 

@@ -145,7 +145,7 @@ int local_call_send(struct local_call *call, Envwarden__Local__Envelope *answer)
 
 	if (conn->closing)
 		return ERR_CLOSED;
-	if (conn_queued(conn) >= conn->local->limits.queue_bytes)
+	if (conn_unsent(conn) >= conn->local->limits.queue_bytes)
 		return ERR_LIMIT;
 	return queue_answer(call, answer);
 }

@@ -19,7 +19,7 @@ static uint64_t deadline(const struct conn *conn)
 	const struct local_limits *limits = &conn->local->limits;
 	uint64_t at = 0;
 
-	if (conn_queued(conn) > 0)
+	if (conn_unsent(conn) > 0)
 		at = conn->active_at + limits->stall_ms;
 	else if (conn->n_calls == 0 && conn->held.len == 0)
 		at = conn->active_at + limits->idle_ms;
@@ -107,14 +107,14 @@ void conn_close(struct conn *conn)
 
 /* --- out --- */
 
-size_t conn_queued(const struct conn *conn)
+size_t conn_unsent(const struct conn *conn)
 {
 	return conn->out.len + (conn->writing ? conn->sending.len : 0);
 }
 
 bool conn_drained(const struct conn *conn)
 {
-	return conn_queued(conn) <= conn->local->limits.queue_bytes / PAUSE_DIVISOR / 2;
+	return conn_unsent(conn) <= conn->local->limits.queue_bytes / PAUSE_DIVISOR / 2;
 }
 
 /* Memory a burst needed is not kept for the idle time after it. */
@@ -133,7 +133,7 @@ static void empty(struct buf *b)
 /* A server that stops keeps a connection for its answers only. */
 static void close_if_done(struct conn *conn)
 {
-	if (conn->local->stopping && conn->n_calls == 0 && conn_queued(conn) == 0)
+	if (conn->local->stopping && conn->n_calls == 0 && conn_unsent(conn) == 0)
 		conn_close(conn);
 }
 
@@ -206,7 +206,7 @@ static bool has_enough(const struct conn *conn)
 	const struct local_limits *limits = &conn->local->limits;
 
 	return conn->n_calls >= limits->calls_per_connection ||
-	       conn_queued(conn) >= limits->queue_bytes / PAUSE_DIVISOR;
+	       conn_unsent(conn) >= limits->queue_bytes / PAUSE_DIVISOR;
 }
 
 /* Its account's doing; connections that came before it have the turn. */

@@ -128,7 +128,7 @@ void conn_close(struct conn *conn);
 void conn_turn(struct conn *conn);
 /* Something that held it back may be over. */
 void conn_wake(struct conn *conn);
-size_t conn_queued(const struct conn *conn);
+size_t conn_unsent(const struct conn *conn);
 bool conn_drained(const struct conn *conn);
 /* Writes what is queued; a failure closes. */
 void conn_flush(struct conn *conn);

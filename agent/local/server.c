@@ -93,7 +93,7 @@ static void close_done(struct local *local)
 
 	for (struct conn *conn = local->conns; conn; conn = next) {
 		next = conn->next;
-		if (conn->n_calls == 0 && conn_queued(conn) == 0)
+		if (conn->n_calls == 0 && conn_unsent(conn) == 0)
 			conn_close(conn);
 	}
 }

@@ -26,7 +26,10 @@ struct api;
 struct clock;
 struct db_pool;
 
-/* Borrowed until api_stop returns. Limits of 0 are the defaults above. */
+/*
+ * Pool, clock and ctx are borrowed until api_stop returns, all else for the call of api_start.
+ * Limits of 0 are the defaults above.
+ */
 struct api_config {
 	struct db_pool *pool;	   /* started */
 	const struct clock *clock; /* NULL = the machine's */

@@ -1,0 +1,50 @@
+/* The steps of every route (route.c), grouped by the file they live in. */
+#ifndef ENVWARDEN_SERVER_API_RESOURCES_H
+#define ENVWARDEN_SERVER_API_RESOURCES_H
+
+struct db_conn;
+struct request;
+
+/* tokens.c */
+int login_begin(struct request *r);
+int login_read(struct db_conn *conn, struct request *r);
+int login_compute(struct request *r);
+int login_write(struct db_conn *conn, struct request *r);
+int logout_write(struct db_conn *conn, struct request *r);
+
+/* organisation.c */
+int organisation_read(struct db_conn *conn, struct request *r);
+int organisation_patch_begin(struct request *r);
+int organisation_patch_write(struct db_conn *conn, struct request *r);
+
+/* environments.c */
+int environments_begin(struct request *r);
+int environments_read(struct db_conn *conn, struct request *r);
+int environment_begin(struct request *r);
+int environment_read(struct db_conn *conn, struct request *r);
+int environment_packages_read(struct db_conn *conn, struct request *r);
+
+/* statuses.c */
+int status_begin(struct request *r);
+int status_write(struct db_conn *conn, struct request *r);
+int statuses_begin(struct request *r);
+int statuses_write(struct db_conn *conn, struct request *r);
+
+/* history.c */
+int history_begin(struct request *r);
+int history_read(struct db_conn *conn, struct request *r);
+int environment_history_read(struct db_conn *conn, struct request *r);
+
+/* machines.c */
+int machines_begin(struct request *r);
+int machines_read(struct db_conn *conn, struct request *r);
+
+/* join_codes.c */
+int join_code_begin(struct request *r);
+int join_code_write(struct db_conn *conn, struct request *r);
+
+/* audit.c */
+int audit_begin(struct request *r);
+int audit_read(struct db_conn *conn, struct request *r);
+
+#endif

@@ -92,8 +92,22 @@ static int add_change(void *ctx, const struct store_change *stored)
 	b->changes.changes[b->changes.n_changes++] = wire;
 	b->size += size;
 	b->batch.last_seq = stored->change.seq;
-	rc = note_keys(b, wire->added, wire->n_added);
-	return rc == 0 ? note_keys(b, wire->removed, wire->n_removed) : rc;
+	return 0;
+}
+
+/* After the walk over the changes: the store reads one thing at a time. */
+static int note_packages(struct batch_job *b)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < b->changes.n_changes && rc == 0; i++) {
+		const Envwarden__Sync__JournalChange *wire = b->changes.changes[i];
+
+		rc = note_keys(b, wire->added, wire->n_added);
+		if (rc == 0)
+			rc = note_keys(b, wire->removed, wire->n_removed);
+	}
+	return rc;
 }
 
 static int pack_changes(struct batch_job *b)
@@ -129,8 +143,8 @@ static void batch_run(struct job *job)
 	if (job->rc == 0)
 		job->rc = store_unacked(store, b->after, SYNC_BATCH_CHANGES, SYNC_BATCH_BYTES,
 					add_change, b, &job->err);
-	if (job->rc > 0)
-		job->rc = 0;
+	if (job->rc >= 0)
+		job->rc = note_packages(b);
 	if (job->rc == 0 && b->changes.n_changes > 0)
 		job->rc = pack_changes(b);
 }

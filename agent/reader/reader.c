@@ -342,6 +342,9 @@ static void on_link_closed(void *ctx, int rc)
 		worker_stop(r->probing, on_part_stopped, r);
 		return;
 	}
+	/* The watcher may be gone before they are. */
+	entries_set_watcher(r->entries, NULL);
+	places_set_watcher(r->places, NULL);
 	entries_stop(r->entries, on_entries_stopped, r);
 	places_stop(r->places, on_places_stopped, r);
 	if (r->watcher != NULL)

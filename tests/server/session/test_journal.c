@@ -6,79 +6,10 @@
 
 #include <cmocka.h>
 
-#include "lib/conda/change.h"
 #include "proto/canonical.h"
 #include "server/db/db_journal.h"
 #include "server/db/db_package.h"
 #include "tests/server/session/world.h"
-
-static struct package a_package(const char *name)
-{
-	return (struct package){.manager = "conda",
-				.name = name,
-				.version = "1.0",
-				.build = "h0_0",
-				.channel = "https://conda.example.org/main",
-				.subdir = "linux-64",
-				.license = "",
-				.url = ""};
-}
-
-/* An environment created with one package. */
-static void change_make(struct change *c, const struct uuid *epoch, uint64_t seq,
-			const char *package)
-{
-	change_init(c);
-	c->epoch = *epoch;
-	c->seq = seq;
-	c->time_ms = 1000 + (int64_t)seq;
-	c->kind = CHANGE_CREATED;
-	memset(c->environment.b, (int)seq, UUID_SIZE);
-	c->prefix = seq % 2 ? "/home/a/envs/one" : "/home/a/envs/two";
-	c->owner.name = "ana";
-	c->platform = "linux-64";
-	if (package) {
-		struct package p = a_package(package);
-
-		assert_int_equal(package_list_add(&c->added, &p), 0);
-	}
-}
-
-/* Sends changes first..last of the agent's epoch, chained on its head; spoil: the last hash. */
-static void send_changes(struct agent *a, uint64_t first, uint64_t last, const char *package,
-			 bool spoil)
-{
-	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
-	Envwarden__Sync__Changes message = ENVWARDEN__SYNC__CHANGES__INIT;
-	Envwarden__Sync__JournalChange *wire[8];
-	unsigned char chain[8][SHA256_SIZE], previous[SHA256_SIZE];
-	struct change changes[8];
-	struct arena arena;
-	size_t n = (size_t)(last - first + 1);
-
-	arena_init(&arena, 1 << 20);
-	memcpy(previous, a->head_hash, SHA256_SIZE);
-	for (size_t i = 0; i < n; i++) {
-		change_make(&changes[i], &a->epoch, first + i, package);
-		change_chain(i ? chain[i - 1] : previous, &changes[i], chain[i]);
-		if (spoil && i == n - 1)
-			chain[i][5] ^= 1;
-		assert_int_equal(journal_change_to_wire(&changes[i], chain[i], &arena, &wire[i]),
-				 0);
-	}
-	message.epoch = wire_uuid(&a->epoch);
-	message.previous_hash = wire_bytes(previous, SHA256_SIZE);
-	message.changes = wire;
-	message.n_changes = n;
-	envelope.kind_case = KIND(CHANGES);
-	envelope.changes = &message;
-	agent_send(a, &envelope);
-	for (size_t i = 0; i < n; i++)
-		change_deinit(&changes[i]);
-	arena_deinit(&arena);
-	a->head = last;
-	memcpy(a->head_hash, chain[n - 1], SHA256_SIZE);
-}
 
 static void send_offer(struct agent *a, const char *const *names, size_t n)
 {
@@ -87,7 +18,7 @@ static void send_offer(struct agent *a, const char *const *names, size_t n)
 	unsigned char keys[8][PACKAGE_KEY_SIZE];
 
 	for (size_t i = 0; i < n; i++) {
-		struct package p = a_package(names[i]);
+		struct package p = agent_package(names[i]);
 
 		package_def_key(&p, keys[i]);
 	}
@@ -101,7 +32,7 @@ static void send_package(struct agent *a, const char *name)
 {
 	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
 	Envwarden__Sync__Packages packages = ENVWARDEN__SYNC__PACKAGES__INIT;
-	struct package p = a_package(name);
+	struct package p = agent_package(name);
 	struct arena arena;
 
 	arena_init(&arena, 1 << 20);
@@ -111,13 +42,6 @@ static void send_package(struct agent *a, const char *name)
 	envelope.packages = &packages;
 	agent_send(a, &envelope);
 	arena_deinit(&arena);
-}
-
-static void expect_ack(struct agent *a, uint64_t seq)
-{
-	agent_expect(a, KIND(ACK));
-	assert_int_equal(a->message->ack->seq, seq);
-	assert_memory_equal(a->message->ack->epoch.data, a->epoch.b, UUID_SIZE);
 }
 
 static size_t stored(struct world *w)
@@ -136,7 +60,7 @@ static size_t stored(struct world *w)
 static void test_packages(void **state)
 {
 	static const char *const names[] = {"numpy", "scipy"};
-	struct package scipy = a_package("scipy");
+	struct package scipy = agent_package("scipy");
 	unsigned char key[PACKAGE_KEY_SIZE];
 	struct world w;
 	struct agent a;
@@ -154,14 +78,14 @@ static void test_packages(void **state)
 	assert_memory_equal(a.message->package_need->keys.data, key, PACKAGE_KEY_SIZE);
 
 	/* A change that names what was not told yet is sent again after the telling. */
-	send_changes(&a, 1, 1, "scipy", false);
+	agent_changes(&a, 1, 1, "scipy", false);
 	agent_expect_error(&a, ERR_NOTFOUND);
 	assert_non_null(strstr(a.message->error->text, "offer"));
 	assert_int_equal(stored(&w), 0);
 	memset(a.head_hash, 0, SHA256_SIZE);
 	send_package(&a, "scipy");
-	send_changes(&a, 1, 1, "scipy", false);
-	expect_ack(&a, 1);
+	agent_changes(&a, 1, 1, "scipy", false);
+	agent_expect_ack(&a, 1);
 	assert_int_equal(stored(&w), 1);
 	agent_deinit(&a);
 	world_deinit(&w);
@@ -178,12 +102,12 @@ static void test_redelivery(void **state)
 	world_hub_start(&w, 0);
 	agent_make(&a, &w);
 	agent_welcome(&a);
-	send_changes(&a, 1, 3, NULL, false);
-	expect_ack(&a, 3);
+	agent_changes(&a, 1, 3, NULL, false);
+	agent_expect_ack(&a, 3);
 	memcpy(before, a.head_hash, SHA256_SIZE);
 
 	/* Durable, but the agent is gone before it hears so. */
-	send_changes(&a, 4, 5, NULL, false);
+	agent_changes(&a, 4, 5, NULL, false);
 	while (stored(&w) < 5)
 		uv_run(&w.loop, UV_RUN_ONCE);
 	agent_drop(&a);
@@ -191,8 +115,8 @@ static void test_redelivery(void **state)
 	assert_int_equal(a.message->welcome->acked, 5);
 	assert_false(a.message->welcome->new_epoch);
 	memcpy(a.head_hash, before, SHA256_SIZE);
-	send_changes(&a, 4, 6, NULL, false); /* again, with one more */
-	expect_ack(&a, 6);
+	agent_changes(&a, 4, 6, NULL, false); /* again, with one more */
+	agent_expect_ack(&a, 6);
 	assert_int_equal(stored(&w), 6);
 	agent_deinit(&a);
 	world_deinit(&w);
@@ -208,7 +132,7 @@ static void test_chain_break(void **state)
 	world_hub_start(&w, 0);
 	agent_make(&a, &w);
 	agent_welcome(&a);
-	send_changes(&a, 1, 2, NULL, true);
+	agent_changes(&a, 1, 2, NULL, true);
 	agent_expect_error(&a, ERR_VERIFY);
 	agent_expect_closed(&a);
 	assert_int_equal(stored(&w), 0); /* the good one neither: all of a batch or nothing */
@@ -226,11 +150,11 @@ static void test_gap(void **state)
 	world_hub_start(&w, 0);
 	agent_make(&a, &w);
 	agent_welcome(&a);
-	send_changes(&a, 5, 6, NULL, false);
+	agent_changes(&a, 5, 6, NULL, false);
 	agent_expect_error(&a, ERR_STALE);
 	memset(a.head_hash, 0, SHA256_SIZE);
-	send_changes(&a, 1, 2, NULL, false); /* the session goes on */
-	expect_ack(&a, 2);
+	agent_changes(&a, 1, 2, NULL, false); /* the session goes on */
+	agent_expect_ack(&a, 2);
 	agent_deinit(&a);
 	world_deinit(&w);
 }
@@ -247,10 +171,10 @@ static void test_conflict(void **state)
 	agent_make(&a, &w);
 	agent_welcome(&a);
 	send_package(&a, "numpy");
-	send_changes(&a, 1, 2, NULL, false);
-	expect_ack(&a, 2);
+	agent_changes(&a, 1, 2, NULL, false);
+	agent_expect_ack(&a, 2);
 	memset(a.head_hash, 0, SHA256_SIZE);
-	send_changes(&a, 1, 2, "numpy", false);
+	agent_changes(&a, 1, 2, "numpy", false);
 	agent_expect_error(&a, ERR_CONFLICT);
 	agent_drop(&a);
 
@@ -263,8 +187,8 @@ static void test_conflict(void **state)
 	assert_true(a.message->welcome->new_epoch);
 	uuid_new(&a.epoch);
 	memset(a.head_hash, 0, SHA256_SIZE);
-	send_changes(&a, 1, 2, "numpy", false);
-	expect_ack(&a, 2);
+	agent_changes(&a, 1, 2, "numpy", false);
+	agent_expect_ack(&a, 2);
 	assert_int_equal(stored(&w), 4);
 	agent_deinit(&a);
 	world_deinit(&w);
@@ -281,14 +205,14 @@ static void test_conflict_beyond(void **state)
 	world_hub_start(&w, 0);
 	agent_make(&a, &w);
 	agent_welcome(&a);
-	send_changes(&a, 1, 2, NULL, false);
-	expect_ack(&a, 2);
+	agent_changes(&a, 1, 2, NULL, false);
+	agent_expect_ack(&a, 2);
 	agent_drop(&a);
 	memset(a.head_hash, 9, SHA256_SIZE);
 	a.head = 4;
 	agent_welcome(&a);
 	assert_false(a.message->welcome->new_epoch);
-	send_changes(&a, 3, 4, NULL, false);
+	agent_changes(&a, 3, 4, NULL, false);
 	agent_expect_error(&a, ERR_CONFLICT);
 	agent_drop(&a);
 	agent_welcome(&a);
@@ -309,8 +233,8 @@ static void test_known(void **state)
 	world_hub_start(&w, 0);
 	agent_make(&a, &w);
 	agent_welcome(&a);
-	send_changes(&a, 1, 2, NULL, false);
-	expect_ack(&a, 2);
+	agent_changes(&a, 1, 2, NULL, false);
+	agent_expect_ack(&a, 2);
 	agent_drop(&a);
 
 	uuid_new(&a.epoch);
@@ -338,14 +262,14 @@ static void test_restart(void **state)
 	world_hub_start(&w, 0);
 	agent_make(&a, &w);
 	agent_welcome(&a);
-	send_changes(&a, 1, 3, NULL, false);
+	agent_changes(&a, 1, 3, NULL, false);
 	world_hub_stop(&w); /* with the work under way */
 	agent_expect_closed(&a);
 	world_hub_start(&w, 0);
 	agent_welcome(&a);
 	memset(a.head_hash, 0, SHA256_SIZE);
-	send_changes(&a, 1, 3, NULL, false);
-	expect_ack(&a, 3);
+	agent_changes(&a, 1, 3, NULL, false);
+	agent_expect_ack(&a, 3);
 	assert_int_equal(stored(&w), 3);
 	agent_deinit(&a);
 	world_deinit(&w);

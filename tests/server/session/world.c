@@ -10,6 +10,7 @@
 #include "lib/net/frame.h"
 #include "lib/net/tcp.h"
 #include "lib/net/tls_identity.h"
+#include "proto/canonical.h"
 #include "proto/limits.h"
 #include "server/db/db_bundle.h"
 #include "server/db/db_org.h"
@@ -94,6 +95,7 @@ void world_hub_start(struct world *w, int64_t enrol_burst)
 	assert_int_equal(db_outbox_head(w->conn, &config.outbox_from, NULL), 0);
 	assert_int_equal(hub_start(&config, &w->hub, NULL), 0);
 	w->hub_stopped = false;
+	w->port = hub_port(w->hub);
 }
 
 static void on_hub_stopped(void *ctx)
@@ -215,7 +217,7 @@ static uv_tcp_t *dial(struct world *w)
 	uv_tcp_t *tcp;
 	int status = 1;
 
-	assert_int_equal(uv_ip4_addr("127.0.0.1", hub_port(w->hub), &addr), 0);
+	assert_int_equal(uv_ip4_addr("127.0.0.1", w->port, &addr), 0);
 	assert_int_equal(tcp_new(&w->loop, &tcp, NULL), 0);
 	req.data = &status;
 	assert_int_equal(uv_tcp_connect(&req, tcp, (struct sockaddr *)&addr, on_connect), 0);
@@ -474,4 +476,79 @@ void agent_timestamp(struct agent *a, const ProtobufCBinaryData *timestamp,
 	}
 	assert_true(root);
 	assert_int_not_equal(status->version, 0);
+}
+
+/* --- its journal --- */
+
+struct package agent_package(const char *name)
+{
+	return (struct package){.manager = "conda",
+				.name = name,
+				.version = "1.0",
+				.build = "h0_0",
+				.channel = "https://conda.example.org/main",
+				.subdir = "linux-64",
+				.license = "",
+				.url = ""};
+}
+
+/* An environment created with one package. */
+static void change_make(struct change *c, const struct uuid *epoch, uint64_t seq,
+			const char *package)
+{
+	change_init(c);
+	c->epoch = *epoch;
+	c->seq = seq;
+	c->time_ms = 1000 + (int64_t)seq;
+	c->kind = CHANGE_CREATED;
+	memset(c->environment.b, (int)seq, UUID_SIZE);
+	c->prefix = seq % 2 ? "/home/a/envs/one" : "/home/a/envs/two";
+	c->owner.name = "ana";
+	c->platform = "linux-64";
+	if (package) {
+		struct package p = agent_package(package);
+
+		assert_int_equal(package_list_add(&c->added, &p), 0);
+	}
+}
+
+void agent_changes(struct agent *a, uint64_t first, uint64_t last, const char *package, bool spoil)
+{
+	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
+	Envwarden__Sync__Changes message = ENVWARDEN__SYNC__CHANGES__INIT;
+	Envwarden__Sync__JournalChange *wire[8];
+	unsigned char chain[8][SHA256_SIZE], previous[SHA256_SIZE];
+	struct change changes[8];
+	struct arena arena;
+	size_t n = (size_t)(last - first + 1);
+
+	arena_init(&arena, 1 << 20);
+	memcpy(previous, a->head_hash, SHA256_SIZE);
+	for (size_t i = 0; i < n; i++) {
+		change_make(&changes[i], &a->epoch, first + i, package);
+		change_chain(i ? chain[i - 1] : previous, &changes[i], chain[i]);
+		if (spoil && i == n - 1)
+			chain[i][5] ^= 1;
+		assert_int_equal(journal_change_to_wire(&changes[i], chain[i], &arena, &wire[i]),
+				 0);
+	}
+	message.epoch = wire_uuid(&a->epoch);
+	message.previous_hash = wire_bytes(previous, SHA256_SIZE);
+	message.changes = wire;
+	message.n_changes = n;
+	envelope.kind_case = KIND(CHANGES);
+	envelope.changes = &message;
+	agent_send(a, &envelope);
+	for (size_t i = 0; i < n; i++)
+		change_deinit(&changes[i]);
+	arena_deinit(&arena);
+	a->head = last;
+	memcpy(a->head_hash, chain[n - 1], SHA256_SIZE);
+}
+
+void agent_expect_ack(struct agent *a, uint64_t seq)
+{
+	agent_expect(a, KIND(ACK));
+	assert_int_equal(a->message->ack->seq, seq);
+	assert_memory_equal(a->message->ack->epoch.data, a->epoch.b, UUID_SIZE);
 }

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "lib/base/clock.h"
+#include "lib/conda/change.h"
 #include "lib/net/conn.h"
 #include "proto/codec.h"
 #include "proto/convert.h"
@@ -39,6 +40,7 @@ struct world {
 	struct db_conn *conn; /* the test's own, as another process would have it */
 	struct db_pool *pool;
 	struct hub *hub;
+	int port;
 	bool hub_stopped;
 	struct root_info root;
 };
@@ -113,5 +115,14 @@ void agent_welcome(struct agent *a);
 /* The timestamp of a Welcome or Push, verified: the version and hash of the status it names. */
 void agent_timestamp(struct agent *a, const ProtobufCBinaryData *timestamp,
 		     struct agent_held *status);
+
+/* A package of this name, of the conda channel all of them come from. */
+struct package agent_package(const char *name);
+/*
+ * Sends changes first..last of its epoch, chained on its head, which then is the last of them: each
+ * makes an environment with that package (NULL = none). spoil: the last hash is wrong.
+ */
+void agent_changes(struct agent *a, uint64_t first, uint64_t last, const char *package, bool spoil);
+void agent_expect_ack(struct agent *a, uint64_t seq);
 
 #endif

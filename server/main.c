@@ -1,0 +1,78 @@
+/* envwarden-server: the organisation's server. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/compiler.h"
+#include "lib/base/log.h"
+#include "platform/clock.h"
+#include "server/command.h"
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv, struct err *err);
+	const char *usage;
+	const char *help;
+} commands[] = {
+	{"init", cmd_init,
+	 "--state-dir DIR --organisation NAME [--agent-address HOST:PORT]\n"
+	 "             [--admin-address HOST:PORT] [--public-address HOST:PORT ...]",
+	 "make an organisation: its keys, database, configuration, first admin"},
+	{"serve", cmd_serve,
+	 "--state-dir DIR [--agent-address HOST:PORT] [--admin-address HOST:PORT]\n"
+	 "             [--ready-file FILE]",
+	 "serve agents and the admin API until a signal ends it"},
+	{"join-code", cmd_join_code,
+	 "create --state-dir DIR [--uses N] [--expires 1d] [--labels A,B]\n"
+	 "             [--ephemeral] [--address HOST:PORT ...]",
+	 "make a code that enrols machines"},
+};
+
+static void usage(FILE *out)
+{
+	fprintf(out, "Usage: envwarden-server COMMAND ...\n\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-10s %s\n             %s\n", commands[i].name, commands[i].usage,
+			commands[i].help);
+	fprintf(out, "\nenvwarden-server --version tells the version.\n");
+}
+
+static int run(size_t i, int argc, char **argv)
+{
+	struct err err = ERR_INIT;
+	int rc = commands[i].run(argc, argv, &err);
+
+	if (rc == 0)
+		return 0;
+	fprintf(stderr, "envwarden-server: %s\n", err.text);
+	if (rc != ERR_USAGE)
+		return EXIT_FAILED;
+	fprintf(stderr, "Usage: envwarden-server %s %s\n", commands[i].name, commands[i].usage);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	log_setup(NULL, LOG_INFO);
+	log_set_clock(clock_system());
+	(void)signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error code */
+	if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+		printf("envwarden-server %s\n", ENVWARDEN_VERSION);
+		return 0;
+	}
+	if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	for (size_t i = 0; argc >= 2 && i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, argv[1]) == 0)
+			return run(i, argc - 2, argv + 2);
+	}
+	if (argc >= 2)
+		fprintf(stderr, "envwarden-server: unknown command \"%.64s\"\n", argv[1]);
+	usage(stderr);
+	return EXIT_USAGE;
+}

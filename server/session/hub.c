@@ -38,6 +38,11 @@ bool hub_may_enrol(struct hub *hub, const char *peer, int64_t *wait_ms)
 	return rate_take(&hub->enrolments, peer, (int64_t)uv_now(hub->config.loop), wait_ms);
 }
 
+void hub_enrolled(struct hub *hub, const char *peer)
+{
+	rate_return(&hub->enrolments, peer);
+}
+
 void hub_conflict_note(struct hub *hub, const struct uuid *machine, const struct uuid *epoch)
 {
 	if (!hub_conflict_known(hub, machine, epoch))

@@ -42,8 +42,8 @@ struct hub_config {
 	const struct address *address; /* an IP address and port */
 	const uv_os_sock_t *socket;    /* bound already; NULL = bind the address */
 	uint64_t outbox_from;	       /* news up to here are known (db_outbox_head) */
-	int64_t enrol_burst;	       /* tries to enrol an address has at once; 0 = the default */
-	int64_t enrol_each_ms;	       /* and how often it gets one more; 0 = the default */
+	int64_t enrol_burst;   /* failed enrolments an address has at once; 0 = the default */
+	int64_t enrol_each_ms; /* and how often it gets one more; 0 = the default */
 };
 
 /* Before the loop runs, or on its thread. Errors as of listener_start and tls_context_new_server.

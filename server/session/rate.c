@@ -53,3 +53,10 @@ bool rate_take(struct rate *rate, const char *peer, int64_t mono_ms, int64_t *wa
 	bucket->spent_ms += rate->each_ms;
 	return true;
 }
+
+void rate_return(struct rate *rate, const char *peer)
+{
+	struct rate_bucket *bucket = bucket_of(rate, peer);
+
+	bucket->spent_ms -= rate->each_ms < bucket->spent_ms ? rate->each_ms : bucket->spent_ms;
+}

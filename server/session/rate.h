@@ -29,4 +29,7 @@ void rate_init(struct rate *rate, int64_t burst, int64_t each_ms);
 /* One try of "192.0.2.1:443" or "[2001:db8::1]:443"; false: too many, wait *wait_ms. */
 bool rate_take(struct rate *rate, const char *peer, int64_t mono_ms, int64_t *wait_ms);
 
+/* Gives back the try of one who succeeded: many honest machines share an address. */
+void rate_return(struct rate *rate, const char *peer);
+
 #endif

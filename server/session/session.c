@@ -88,6 +88,12 @@ static void answer(struct session *session, Envwarden__Sync__Envelope__KindCase 
 
 /* --- messages --- */
 
+static void enrol_after(struct session *session, struct task *task)
+{
+	(void)task;
+	hub_enrolled(session->hub, conn_peer_name(session->conn));
+}
+
 static void hello_after(struct session *session, struct task *task)
 {
 	session->welcomed = true;
@@ -130,7 +136,7 @@ static const struct {
 	bool write;
 	bool after_hello; /* only in a session that was welcomed */
 } handlers[] = {
-	{KIND(ENROL), enrol_run, NULL, true, false},
+	{KIND(ENROL), enrol_run, enrol_after, true, false},
 	{KIND(RENEW), renew_run, renew_after, true, false},
 	{KIND(HELLO), hello_run, hello_after, true, false},
 	{KIND(PACKAGE_OFFER), offer_run, NULL, false, true},

@@ -121,6 +121,7 @@ int64_t hub_now_ms(const struct hub *hub); /* wall */
 void hub_conflict_note(struct hub *hub, const struct uuid *machine, const struct uuid *epoch);
 bool hub_conflict_known(const struct hub *hub, const struct uuid *machine,
 			const struct uuid *epoch);
+void hub_enrolled(struct hub *hub, const char *peer);
 bool hub_may_enrol(struct hub *hub, const char *peer, int64_t *wait_ms);
 void hub_add(struct hub *hub, struct session *session);
 /* From its Hello on news reach it; another session of the machine is ended. */

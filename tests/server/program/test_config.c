@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/base/compiler.h"
+#include "tests/support/fault.h"
 
 static int parse(const char *text, size_t n, struct server_config *config, struct arena *arena,
 		 struct err *err)
@@ -101,12 +102,32 @@ static void test_round_trip(void **state)
 	buf_deinit(&second);
 }
 
+static int parse_again(void *ctx)
+{
+	struct server_config config;
+	struct arena arena;
+	int rc;
+
+	rc = parse(ctx, strlen(ctx), &config, &arena, NULL);
+	arena_deinit(&arena);
+	return rc;
+}
+
+static void test_no_memory(void **state)
+{
+	char text[] = "log_level = debug\npublic_address = a\n";
+
+	(void)state;
+	assert_true(fault_each_alloc(parse_again, text, 1) >= 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

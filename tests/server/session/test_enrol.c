@@ -139,6 +139,10 @@ static void test_enrol_rate(void **state)
 	(void)state;
 	world_init(&w);
 	world_hub_start(&w, 2);
+	for (int i = 0; i < 4; i++) { /* those who succeed are not limited */
+		agent_make(&a, &w);
+		agent_deinit(&a);
+	}
 	for (int i = 0; i < 3; i++) {
 		agent_init(&a, &w);
 		agent_connect(&a);

@@ -46,11 +46,28 @@ static void test_addresses(void **state)
 	assert_in_range(refused, 0, 8);
 }
 
+static void test_return(void **state)
+{
+	int64_t wait = 0;
+
+	(void)state;
+	rate_init(&rate, 2, 1000);
+	for (int i = 0; i < 50; i++) {
+		assert_true(rate_take(&rate, "192.0.2.1:1", 0, &wait));
+		rate_return(&rate, "192.0.2.1:2");
+	}
+	rate_return(&rate, "192.0.2.1:2"); /* nothing is saved up */
+	assert_true(rate_take(&rate, "192.0.2.1:1", 0, &wait));
+	assert_true(rate_take(&rate, "192.0.2.1:1", 0, &wait));
+	assert_false(rate_take(&rate, "192.0.2.1:1", 0, &wait));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_burst_and_refill),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_return),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

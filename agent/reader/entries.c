@@ -45,6 +45,7 @@ struct entry {
 	bool urgent;
 	bool busy;     /* the last look found it unsettled */
 	bool known;    /* the core has heard of it */
+	bool whole;    /* ... and it was more than an empty conda-meta */
 	bool looked;   /* at least once */
 	bool vanished; /* the last look found nothing; gone is told if the next one does too */
 	bool polled;
@@ -335,6 +336,7 @@ static void send_facts(struct entry *e, struct look_job *job)
 	e->reads = 0;
 	e->vanished = false;
 	e->known = true;
+	e->whole = !job->empty_meta;
 	e->has_stamp = true;
 	memcpy(e->stamp, job->stamp, sizeof e->stamp);
 	if (job->renamed_from[0] != '\0' &&
@@ -355,6 +357,13 @@ static void after_clean(struct entry *e)
 		make_due(e, now_mono(all) + all->config.poll_ms);
 }
 
+/* A prefix that just came into being is looked at once, to be watched; that is no quiet time. */
+static bool just_came(const struct entry *e)
+{
+	return !e->known && !e->at_start && e->askers == NULL &&
+	       now_mono(e->all) - e->first_seen_ms < e->all->config.settle_ms;
+}
+
 static void found_environment(struct entry *e, struct look_job *job)
 {
 	struct entries *all = e->all;
@@ -370,6 +379,11 @@ static void found_environment(struct entry *e, struct look_job *job)
 		e->busy = true;
 		e->reads = job->unreadable > 0 ? e->reads + 1 : 0;
 		make_due(e, now_mono(all) + job->verdict.wait_ms);
+		return;
+	}
+	if (just_came(e)) {
+		e->busy = true;
+		make_due(e, e->first_seen_ms + all->config.settle_ms);
 		return;
 	}
 	if (new_site && watch_folder(all, e, &e->site, job->site_packages) == 0)
@@ -460,7 +474,7 @@ static int look(struct entry *e)
 	job->now_ms = clock->wall_ms(clock);
 	job->age_ms = now_mono(all) - e->first_seen_ms;
 	job->reads = e->reads;
-	job->known = e->known;
+	job->known = e->known && e->whole;
 	job->at_start = e->at_start;
 	job->has_stamp = e->has_stamp && e->askers == NULL;
 	memcpy(job->stamp, e->stamp, sizeof job->stamp);

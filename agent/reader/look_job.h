@@ -24,7 +24,7 @@ struct look_job {
 	int64_t now_ms;		  /* wall clock */
 	int64_t age_ms;		  /* since the prefix was first seen */
 	unsigned reads;		  /* damaged readings in a row before this one */
-	bool known;		  /* facts were sent before: no rename to wait for */
+	bool known;		  /* facts of it were sent before: no rename to wait for */
 	bool at_start;
 	bool has_stamp;			  /* unchanged is enough of an answer */
 	unsigned char stamp[SHA256_SIZE]; /* in and out */
@@ -34,6 +34,7 @@ struct look_job {
 	struct err err;
 	enum examine_kind kind;
 	bool is_cache;
+	bool empty_meta;
 	char canonical[SAFE_PATH_MAX];
 	uint64_t dev;
 	uint64_t ino;

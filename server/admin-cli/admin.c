@@ -1,0 +1,272 @@
+#include "server/admin-cli/admin.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include <curl/curl.h>
+#include <uv.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/crypto.h"
+#include "lib/base/mem.h"
+#include "lib/base/text.h"
+#include "platform/clock.h"
+#include "server/admin-cli/client.h"
+#include "server/admin-cli/commands.h"
+
+#define LINE_MAX_BYTES 16384
+
+static const enum option login_options[] = {OPT_USER, OPT_PASSWORD_FILE, OPT_N};
+static const enum option list_options[] = {OPT_QUERY,  OPT_MACHINE, OPT_USER, OPT_PLATFORM,
+					   OPT_STATUS, OPT_LIMIT,   OPT_N};
+static const enum option status_options[] = {OPT_MESSAGE, OPT_UNTIL, OPT_N};
+static const enum option history_options[] = {OPT_SINCE, OPT_LIMIT, OPT_FOLLOW, OPT_N};
+static const enum option machine_options[] = {OPT_QUERY, OPT_PLATFORM, OPT_LIMIT, OPT_N};
+static const enum option join_options[] = {OPT_USES,	  OPT_EXPIRES, OPT_LABELS,
+					   OPT_EPHEMERAL, OPT_TITLE,   OPT_N};
+static const enum option audit_options[] = {OPT_LIMIT, OPT_N};
+static const enum option no_options[] = {OPT_N};
+
+static const struct command commands[] = {
+	{"login", "--user U [--password-file F|-]", "log in; the token is kept in the config file",
+	 0, 0, login_options, cmd_login},
+	{"logout", "", "end the token", 0, 0, no_options, cmd_logout},
+	{"logging", "on|off|status", "the organisation's switch: off = nothing is watched", 1, 1,
+	 no_options, cmd_logging},
+	{"env list",
+	 "[--query Q] [--machine M] [--user U] [--platform P] [--status ok|warn|block] [--limit N]",
+	 "the environments known", 0, 0, list_options, cmd_env_list},
+	{"env show", "ENV", "one environment with its packages", 1, 1, no_options, cmd_env_show},
+	{"env set-status", "ENV... ok|warn|block [--message TEXT] [--until TIME|fixed]",
+	 "set or remove an explicit status", 2, OPTIONS_WORDS_MAX, status_options,
+	 cmd_env_set_status},
+	{"env history", "[ENV] [--since TIME] [--limit N] [--follow]", "what changed, oldest first",
+	 0, 1, history_options, cmd_env_history},
+	{"machine list", "[--query Q] [--platform P] [--limit N]", "the machines enrolled", 0, 0,
+	 machine_options, cmd_machine_list},
+	{"join-code create",
+	 "[--uses N] [--expires 7d] [--labels A,B] [--ephemeral] [--title TEXT]",
+	 "a code that enrols machines", 0, 0, join_options, cmd_join_code_create},
+	{"audit", "[--limit N]", "who did what, newest first", 0, 0, audit_options, cmd_audit},
+};
+
+/* --- talking --- */
+
+static void write_line(FILE *file, const char *prefix, const char *fmt, va_list ap)
+{
+	struct buf text;
+	struct buf line;
+
+	buf_init(&text, LINE_MAX_BYTES);
+	buf_init(&line, 4 * LINE_MAX_BYTES);
+	buf_vaddf(&text, fmt, ap);
+	buf_adds(&line, prefix);
+	text_escape(&line, buf_cstr(&text), text.len);
+	(void)fprintf(file, "%s\n", buf_cstr(&line));
+	buf_deinit(&text);
+	buf_deinit(&line);
+}
+
+enum admin_exit admin_fail(const struct admin *a, enum admin_exit code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(a->err, "envwarden-admin: ", fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+void admin_say(const struct admin *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(a->err, "", fmt, ap);
+	va_end(ap);
+}
+
+void admin_print(const struct admin *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(a->out, "", fmt, ap);
+	va_end(ap);
+}
+
+int64_t admin_now_ms(void)
+{
+	return clock_system()->wall_ms(clock_system());
+}
+
+/* --- choosing the command --- */
+
+static void help(const struct admin *a, FILE *to)
+{
+	size_t i;
+
+	(void)fprintf(to, "usage: envwarden-admin [--server URL] [--ca FILE] [--token-file F] "
+			  "[--json] COMMAND\n\n");
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		(void)fprintf(to, "  %s%s%s\n      %s\n", commands[i].name,
+			      *commands[i].usage ? " " : "", commands[i].usage, commands[i].help);
+	(void)fprintf(to,
+		      "\nENV is an id, a path or a name. TIME is 2026-11-22, "
+		      "2026-11-22T17:17:42Z or 7d.\nSettings: %s\nExit codes: 0 fine, 1 failed, "
+		      "2 wrong usage, 3 server not reachable, 7 not permitted.\n",
+		      a->config.path);
+}
+
+/* How many words of the command line are the command's name; 0 = another command. */
+static size_t fits(const struct command *c, const struct options *o)
+{
+	const char *space = strchr(c->name, ' ');
+	size_t n = space ? (size_t)(space - c->name) : strlen(c->name);
+
+	if (o->n_words == 0 || strlen(o->words[0]) != n || memcmp(o->words[0], c->name, n) != 0)
+		return 0;
+	if (!space)
+		return 1;
+	return o->n_words > 1 && strcmp(o->words[1], space + 1) == 0 ? 2 : 0;
+}
+
+static const struct command *command_called(const struct options *o, size_t *name_words)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		*name_words = fits(&commands[i], o);
+		if (*name_words > 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static bool takes(const struct command *c, enum option option)
+{
+	const enum option *o;
+
+	for (o = c->options; *o != OPT_N; o++)
+		if (*o == option)
+			return true;
+	return option < OPT_USER;
+}
+
+static enum admin_exit check_use(const struct admin *a, const struct command *c, size_t words)
+{
+	int i;
+
+	for (i = 0; i < OPT_N; i++)
+		if (a->options.values[i] && !takes(c, (enum option)i))
+			return admin_fail(a, ADMIN_USAGE, "%s takes no %s", c->name,
+					  option_name((enum option)i));
+	if (words < c->words_min || words > c->words_max)
+		return admin_fail(a, ADMIN_USAGE, "usage: envwarden-admin %s %s", c->name,
+				  c->usage);
+	return ADMIN_OK;
+}
+
+/* --- settings --- */
+
+/* The config file names the certificate for runs from any folder. */
+static int set_ca(struct config *c, const char *path, struct err *err)
+{
+	uv_fs_t req;
+	int rc = uv_fs_realpath(NULL, &req, path, NULL);
+
+	if (rc < 0)
+		rc = err_set(err, ERR_NOTFOUND, "--ca %s: %s", path, uv_strerror(rc));
+	else if (strlen(req.ptr) >= sizeof(c->ca))
+		rc = err_set(err, ERR_LIMIT, "--ca: too long a path");
+	else
+		(void)snprintf(c->ca, sizeof(c->ca), "%s", (const char *)req.ptr);
+	uv_fs_req_cleanup(&req);
+	return rc;
+}
+
+static int set_server(struct config *c, const char *url, struct err *err)
+{
+	size_t n = strlen(url);
+
+	if (!text_starts(url, "https://") || n >= sizeof(c->server))
+		return err_set(err, ERR_USAGE, "--server: an address like https://host:port");
+	while (n > 0 && url[n - 1] == '/')
+		n--;
+	/* A token is never sent to another server than the one that gave it. */
+	if (strlen(c->server) != n || memcmp(c->server, url, n) != 0)
+		crypto_wipe(c->token, sizeof(c->token));
+	memcpy(c->server, url, n);
+	c->server[n] = '\0';
+	return 0;
+}
+
+static int settle_config(struct admin *a, struct err *err)
+{
+	const char *const *v = a->options.values;
+	int rc = config_load(&a->config, err);
+
+	if (rc == 0 && v[OPT_SERVER])
+		rc = set_server(&a->config, v[OPT_SERVER], err);
+	if (rc == 0 && v[OPT_CA])
+		rc = set_ca(&a->config, v[OPT_CA], err);
+	if (rc == 0 && v[OPT_TOKEN_FILE])
+		rc = config_read_token(v[OPT_TOKEN_FILE], a->config.token, err);
+	return rc;
+}
+
+/* --- the whole --- */
+
+static enum admin_exit run(struct admin *a)
+{
+	struct err err = ERR_INIT;
+	const struct command *c;
+	size_t name_words;
+	enum admin_exit result;
+	int rc;
+
+	rc = settle_config(a, &err);
+	if (rc < 0)
+		return admin_fail(a, rc == ERR_USAGE ? ADMIN_USAGE : ADMIN_FAILED, "%s", err.text);
+	if (a->options.values[OPT_HELP]) {
+		help(a, a->out);
+		return ADMIN_OK;
+	}
+	if (a->options.n_words == 0) {
+		help(a, a->err);
+		return ADMIN_USAGE;
+	}
+	c = command_called(&a->options, &name_words);
+	if (!c)
+		return admin_fail(a, ADMIN_USAGE, "no such command; see envwarden-admin --help");
+	result = check_use(a, c, a->options.n_words - name_words);
+	if (result == ADMIN_OK)
+		result = client_new(a, &a->client);
+	if (result == ADMIN_OK)
+		result = c->run(a, a->options.words + name_words, a->options.n_words - name_words);
+	if (result == ADMIN_OK && fflush(a->out) != 0)
+		result = admin_fail(a, ADMIN_FAILED, "the output could not be written");
+	return result;
+}
+
+enum admin_exit admin_run(int argc, const char *const *argv, FILE *out, FILE *err)
+{
+	struct admin *a = mem_calloc(1, sizeof(*a));
+	struct err why = ERR_INIT;
+	enum admin_exit result;
+
+	if (!a) {
+		(void)fputs("envwarden-admin: out of memory\n", err);
+		return ADMIN_FAILED;
+	}
+	a->out = out;
+	a->err = err;
+	if (options_parse(argc, argv, &a->options, &why) < 0)
+		result = admin_fail(a, ADMIN_USAGE, "%s", why.text);
+	else
+		result = run(a);
+	client_free(a->client);
+	crypto_wipe(&a->config, sizeof(a->config));
+	mem_free(a);
+	return result;
+}

@@ -1,0 +1,222 @@
+#include <string.h>
+
+#include <jansson.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "lib/base/compiler.h"
+#include "server/admin-cli/client.h"
+#include "server/admin-cli/commands.h"
+#include "server/admin-cli/env_ref.h"
+#include "server/admin-cli/output.h"
+
+enum admin_exit cmd_env_list(struct admin *a, const char *const *words, size_t n)
+{
+	static const struct column columns[] = {
+		{"NAME", "name"},
+		{"STATUS", "status"},
+		{"USER", "user"},
+		{"MACHINE", "machine.hostname"},
+		{"PLATFORM", "platform"},
+		{"PACKAGES", "packages"},
+		{"CHANGED", "@last_change"},
+		{"PREFIX", "prefix"},
+	};
+	const char *const *v = a->options.values;
+	struct err err = ERR_INIT;
+	enum admin_exit result;
+	struct buf path;
+	uint64_t limit;
+	json_t *list;
+
+	(void)words;
+	(void)n;
+	if (options_number(&a->options, OPT_LIMIT, UINT64_MAX, &limit, &err) < 0)
+		return admin_fail(a, ADMIN_USAGE, "%s", err.text);
+	buf_init(&path, CLIENT_PATH_MAX / 2);
+	buf_adds(&path, "/environments");
+	client_query(&path, "q", v[OPT_QUERY]);
+	client_query(&path, "machine", v[OPT_MACHINE]);
+	client_query(&path, "user", v[OPT_USER]);
+	client_query(&path, "platform", v[OPT_PLATFORM]);
+	client_query(&path, "status", v[OPT_STATUS]);
+	result = buf_rc(&path) < 0 ? admin_fail(a, ADMIN_USAGE, "too long a search")
+				   : client_list(a, &path, "environments", limit, &list);
+	buf_deinit(&path);
+	if (result != ADMIN_OK)
+		return result;
+	result = v[OPT_JSON] ? output_list(a, "list", "environments", list)
+			     : output_table(a, columns, ARRAY_SIZE(columns), list);
+	json_decref(list);
+	return result;
+}
+
+/* --- show --- */
+
+static void print_facts(struct admin *a, const json_t *env)
+{
+	static const struct column facts[] = {
+		{"Name", "name"},
+		{"Id", "id"},
+		{"Prefix", "prefix"},
+		{"Machine", "machine.hostname"},
+		{"User", "user"},
+		{"Platform", "platform"},
+		{"Tool", "tool"},
+		{"Created", "@created"},
+		{"Changed", "@last_change"},
+		{"Status", "status"},
+		{"Message", "status_set.message"},
+		{"Until", "status_set.until"},
+		{"Set by", "status_set.by"},
+		{"Deleted", "deleted"},
+		{"Archived", "archived"},
+	};
+	char room[OUTPUT_ROOM];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(facts); i++) {
+		const char *text = output_text(env, facts[i].cell, room);
+
+		if (*text)
+			admin_print(a, "%-9s %s", facts[i].title, text);
+	}
+}
+
+static enum admin_exit print_env(struct admin *a, json_t *env, json_t *packages)
+{
+	static const struct column columns[] = {
+		{"PACKAGE", "name"}, {"VERSION", "version"}, {"BUILD", "build"},
+		{"FROM", "manager"}, {"CHANNEL", "channel"}, {"REQUESTED", "requested"},
+	};
+	enum admin_exit result;
+	json_t *document;
+
+	if (a->options.values[OPT_JSON]) {
+		document = json_pack("{s:s, s:O, s:O}", "schema", "envwarden.show/1", "environment",
+				     env, "packages", packages);
+		result = output_json(a, document);
+		json_decref(document);
+		return result;
+	}
+	print_facts(a, env);
+	if (json_array_size(packages) == 0)
+		return ADMIN_OK;
+	admin_print(a, "%s", "");
+	return output_table(a, columns, ARRAY_SIZE(columns), packages);
+}
+
+enum admin_exit cmd_env_show(struct admin *a, const char *const *words, size_t n)
+{
+	enum admin_exit result;
+	json_t *answer = NULL;
+	json_t *env = NULL;
+	char room[OUTPUT_ROOM];
+	struct buf path;
+
+	(void)n;
+	result = env_resolve(a, words[0], true, &env);
+	if (result != ADMIN_OK)
+		return result;
+	buf_init(&path, 1024);
+	buf_addf(&path, "/environments/%s/packages", output_text(env, "id", room));
+	client_query(&path, "machine",
+		     json_string_value(json_object_get(json_object_get(env, "machine"), "id")));
+	result = client_call(a, "GET", buf_cstr(&path), NULL, &answer);
+	buf_deinit(&path);
+	if (result == ADMIN_OK)
+		result = print_env(a, env, json_object_get(answer, "packages"));
+	json_decref(answer);
+	json_decref(env);
+	return result;
+}
+
+/* --- set-status --- */
+
+static enum admin_exit resolve_ids(struct admin *a, const char *const *words, size_t n, json_t *ids)
+{
+	enum admin_exit result = ADMIN_OK;
+	json_t *env;
+	size_t i;
+
+	for (i = 0; i < n && result == ADMIN_OK; i++) {
+		result = env_resolve(a, words[i], false, &env);
+		if (result != ADMIN_OK)
+			break;
+		if (json_array_append(ids, json_object_get(env, "id")) < 0)
+			result = admin_fail(a, ADMIN_FAILED, "out of memory");
+		json_decref(env);
+	}
+	return result;
+}
+
+static enum admin_exit add_until(struct admin *a, json_t *body)
+{
+	const char *until = a->options.values[OPT_UNTIL];
+	char text[CLOCK_TEXT_MAX];
+	struct err err = ERR_INIT;
+	int64_t ms;
+
+	if (!until)
+		return ADMIN_OK;
+	if (strcmp(until, "fixed") != 0) {
+		if (options_time(until, admin_now_ms(), 1, &ms, &err) < 0)
+			return admin_fail(a, ADMIN_USAGE, "--until: %s", err.text);
+		clock_format(ms, text);
+		until = text;
+	}
+	return json_object_set_new(body, "until", json_string(until)) == 0
+		       ? ADMIN_OK
+		       : admin_fail(a, ADMIN_FAILED, "out of memory");
+}
+
+static enum admin_exit print_statuses(struct admin *a, json_t *answer)
+{
+	json_t *list = json_object_get(answer, "environments");
+	char room[OUTPUT_ROOM];
+	const char *status;
+	json_t *env;
+	size_t i;
+
+	if (a->options.values[OPT_JSON])
+		return output_list(a, "list", "environments", list);
+	json_array_foreach(list, i, env)
+	{
+		status = output_text(env, "status", room);
+		admin_print(a, "%s:%s %s", output_text(env, "machine.hostname", room),
+			    output_text(env, "prefix", room),
+			    strcmp(status, "block") == 0  ? "is BLOCKED."
+			    : strcmp(status, "warn") == 0 ? "shows a WARNING."
+							  : "has no explicit status.");
+	}
+	return ADMIN_OK;
+}
+
+enum admin_exit cmd_env_set_status(struct admin *a, const char *const *words, size_t n)
+{
+	const char *message = a->options.values[OPT_MESSAGE];
+	json_t *ids = json_array();
+	json_t *body = json_pack("{s:O, s:s}", "environments", ids, "status", words[n - 1]);
+	enum admin_exit result;
+	json_t *answer = NULL;
+
+	if (strcmp(words[n - 1], "ok") != 0 && strcmp(words[n - 1], "warn") != 0 &&
+	    strcmp(words[n - 1], "block") != 0)
+		result = admin_fail(a, ADMIN_USAGE, "the status is ok, warn or block, not \"%s\"",
+				    words[n - 1]);
+	else if (!ids || !body ||
+		 (message && json_object_set_new(body, "message", json_string(message)) < 0))
+		result = admin_fail(a, ADMIN_USAGE, "--message: not UTF-8");
+	else
+		result = add_until(a, body);
+	if (result == ADMIN_OK)
+		result = resolve_ids(a, words, n - 1, ids);
+	if (result == ADMIN_OK)
+		result = client_call(a, "POST", "/environments/status", body, &answer);
+	if (result == ADMIN_OK)
+		result = print_statuses(a, answer);
+	json_decref(answer);
+	json_decref(body);
+	json_decref(ids);
+	return result;
+}

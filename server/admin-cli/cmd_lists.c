@@ -1,0 +1,82 @@
+#include <jansson.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/compiler.h"
+#include "server/admin-cli/client.h"
+#include "server/admin-cli/commands.h"
+#include "server/admin-cli/output.h"
+
+#define AUDIT_DEFAULT 100
+
+struct listing {
+	const char *key;    /* of the array in the answer */
+	const char *schema; /* of the document printed */
+	const struct column *columns;
+	size_t n_columns;
+	uint64_t limit; /* when not said */
+};
+
+static enum admin_exit print_listing(struct admin *a, const struct buf *path,
+				     const struct listing *l)
+{
+	struct err err = ERR_INIT;
+	enum admin_exit result;
+	uint64_t limit;
+	json_t *list;
+
+	if (options_number(&a->options, OPT_LIMIT, l->limit, &limit, &err) < 0)
+		return admin_fail(a, ADMIN_USAGE, "%s", err.text);
+	if (buf_rc(path) < 0)
+		return admin_fail(a, ADMIN_USAGE, "too long a search");
+	result = client_list(a, path, l->key, limit, &list);
+	if (result != ADMIN_OK)
+		return result;
+	result = a->options.values[OPT_JSON] ? output_list(a, l->schema, l->key, list)
+					     : output_table(a, l->columns, l->n_columns, list);
+	json_decref(list);
+	return result;
+}
+
+enum admin_exit cmd_machine_list(struct admin *a, const char *const *words, size_t n)
+{
+	static const struct column columns[] = {
+		{"HOST", "hostname"},	    {"STATE", "state"},
+		{"PLATFORM", "platform"},   {"OS", "os"},
+		{"AGENT", "agent_version"}, {"ENVS", "environments"},
+		{"SEEN", "@last_seen"},	    {"ID", "id"},
+	};
+	static const struct listing listing = {"machines", "machines", columns, ARRAY_SIZE(columns),
+					       UINT64_MAX};
+	enum admin_exit result;
+	struct buf path;
+
+	(void)words;
+	(void)n;
+	buf_init(&path, CLIENT_PATH_MAX / 2);
+	buf_adds(&path, "/machines");
+	client_query(&path, "q", a->options.values[OPT_QUERY]);
+	client_query(&path, "platform", a->options.values[OPT_PLATFORM]);
+	result = print_listing(a, &path, &listing);
+	buf_deinit(&path);
+	return result;
+}
+
+enum admin_exit cmd_audit(struct admin *a, const char *const *words, size_t n)
+{
+	static const struct column columns[] = {
+		{"AT", "@at"},	      {"WHO", "who"},	    {"WHAT", "what"},
+		{"TARGET", "target"}, {"DETAIL", "detail"},
+	};
+	static const struct listing listing = {"entries", "audit", columns, ARRAY_SIZE(columns),
+					       AUDIT_DEFAULT};
+	enum admin_exit result;
+	struct buf path;
+
+	(void)words;
+	(void)n;
+	buf_init(&path, 256);
+	buf_adds(&path, "/audit");
+	result = print_listing(a, &path, &listing);
+	buf_deinit(&path);
+	return result;
+}

@@ -1,0 +1,29 @@
+/* Every command of envwarden-admin, and the table that names them (admin.c). */
+#ifndef ENVWARDEN_SERVER_ADMIN_CLI_COMMANDS_H
+#define ENVWARDEN_SERVER_ADMIN_CLI_COMMANDS_H
+
+#include "server/admin-cli/admin.h"
+
+struct command {
+	const char *name; /* one or two words */
+	const char *usage;
+	const char *help;
+	size_t words_min; /* after the name */
+	size_t words_max;
+	const enum option *options; /* beside the global ones; OPT_N at the end */
+	/* words: those after the name. */
+	enum admin_exit (*run)(struct admin *a, const char *const *words, size_t n);
+};
+
+enum admin_exit cmd_login(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_logout(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_logging(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_env_list(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_env_show(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_env_set_status(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_env_history(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_machine_list(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_join_code_create(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_audit(struct admin *a, const char *const *words, size_t n);
+
+#endif

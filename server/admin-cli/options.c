@@ -1,0 +1,151 @@
+#include "server/admin-cli/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/text.h"
+
+static const struct {
+	const char *name;
+	bool value;
+} table[OPT_N] = {
+	[OPT_SERVER] = {"--server", true},
+	[OPT_CA] = {"--ca", true},
+	[OPT_TOKEN_FILE] = {"--token-file", true},
+	[OPT_JSON] = {"--json", false},
+	[OPT_HELP] = {"--help", false},
+	[OPT_USER] = {"--user", true},
+	[OPT_PASSWORD_FILE] = {"--password-file", true},
+	[OPT_QUERY] = {"--query", true},
+	[OPT_MACHINE] = {"--machine", true},
+	[OPT_PLATFORM] = {"--platform", true},
+	[OPT_STATUS] = {"--status", true},
+	[OPT_LIMIT] = {"--limit", true},
+	[OPT_MESSAGE] = {"--message", true},
+	[OPT_UNTIL] = {"--until", true},
+	[OPT_SINCE] = {"--since", true},
+	[OPT_FOLLOW] = {"--follow", false},
+	[OPT_USES] = {"--uses", true},
+	[OPT_EXPIRES] = {"--expires", true},
+	[OPT_LABELS] = {"--labels", true},
+	[OPT_EPHEMERAL] = {"--ephemeral", false},
+	[OPT_TITLE] = {"--title", true},
+};
+
+const char *option_name(enum option option)
+{
+	return table[option].name;
+}
+
+/* OPT_N when there is none. The name may be followed by "=value". */
+static enum option option_called(const char *arg, const char **value)
+{
+	size_t n = strcspn(arg, "=");
+	int i;
+
+	*value = arg[n] ? arg + n + 1 : NULL;
+	for (i = 0; i < OPT_N; i++)
+		if (strlen(table[i].name) == n && strncmp(table[i].name, arg, n) == 0)
+			return (enum option)i;
+	return OPT_N;
+}
+
+/* *i is the option's place and moves on to its value's. */
+static int take_option(int argc, const char *const *argv, int *i, struct options *o,
+		       struct err *err)
+{
+	const char *value;
+	enum option option = option_called(argv[*i], &value);
+
+	if (option == OPT_N)
+		return err_set(err, ERR_USAGE, "unknown option %s", argv[*i]);
+	if (o->values[option])
+		return err_set(err, ERR_USAGE, "%s is given twice", table[option].name);
+	if (!table[option].value && value)
+		return err_set(err, ERR_USAGE, "%s takes no value", table[option].name);
+	if (table[option].value && !value) {
+		if (*i + 1 >= argc)
+			return err_set(err, ERR_USAGE, "%s needs a value", table[option].name);
+		value = argv[++*i];
+	}
+	o->values[option] = value ? value : "";
+	return 0;
+}
+
+int options_parse(int argc, const char *const *argv, struct options *out, struct err *err)
+{
+	struct options o = {0};
+	bool words_only = false;
+	int rc;
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (!words_only && strcmp(argv[i], "--") == 0) {
+			words_only = true;
+		} else if (!words_only && argv[i][0] == '-' && argv[i][1] != '\0') {
+			rc = take_option(argc, argv, &i, &o, err);
+			if (rc < 0)
+				return rc;
+		} else if (o.n_words == OPTIONS_WORDS_MAX) {
+			return err_set(err, ERR_USAGE, "more than %d words", OPTIONS_WORDS_MAX);
+		} else {
+			o.words[o.n_words++] = argv[i];
+		}
+	}
+	*out = o;
+	return 0;
+}
+
+int options_number(const struct options *o, enum option option, uint64_t fallback, uint64_t *out,
+		   struct err *err)
+{
+	const char *text = o->values[option];
+	unsigned long long v;
+
+	if (!text) {
+		*out = fallback;
+		return 0;
+	}
+	if (text_to_u64(text, strlen(text), &v) < 0 || v == 0 || v > INT64_MAX)
+		return err_set(err, ERR_USAGE, "%s: a number from 1 on, not \"%s\"",
+			       table[option].name, text);
+	*out = v;
+	return 0;
+}
+
+int options_duration(const char *text, int64_t *ms, struct err *err)
+{
+	static const struct {
+		char unit;
+		int64_t ms;
+	} units[] = {{'m', 60000}, {'h', 3600000}, {'d', 86400000}, {'w', 604800000}};
+	size_t n = strlen(text);
+	unsigned long long v;
+	size_t i;
+
+	for (i = 0; n > 1 && i < ARRAY_SIZE(units); i++) {
+		if (text[n - 1] != units[i].unit || text_to_u64(text, n - 1, &v) < 0 || v == 0 ||
+		    v > 100000)
+			continue;
+		*ms = (int64_t)v * units[i].ms;
+		return 0;
+	}
+	return err_set(err, ERR_USAGE, "\"%s\" is no duration like 90m, 12h, 7d or 2w", text);
+}
+
+int options_time(const char *text, int64_t now_ms, int sign, int64_t *ms, struct err *err)
+{
+	char full[CLOCK_TEXT_MAX];
+	int64_t duration;
+
+	if (options_duration(text, &duration, NULL) == 0) {
+		*ms = now_ms + sign * duration;
+		return 0;
+	}
+	(void)snprintf(full, sizeof(full), "%sT00:00:00Z", text);
+	if (clock_parse(text, ms) == 0 || (strlen(text) == 10 && clock_parse(full, ms) == 0))
+		return 0;
+	return err_set(err, ERR_USAGE,
+		       "\"%s\" is no time like 2026-11-22, 2026-11-22T17:17:42Z or 7d", text);
+}

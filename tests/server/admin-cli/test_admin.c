@@ -1,0 +1,318 @@
+#include "server/admin-cli/admin.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "proto/join_code.h"
+#include "tests/server/api/world.h"
+
+#define ARGS_MAX 32
+
+static struct world *world;
+static char config_path[TMPDIR_PATH_MAX];
+static char password_path[TMPDIR_PATH_MAX];
+static char *out;
+static char *err;
+
+/* Runs a command; what it said stands in `out` and `err`. */
+static int run(const char *first, ...)
+{
+	const char *argv[ARGS_MAX] = {"envwarden-admin"};
+	size_t out_n;
+	size_t err_n;
+	FILE *out_file;
+	FILE *err_file;
+	va_list ap;
+	int argc = 1;
+	int result;
+
+	free(out);
+	free(err);
+	out_file = open_memstream(&out, &out_n);
+	err_file = open_memstream(&err, &err_n);
+	assert_non_null(out_file);
+	assert_non_null(err_file);
+	va_start(ap, first);
+	for (; first; first = va_arg(ap, const char *)) {
+		assert_in_range(argc, 1, ARGS_MAX - 1);
+		argv[argc++] = first;
+	}
+	va_end(ap);
+	result = admin_run(argc, argv, out_file, err_file);
+	assert_int_equal(fclose(out_file), 0);
+	assert_int_equal(fclose(err_file), 0);
+	return result;
+}
+
+static int login(const char *user)
+{
+	return run("--server", world->url, "--ca", world->ca, "login", "--user", user,
+		   "--password-file", password_path, NULL);
+}
+
+static int setup(void **state)
+{
+	assert_int_equal(world_setup(state), 0);
+	world = *state;
+	tmpdir_write_text(&world->dir, "password", WORLD_PASSWORD "\n");
+	tmpdir_path(&world->dir, "password", password_path);
+	tmpdir_path(&world->dir, "conf/admin.conf", config_path);
+	assert_int_equal(setenv("ENVWARDEN_ADMIN_CONFIG", config_path, 1), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	free(out);
+	free(err);
+	return world_teardown(state);
+}
+
+static void says(const char *text, const char *words)
+{
+	if (!strstr(text, words))
+		fail_msg("\"%s\" is not in: %s", words, text);
+}
+
+static void test_usage(void **state)
+{
+	static const struct {
+		const char *args[6];
+		const char *words;
+	} cases[] = {
+		{{"hello"}, "no such command"},
+		{{"env"}, "no such command"},
+		{{"env", "show"}, "usage: envwarden-admin env show ENV"},
+		{{"env", "list", "more"}, "usage: envwarden-admin env list"},
+		{{"env", "list", "--until", "7d"}, "env list takes no --until"},
+		{{"env", "list", "--hello"}, "unknown option --hello"},
+		{{"env", "list", "--query"}, "--query needs a value"},
+		{{"env", "list", "--json", "--json"}, "twice"},
+		{{"env", "list", "--limit", "x"}, "--limit: a number"},
+		{{"env", "set-status", "x", "bad"}, "ok, warn or block"},
+		{{"env", "history", "--since", "soon"}, "--since"},
+		{{"logging", "maybe"}, "on, off or status"},
+		{{"--server", "http://x", "audit"}, "https://"},
+		{{"audit"}, "which server?"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *const *v = cases[i].args;
+
+		assert_int_equal(run(v[0], v[1], v[2], v[3], v[4], v[5], NULL), ADMIN_USAGE);
+		says(err, cases[i].words);
+		assert_string_equal(out, "");
+	}
+	assert_int_equal(run(NULL, NULL), ADMIN_USAGE);
+	assert_int_equal(run("--help", NULL), ADMIN_OK);
+	says(out, "env set-status");
+}
+
+static void test_login(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	tmpdir_write_text(&world->dir, "wrong", "not the password");
+	assert_int_equal(run("--server", world->url, "audit", NULL), ADMIN_FAILED);
+	says(err, "does not prove to be the server");
+	assert_int_equal(run("--server", world->url, "--ca", password_path, "audit", NULL),
+			 ADMIN_FAILED);
+	assert_int_equal(run("--server", world->url, "--ca", world->ca, "audit", NULL),
+			 ADMIN_FORBIDDEN);
+	assert_int_equal(run("--server", "https://127.0.0.1:1", "--ca", world->ca, "audit", NULL),
+			 ADMIN_UNREACHABLE);
+	says(err, "is not reachable");
+	{
+		char wrong[TMPDIR_PATH_MAX];
+
+		tmpdir_path(&world->dir, "wrong", wrong);
+		assert_int_equal(run("--server", world->url, "--ca", world->ca, "login", "--user",
+				     "ada", "--password-file", wrong, NULL),
+				 ADMIN_FORBIDDEN);
+	}
+	assert_string_equal(err, "envwarden-admin: wrong user or password\n");
+	assert_int_equal(login("ada"), ADMIN_OK);
+	says(err, "as ada (admin).");
+	assert_int_equal(stat(config_path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+
+	/* From here on neither server nor token is asked for; another server does not get it. */
+	assert_int_equal(run("logging", "status", NULL), ADMIN_OK);
+	assert_string_equal(out, "Logging is off for Test.\n");
+	assert_int_equal(run("logout", NULL), ADMIN_OK);
+	assert_int_equal(run("logging", "status", NULL), ADMIN_FORBIDDEN);
+
+	assert_int_equal(login("vic"), ADMIN_OK);
+	assert_int_equal(run("logging", "on", NULL), ADMIN_FORBIDDEN);
+	says(err, "not permitted");
+	/* A config others can read is refused. */
+	assert_int_equal(chmod(config_path, 0644), 0);
+	assert_int_equal(run("logging", "status", NULL), ADMIN_FAILED);
+	says(err, config_path);
+	assert_int_equal(chmod(config_path, 0600), 0);
+	tmpdir_write_text(&world->dir, "conf/admin.conf", "server = x\nhello = 1\n");
+	assert_int_equal(chmod(config_path, 0600), 0);
+	assert_int_equal(run("logging", "status", NULL), ADMIN_FAILED);
+	says(err, "line 2: unknown key \"hello\"");
+	assert_int_equal(remove(config_path), 0);
+}
+
+/* A token that was good once. */
+static void test_token_refused(void **state)
+{
+	char path[TMPDIR_PATH_MAX];
+
+	(void)state;
+	tmpdir_write_text(&world->dir, "token",
+			  "ewt_0000000000000000000000000000000000000000000000000000000000000000\n");
+	tmpdir_path(&world->dir, "token", path);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(
+		run("--token-file", path, "--server", world->url, "--ca", world->ca, "audit", NULL),
+		ADMIN_FORBIDDEN);
+	says(err, "log in again: envwarden-admin login");
+}
+
+#define HEAD                                                                                       \
+	"NAME                  STATUS  USER  MACHINE  PLATFORM  PACKAGES  CHANGED           "      \
+	"PREFIX\n"
+#define ROW(host, packages, prefix)                                                                \
+	"ok      ana   " host "   linux-64  " packages "         2025-11-24 16:00  " prefix "\n"
+
+static void test_list(void **state)
+{
+	(void)state;
+	assert_int_equal(login("ada"), ADMIN_OK);
+	assert_int_equal(run("env", "list", NULL), ADMIN_OK);
+	assert_string_equal(out, HEAD "alpha                 " ROW("host-1", "2", "/home/ana/envs/alpha") "alpha                 " ROW(
+					 "host-2", "2", "/srv/envs/alpha") "beta                 "
+									   " " ROW("host-1", "0",
+										   "/home/ana/envs/"
+										   "beta") "ev\\x1b"
+											   "[31mil"
+											   "\\u{"
+											   "202e} "
+											   " " ROW("host-1",
+												   "0",
+												   "/home/ana/envs/ev\\x1b[31mil\\u{202e}"));
+	assert_int_equal(
+		run("env", "list", "--query", "alpha", "--machine", "host-2", "--json", NULL),
+		ADMIN_OK);
+	assert_string_equal(
+		out,
+		"{\"schema\":\"envwarden.list/1\",\"environments\":[{\"id\":"
+		"\"15151515-1515-1515-1515-151515151515\",\"prefix\":\"/srv/envs/alpha\","
+		"\"name\":\"alpha\",\"user\":\"ana\",\"machine\":{\"id\":"
+		"\"02020202-0202-0202-0202-020202020202\",\"hostname\":\"host-2\"},"
+		"\"platform\":\"linux-64\",\"tool\":\"conda\",\"packages\":2,\"status\":\"ok\","
+		"\"created\":\"2025-11-24T16:00:00.000Z\",\"last_change\":"
+		"\"2025-11-24T16:00:00.000Z\",\"deleted\":false,\"archived\":false}]}\n");
+	assert_int_equal(run("env", "list", "--limit", "2", "--json", NULL), ADMIN_OK);
+	assert_null(strstr(out, "beta"));
+	/* Nothing of the data can steer a terminal, in documents neither. */
+	assert_int_equal(run("env", "list", "--json", NULL), ADMIN_OK);
+	assert_null(strchr(out, '\x1b'));
+	assert_null(strstr(out, "\xe2\x80\xae"));
+}
+
+static void test_show(void **state)
+{
+	(void)state;
+	assert_int_equal(run("env", "show", "/home/ana/envs/alpha", NULL), ADMIN_OK);
+	says(out, "Machine   host-1\n");
+	says(out, "PACKAGE  VERSION  BUILD  FROM");
+	says(out, "numpy    1.26.4   h0_1   conda");
+	assert_int_equal(run("env", "show", "beta", "--json", NULL), ADMIN_OK);
+	says(out, "{\"schema\":\"envwarden.show/1\",\"environment\":{");
+	says(out, "\"packages\":[]}");
+	assert_int_equal(run("env", "show", "gamma", NULL), ADMIN_FAILED);
+	assert_string_equal(err, "envwarden-admin: no environment is called \"gamma\"\n");
+	assert_int_equal(run("env", "show", "alpha", NULL), ADMIN_FAILED);
+	assert_string_equal(
+		err, "envwarden-admin: 2 environments are called \"alpha\"; give the id of one:\n"
+		     "  0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b  host-1:/home/ana/envs/alpha\n"
+		     "  15151515-1515-1515-1515-151515151515  host-2:/srv/envs/alpha\n");
+	assert_int_equal(run("env", "show", WORLD_HOSTILE, NULL), ADMIN_OK);
+	assert_null(strchr(out, '\x1b'));
+}
+
+static void test_set_status(void **state)
+{
+	(void)state;
+	assert_int_equal(run("env", "set-status", "beta", "/srv/envs/alpha", "block", "--message",
+			     "Not this one.", "--until", "7d", NULL),
+			 ADMIN_OK);
+	assert_string_equal(out, "host-1:/home/ana/envs/beta is BLOCKED.\n"
+				 "host-2:/srv/envs/alpha is BLOCKED.\n");
+	assert_int_equal(run("env", "list", "--status", "block", NULL), ADMIN_OK);
+	says(out, "beta");
+	assert_null(strstr(out, "/home/ana/envs/alpha"));
+	assert_int_equal(run("env", "show", "beta", NULL), ADMIN_OK);
+	says(out, "Message   Not this one.\n");
+	says(out, "Set by    ada\n");
+	assert_int_equal(run("env", "set-status", "alpha", "ok", NULL), ADMIN_FAILED);
+	assert_int_equal(run("env", "set-status", "beta", "/srv/envs/alpha", "ok", NULL), ADMIN_OK);
+	says(out, "host-1:/home/ana/envs/beta has no explicit status.\n");
+	assert_int_equal(run("audit", "--limit", "5", NULL), ADMIN_OK);
+	says(out, "status.set");
+	says(out, "environment:0c0c0c0c-0c0c-0c0c-0c0c-0c0c0c0c0c0c");
+}
+
+static void test_rest(void **state)
+{
+	struct join_code code;
+
+	(void)state;
+	assert_int_equal(run("env", "history", "/home/ana/envs/alpha", NULL), ADMIN_OK);
+	assert_string_equal(out, "2025-11-24 16:00  created    host-1:/home/ana/envs/alpha  ana, "
+				 "conda +numpy 1.26.4 +python 3.12.1\n");
+	assert_int_equal(run("env", "history", "--json", NULL), ADMIN_OK);
+	says(out, "{\"schema\":\"envwarden.history/1\",\"changes\":[{\"id\":1,\"seq\":1,");
+	assert_int_equal(run("env", "history", "--since", "2030-01-01", NULL), ADMIN_OK);
+	assert_string_equal(out, "");
+	assert_int_equal(run("machine", "list", NULL), ADMIN_OK);
+	says(out, "host-2  active  win-64");
+	assert_int_equal(run("logging", "on", "--json", NULL), ADMIN_OK);
+	says(out, "\"logging\":true");
+	assert_int_equal(run("join-code", "create", "--uses", "2", "--expires", "1d", "--labels",
+			     "finance,lab", NULL),
+			 ADMIN_OK);
+	assert_int_equal(join_code_parse(out, strlen(out), &code, NULL), 0);
+	assert_string_equal(code.name, "Test");
+	assert_int_equal(run("join-code", "create", "--expires", "soon", NULL), ADMIN_USAGE);
+}
+
+/* What is written to a full disk is not said to be written. */
+static void test_output_fails(void **state)
+{
+	const char *argv[] = {"envwarden-admin", "env", "list"};
+	FILE *full = fopen("/dev/full", "w");
+	FILE *quiet = fopen("/dev/null", "w");
+
+	(void)state;
+	assert_non_null(full);
+	assert_non_null(quiet);
+	assert_int_equal(admin_run(3, argv, full, quiet), ADMIN_FAILED);
+	(void)fclose(full);
+	(void)fclose(quiet);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_usage),	      cmocka_unit_test(test_login),
+		cmocka_unit_test(test_token_refused), cmocka_unit_test(test_list),
+		cmocka_unit_test(test_show),	      cmocka_unit_test(test_set_status),
+		cmocka_unit_test(test_rest),	      cmocka_unit_test(test_output_fails),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -29,3 +29,13 @@ const struct clock *clock_system(void)
 	static const struct clock system = {.wall_ms = wall_ms, .mono_ms = mono_ms};
 	return &system;
 }
+
+int64_t clock_local_offset_ms(int64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm local;
+
+	if (!localtime_r(&seconds, &local))
+		return 0;
+	return (int64_t)local.tm_gmtoff * 1000;
+}

@@ -25,3 +25,23 @@ const struct clock *clock_system(void)
 	static const struct clock system = {.wall_ms = wall_ms, .mono_ms = mono_ms};
 	return &system;
 }
+
+static int64_t steps_of(const FILETIME *time)
+{
+	return (int64_t)time->dwHighDateTime << 32 | (int64_t)time->dwLowDateTime;
+}
+
+int64_t clock_local_offset_ms(int64_t wall_ms)
+{
+	int64_t steps = wall_ms * 10000 + UNIX_EPOCH;
+	FILETIME utc = {.dwLowDateTime = (DWORD)steps, .dwHighDateTime = (DWORD)(steps >> 32)};
+	SYSTEMTIME utc_parts;
+	SYSTEMTIME local_parts;
+	FILETIME local;
+
+	if (!FileTimeToSystemTime(&utc, &utc_parts) ||
+	    !SystemTimeToTzSpecificLocalTime(NULL, &utc_parts, &local_parts) ||
+	    !SystemTimeToFileTime(&local_parts, &local))
+		return 0;
+	return (steps_of(&local) - steps) / 10000;
+}

@@ -47,6 +47,10 @@ int process_reap(struct process_end *out);
 
 int64_t process_id(void);
 
+/* The absolute path of the program that runs. ERR_NOTFOUND: its file was removed or replaced;
+ * ERR_LIMIT: it does not fit. */
+int process_own_path(char *out, size_t cap, struct err *err);
+
 /* What process lists show; cut to what the system shows (15 bytes on Linux). */
 void process_set_name(const char *name);
 

@@ -138,6 +138,22 @@ int64_t process_id(void)
 	return getpid();
 }
 
+int process_own_path(char *out, size_t cap, struct err *err)
+{
+	static const char removed[] = " (deleted)";
+	const size_t mark = sizeof(removed) - 1;
+	ssize_t n = readlink("/proc/self/exe", out, cap);
+
+	if (n < 0)
+		return err_errno(err, errno, "path of this program");
+	if ((size_t)n >= cap)
+		return err_set(err, ERR_LIMIT, "path of this program: too long");
+	if ((size_t)n > mark && memcmp(out + n - mark, removed, mark) == 0)
+		return err_set(err, ERR_NOTFOUND, "the file of this program was removed");
+	out[n] = '\0';
+	return 0;
+}
+
 void process_set_name(const char *name)
 {
 	char text[16];

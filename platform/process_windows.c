@@ -54,6 +54,16 @@ int process_reap(struct process_end *out)
 	return ERR_NOTFOUND;
 }
 
+int process_own_path(char *out, size_t cap, struct err *err)
+{
+	wchar_t wide[PATHS_MAX];
+	DWORD n = GetModuleFileNameW(NULL, wide, PATHS_MAX);
+
+	if (n == 0 || n >= PATHS_MAX)
+		return windows_error(err, GetLastError(), "path of this program");
+	return windows_utf8(wide, out, cap, err);
+}
+
 int64_t process_id(void)
 {
 	return (int64_t)GetCurrentProcessId();

@@ -1,0 +1,32 @@
+/*
+ * The decision on an activation, whatever happens: from the agents, else from what they left in
+ * their fallback files (formats.md 6), else "allow". Where both a machine agent and another are
+ * asked, the stricter answer holds.
+ */
+#ifndef ENVWARDEN_AGENT_CLI_ASK_H
+#define ENVWARDEN_AGENT_CLI_ASK_H
+
+#include <stdint.h>
+
+#include "agent/cli/target.h"
+#include "lib/base/arena.h"
+#include "proto/convert.h"
+
+/* One agent: where it listens, and what it leaves for the time it does not. */
+struct ask_place {
+	const char *socket;   /* NULL = there is none */
+	const char *fallback; /* NULL = none */
+};
+
+struct ask {
+	struct ask_place machine;
+	struct ask_place own; /* the named socket's, or this account's own */
+	const struct target *target;
+	int64_t deadline_ms; /* for all of it, clock_system's mono_ms */
+};
+
+/* Cannot fail. *out points into the arena, the request and the target; its source is "agent",
+ * "fallback" or "default", and without an agent its notice says why. */
+void ask(const struct ask *request, struct arena *arena, struct decision_reply *out);
+
+#endif

@@ -1,0 +1,192 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/cli/args.h"
+#include "agent/cli/ask.h"
+#include "agent/cli/client.h"
+#include "agent/cli/command.h"
+#include "agent/cli/document.h"
+#include "agent/cli/message.h"
+#include "agent/cli/output.h"
+#include "agent/cli/shown.h"
+#include "lib/base/text.h"
+#include "platform/clock.h"
+#include "platform/terminal.h"
+
+#define TIMEOUT_MS 150 /* what a shell may wait for us */
+#define TIMEOUT_MAX_MS 600000
+#define WIDTH_MAX 80
+#define MEMORY_MAX (8 * 1048576)
+
+struct options {
+	struct target_words words;
+	const char *timeout;
+	const char *socket;
+	bool json;
+};
+
+static const struct arg_option option_table[] = {
+	{"--prefix", "PATH", "the environment at this path",
+	 offsetof(struct options, words.prefix)},
+	{"--name", "NAME", "the environment of this name", offsetof(struct options, words.name)},
+	{"--tool", "TOOL", "on behalf of conda, mamba, micromamba or pixi",
+	 offsetof(struct options, words.tool)},
+	{"--base", "PATH", "the base of that tool", offsetof(struct options, words.base)},
+	{"--timeout-ms", "N", "how long to wait for the agent (150)",
+	 offsetof(struct options, timeout)},
+	ARG_JSON(struct options),
+	ARG_SOCKET(struct options),
+};
+
+static const struct arg_table table = {
+	.synopsis = "check [ENV | --prefix PATH | --name NAME] [options]",
+	.help = "Says whether an environment may be activated; by default the active one. Exits\n"
+		"with 4 if it is blocked, else with 0, also when no agent answers: then what the\n"
+		"agent last left on disk decides.",
+	.max_words = 1,
+	.options = option_table,
+	.n_options = ARRAY_SIZE(option_table),
+};
+
+static int parse_timeout(const char *text, int64_t *ms, struct err *err)
+{
+	unsigned long long n;
+
+	*ms = TIMEOUT_MS;
+	if (!text)
+		return 0;
+	if (text_to_u64(text, strlen(text), &n) < 0 || n > TIMEOUT_MAX_MS)
+		return err_set(err, ERR_USAGE, "--timeout-ms takes 0 to %d", TIMEOUT_MAX_MS);
+	*ms = (int64_t)n;
+	return 0;
+}
+
+/* The machine agent's fixed places, and those of whatever else was named or is this account's. */
+struct places {
+	struct paths_agent machine;
+	struct paths_agent own;
+	char machine_fallback[PATHS_MAX];
+	char own_fallback[PATHS_MAX];
+};
+
+static void find_places(struct places *places, const char *named, struct ask *request)
+{
+	if (paths_agent(PATHS_MACHINE, &places->machine, NULL) == 0 &&
+	    paths_fallback(places->machine.state, places->machine_fallback, NULL) == 0) {
+		request->machine.socket = places->machine.socket;
+		request->machine.fallback = places->machine_fallback;
+	}
+	if (named) {
+		request->own.socket = named;
+		if (paths_fallback_of_socket(named, places->own_fallback, NULL) == 0)
+			request->own.fallback = places->own_fallback;
+	} else if (paths_agent(PATHS_USER, &places->own, NULL) == 0 &&
+		   paths_fallback(places->own.state, places->own_fallback, NULL) == 0) {
+		request->own.socket = places->own.socket;
+		request->own.fallback = places->own_fallback;
+	}
+	/* The machine's own socket, named: one agent, not two. */
+	if (request->own.socket && request->machine.socket &&
+	    strcmp(request->own.socket, request->machine.socket) == 0)
+		request->own = (struct ask_place){0};
+}
+
+static int print_document(const struct decision_reply *reply, struct err *err)
+{
+	struct json_writer w;
+	struct buf out;
+	int rc;
+
+	buf_init(&out, OUTPUT_MAX);
+	output_document(&w, &out, "envwarden.check/1");
+	document_decision(&w, reply);
+	rc = output_end_document(&w, err);
+	buf_deinit(&out);
+	return rc;
+}
+
+static void print_message(const struct decision_reply *reply)
+{
+	struct message_style style = {
+		.width = WIDTH_MAX,
+		.colour = terminal_colour(TERMINAL_ERR),
+		.one_line = !terminal_is(TERMINAL_ERR),
+	};
+	int width = terminal_width(TERMINAL_ERR);
+	struct buf text;
+
+	if (width > 0 && width < WIDTH_MAX)
+		style.width = (size_t)width;
+	buf_init(&text, OUTPUT_MAX);
+	message_decision(&text, reply, &style);
+	if (buf_rc(&text) == 0 && text.len > 0)
+		(void)fwrite(text.data, 1, text.len, stderr);
+	buf_deinit(&text);
+}
+
+/* A person asks, not a gate: the answer comes every time, also a good one. */
+static bool asked_by_person(const struct options *options)
+{
+	return !options->words.tool && terminal_is(TERMINAL_OUT) && terminal_is(TERMINAL_ERR);
+}
+
+static void tell(const struct options *options, const struct decision_reply *reply)
+{
+	const struct clock *clock = clock_system();
+	bool person = asked_by_person(options);
+
+	if (person && reply->decision.action == ACTION_ALLOW && strcmp(reply->source, "agent") == 0)
+		output_say("\"%s\" may be activated.", reply->name);
+	if (reply->decision.action == ACTION_WARN && !person &&
+	    shown_lately(reply->prefix, reply->decision.case_code, clock->wall_ms(clock)))
+		return;
+	print_message(reply);
+}
+
+static int decide(struct options *options, int64_t timeout_ms, struct err *err)
+{
+	struct target target = {0};
+	struct ask request = {.target = &target};
+	struct places places;
+	struct decision_reply reply;
+	struct arena arena;
+	int rc = target_init(&target, &options->words, err);
+
+	if (rc < 0)
+		return output_usage("check", err);
+	find_places(&places, client_named_socket(options->socket), &request);
+	request.deadline_ms = client_deadline(timeout_ms);
+	arena_init(&arena, MEMORY_MAX);
+	ask(&request, &arena, &reply);
+	if (options->json)
+		rc = print_document(&reply, err);
+	else
+		tell(options, &reply);
+	if (rc < 0)
+		output_say("%s", err->text);
+	if (reply.decision.action == ACTION_BLOCK)
+		rc = EXIT_BLOCKED;
+	else
+		rc = rc < 0 ? EXIT_FAILED : EXIT_FINE;
+	arena_deinit(&arena);
+	return rc;
+}
+
+int command_check(int argc, char **argv)
+{
+	struct options options = {0};
+	struct err err = ERR_INIT;
+	struct args args = {0};
+	int64_t timeout_ms = 0;
+	int rc = args_parse(&table, argc, argv, &options, &args, &err);
+
+	if (rc == 0 && args.help)
+		return EXIT_FINE;
+	if (rc == 0)
+		rc = parse_timeout(options.timeout, &timeout_ms, &err);
+	if (rc < 0)
+		return output_usage(argv[0], &err);
+	options.words.env = args.n_words > 0 ? args.words[0] : NULL;
+	return decide(&options, timeout_ms, &err);
+}

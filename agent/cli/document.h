@@ -1,0 +1,16 @@
+/* The parts that JSON documents of several commands share; docs/json.md describes them. */
+#ifndef ENVWARDEN_AGENT_CLI_DOCUMENT_H
+#define ENVWARDEN_AGENT_CLI_DOCUMENT_H
+
+#include "lib/base/json.h"
+#include "proto/convert.h"
+
+void document_package(struct json_writer *w, const struct package *package);
+void document_environment(struct json_writer *w, const struct environment_info *environment);
+void document_change(struct json_writer *w, const struct change *change);
+/* The keys of a decision, into an object that is open. */
+void document_decision(struct json_writer *w, const struct decision_reply *reply);
+/* A UUID's text under a key; nothing for a zero one. */
+void document_uuid(struct json_writer *w, const char *key, const struct uuid *uuid);
+
+#endif

@@ -1,0 +1,91 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/cli/command.h"
+#include "agent/cli/output.h"
+
+struct command {
+	const char *name;
+	const char *alias; /* NULL = none */
+	int (*run)(int argc, char **argv);
+	const char *help;
+};
+
+static int command_help(int argc, char **argv);
+static int command_version(int argc, char **argv);
+
+static const struct command commands[] = {
+	{"check", NULL, command_check, "whether an environment may be activated"},
+	{"list", NULL, command_list, "the environments the agent knows"},
+	{"show", NULL, command_show, "one environment: packages, channels, decision"},
+	{"history", NULL, command_history, "what changed, when, by whom"},
+	{"record", "log", command_record, "read an environment now"},
+	{"status", NULL, command_status, "the agent's health"},
+	{"enroll", NULL, command_enroll, "join this machine to an organisation"},
+	{"shell-init", NULL, command_shell_init, "shell integration, to be evaluated"},
+	{"help", "--help", command_help, "this, or the help of a command"},
+	{"version", "--version", command_version, "the version of this program"},
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		if (strcmp(c->name, name) == 0 || (c->alias && strcmp(c->alias, name) == 0))
+			return c;
+	}
+	return NULL;
+}
+
+static void print_usage(FILE *to)
+{
+	(void)fputs("usage: envwarden COMMAND [options]\n\n", to);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		(void)fprintf(to, "  %-12s%s\n", commands[i].name, commands[i].help);
+	(void)fputs("\nMore about one: envwarden help COMMAND\n", to);
+}
+
+static int command_help(int argc, char **argv)
+{
+	char help[] = "--help";
+	const struct command *c;
+
+	if (argc < 2) {
+		print_usage(stdout);
+		return EXIT_FINE;
+	}
+	c = find(argv[1]);
+	if (!c || c->run == command_help || c->run == command_version) {
+		output_say("no help about \"%s\"", argv[1]);
+		return EXIT_USAGE;
+	}
+	return c->run(2, (char *[]){argv[1], help, NULL});
+}
+
+static int command_version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	(void)puts("envwarden " ENVWARDEN_VERSION);
+	return EXIT_FINE;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *c;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	c = find(strcmp(argv[1], "-h") == 0 ? "help" : argv[1]);
+	if (!c) {
+		output_say("no command \"%s\" (see: envwarden help)", argv[1]);
+		return EXIT_USAGE;
+	}
+	return c->run(argc - 1, argv + 1);
+}

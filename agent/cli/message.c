@@ -1,0 +1,292 @@
+#include "agent/cli/message.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "agent/cli/wrap.h"
+#include "lib/base/text.h"
+
+#define TEXT_MAX_BYTES 65536
+#define REASONS_SHOWN 3
+#define TAIL_COLUMN 39 /* where "Shown once a day" begins beside a short fix */
+#define MARGIN "        "
+#define RED "\033[1;31m"
+#define YELLOW "\033[1;33m"
+
+/* --- pieces --- */
+
+void message_package(struct buf *out, const struct package *package)
+{
+	buf_addf(out, "%s %s", package->name, package->version);
+	if (strcmp(package->manager, "pypi") == 0)
+		buf_adds(out, " (from pip)");
+	else if (*package->channel)
+		buf_addf(out, " (%s)", package->channel);
+}
+
+void message_cause(struct buf *out, const struct reason *reason)
+{
+	bool warns = reason->action == ACTION_WARN;
+
+	if (strcmp(reason->kind, "status") == 0) {
+		buf_adds(out, warns ? "an administrator set a warning on this environment"
+				    : "an administrator blocked this environment");
+	} else if (strcmp(reason->kind, "agent_down") == 0) {
+		buf_adds(out, "the agent is not reachable, and your organisation allows no "
+			      "activation without a check");
+	} else if (strcmp(reason->kind, "last_decision") == 0) {
+		buf_adds(out, "the agent is not reachable, and this was its last decision");
+	} else if (strcmp(reason->kind, "rule") == 0) {
+		if (reason->package)
+			message_package(out, reason->package);
+		else
+			buf_adds(out, "this environment");
+		buf_addf(out, " breaks rule \"%s\"", reason->id);
+	} else {
+		buf_adds(out, *reason->id ? reason->id : reason->kind);
+		if (reason->package) {
+			buf_adds(out, " in ");
+			message_package(out, reason->package);
+		}
+	}
+}
+
+/* The first reason that names a way out. */
+static const char *fix_of(const struct decision *d)
+{
+	for (size_t i = 0; i < d->n_reasons; i++) {
+		if (*d->reasons[i].fix)
+			return d->reasons[i].fix;
+	}
+	return "";
+}
+
+static bool unchecked(const struct decision_reply *reply)
+{
+	return strcmp(reply->source, "agent") != 0 && reply->decision.action == ACTION_ALLOW;
+}
+
+static bool silent(const struct decision_reply *reply)
+{
+	return reply->decision.action == ACTION_ALLOW && !unchecked(reply) && !*reply->notice;
+}
+
+/* "security@example.org, case EW-91C0" */
+static void add_contact(struct buf *out, const struct decision_reply *reply)
+{
+	buf_adds(out, *reply->contact ? reply->contact : "your administrators");
+	if (*reply->decision.case_code)
+		buf_addf(out, ", case %s", reply->decision.case_code);
+}
+
+/* --- several lines --- */
+
+struct page {
+	struct buf *out;
+	const struct message_style *style;
+	const struct decision_reply *reply;
+};
+
+static void paragraph(const struct page *p, const char *first, const char *text)
+{
+	struct wrap w;
+
+	wrap_begin(&w, p->out, p->style->width, first, MARGIN);
+	wrap_text(&w, text, NULL);
+	wrap_end(&w);
+}
+
+/* "envwarden: <before> "name" <middle> <WORD> <after>" */
+struct headline {
+	const char *before;
+	const char *middle;
+	const char *word;
+	const char *colour; /* of the word */
+	const char *after;
+};
+
+static void headline(const struct page *p, const struct headline *h)
+{
+	struct wrap w;
+	struct buf name;
+
+	buf_init(&name, TEXT_MAX_BYTES);
+	buf_addf(&name, "\"%s\"", p->reply->name);
+	wrap_begin(&w, p->out, p->style->width, "envwarden: ", MARGIN);
+	wrap_text(&w, h->before, NULL);
+	wrap_text(&w, buf_cstr(&name), NULL);
+	wrap_text(&w, h->middle, NULL);
+	wrap_text(&w, h->word, p->style->colour ? h->colour : NULL);
+	wrap_text(&w, h->after, NULL);
+	wrap_end(&w);
+	buf_deinit(&name);
+}
+
+static void add_why(const struct page *p)
+{
+	const struct decision *d = &p->reply->decision;
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX_BYTES);
+	for (size_t i = 0; i < d->n_reasons && i < REASONS_SHOWN; i++) {
+		const struct reason *reason = &d->reasons[i];
+
+		buf_clear(&text);
+		message_cause(&text, reason);
+		buf_addc(&text, *reason->message ? ':' : '.');
+		paragraph(p, i == 0 ? "  Why   " : MARGIN, buf_cstr(&text));
+		if (*reason->message)
+			wrap_lines(p->out, p->style->width, MARGIN "| ", reason->message);
+	}
+	if (d->n_reasons > REASONS_SHOWN) {
+		buf_clear(&text);
+		buf_addf(&text, "And %zu more: envwarden show ", d->n_reasons - REASONS_SHOWN);
+		text_shell_quote(&text, p->reply->name);
+		paragraph(p, MARGIN, buf_cstr(&text));
+	}
+	buf_deinit(&text);
+}
+
+static void add_ask(const struct page *p, const char *behind)
+{
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX_BYTES);
+	add_contact(&text, p->reply);
+	buf_adds(&text, behind);
+	paragraph(p, "  Ask   ", buf_cstr(&text));
+	buf_deinit(&text);
+}
+
+static void block_page(const struct page *p)
+{
+	const char *fix = fix_of(&p->reply->decision);
+
+	headline(p, &(struct headline){"", "is", "BLOCKED", RED, "and was not activated."});
+	add_why(p);
+	if (*fix) {
+		wrap_command(p->out, p->style->width, "  Fix   ", MARGIN "  ", fix);
+		paragraph(p, MARGIN, "Works while blocked; the block then lifts by itself.");
+	}
+	add_ask(p, "");
+}
+
+/* "Shown once a day. Case EW-77B3.", beside the fix where there is room. */
+static void add_fix_and_tail(const struct page *p, const char *fix)
+{
+	size_t column = strlen(MARGIN) + wrap_columns(fix, strlen(fix));
+	struct buf tail;
+
+	buf_init(&tail, TEXT_MAX_BYTES);
+	buf_adds(&tail, "Shown once a day.");
+	if (*p->reply->decision.case_code)
+		buf_addf(&tail, " Case %s.", p->reply->decision.case_code);
+	wrap_command(p->out, p->style->width, "  Fix   ", MARGIN "  ", fix);
+	if (buf_rc(p->out) == 0 && column + 3 <= TAIL_COLUMN &&
+	    TAIL_COLUMN + tail.len <= p->style->width) {
+		p->out->len--; /* goes on on this line */
+		while (column++ < TAIL_COLUMN)
+			buf_addc(p->out, ' ');
+		text_escape(p->out, tail.data, tail.len);
+		buf_addc(p->out, '\n');
+	} else {
+		paragraph(p, MARGIN, buf_cstr(&tail));
+	}
+	buf_deinit(&tail);
+}
+
+static void warning_page(const struct page *p)
+{
+	const char *fix = fix_of(&p->reply->decision);
+
+	headline(p, &(struct headline){"", "is active, with a", "WARNING.", YELLOW, ""});
+	add_why(p);
+	if (*fix)
+		add_fix_and_tail(p, fix);
+	else
+		add_ask(p, ". Shown once a day.");
+}
+
+static void unchecked_page(const struct page *p)
+{
+	bool allowed = strcmp(p->reply->source, "fallback") == 0;
+
+	headline(p, &(struct headline){"agent not reachable;", "was activated without a check.", "",
+				       NULL, ""});
+	paragraph(p, "  ",
+		  allowed ? "Your organisation allows this. If it goes on: envwarden status"
+			  : "If it goes on: envwarden status");
+}
+
+/* --- one line --- */
+
+static void one_line(struct buf *out, const struct decision_reply *reply)
+{
+	const struct decision *d = &reply->decision;
+	const char *fix = fix_of(d);
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX_BYTES);
+	if (d->action == ACTION_ALLOW && unchecked(reply)) {
+		buf_addf(&text, "agent not reachable; \"%s\" was activated without a check (%s).",
+			 reply->name, reply->notice);
+	} else if (d->action == ACTION_ALLOW) {
+		buf_addf(&text, "\"%s\": %s", reply->name, reply->notice);
+	} else {
+		buf_addf(&text, "\"%s\" is %s: ", reply->name,
+			 d->action == ACTION_BLOCK ? "BLOCKED and was not activated"
+						   : "active, with a WARNING");
+		if (d->n_reasons > 0) {
+			message_cause(&text, &d->reasons[0]);
+			if (*d->reasons[0].message)
+				buf_addf(&text, ": | %s |", d->reasons[0].message);
+		}
+		if (*fix)
+			buf_addf(&text, "; fix: %s", fix);
+		buf_adds(&text, "; ask: ");
+		add_contact(&text, reply);
+	}
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] == '\n')
+			text.data[i] = ' ';
+	}
+	buf_adds(out, "envwarden: ");
+	text_escape(out, text.data, text.len);
+	buf_addc(out, '\n');
+	buf_deinit(&text);
+}
+
+/* Allowed; the agent has something to say all the same. */
+static void notice_page(const struct page *p)
+{
+	struct buf text;
+
+	buf_init(&text, TEXT_MAX_BYTES);
+	buf_addf(&text, "\"%s\": %s", p->reply->name, p->reply->notice);
+	paragraph(p, "envwarden: ", buf_cstr(&text));
+	buf_deinit(&text);
+}
+
+void message_decision(struct buf *out, const struct decision_reply *reply,
+		      const struct message_style *style)
+{
+	struct page p = {.out = out, .style = style, .reply = reply};
+	bool answered = strcmp(reply->source, "agent") == 0;
+
+	if (silent(reply))
+		return;
+	if (style->one_line) {
+		one_line(out, reply);
+		return;
+	}
+	if (reply->decision.action == ACTION_BLOCK)
+		block_page(&p);
+	else if (reply->decision.action == ACTION_WARN)
+		warning_page(&p);
+	else if (unchecked(reply))
+		unchecked_page(&p);
+	else
+		notice_page(&p);
+	if (answered && *reply->notice && reply->decision.action != ACTION_ALLOW)
+		paragraph(&p, "  Note  ", reply->notice);
+}

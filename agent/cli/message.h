@@ -1,0 +1,33 @@
+/*
+ * What a member reads when an activation is refused, warned about or not checked. Pure: a decision
+ * in, text out. The first line says what happened; the administrators' words stand behind '|' so
+ * that they can't pass for ours; then one thing to paste, one contact, one case code.
+ */
+#ifndef ENVWARDEN_AGENT_CLI_MESSAGE_H
+#define ENVWARDEN_AGENT_CLI_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/buf.h"
+#include "proto/convert.h"
+
+struct message_style {
+	size_t width; /* columns at most; what can't be cut (a word to paste) may be longer */
+	bool colour;
+	bool one_line; /* nobody looks at a terminal: for logs */
+};
+
+/*
+ * Appends the message, nothing if there is nothing to say (allowed by an agent, without a notice).
+ */
+void message_decision(struct buf *out, const struct decision_reply *reply,
+		      const struct message_style *style);
+
+/* The part about a package that reasons and lists share: "openssl 1.0.2u (conda-forge)". */
+void message_package(struct buf *out, const struct package *package);
+
+/* Why, in one sentence without its full stop: `openssl 1.0.2u (conda-forge) breaks rule "x"`. */
+void message_cause(struct buf *out, const struct reason *reason);
+
+#endif

@@ -1,0 +1,154 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/cli/args.h"
+#include "agent/cli/client.h"
+#include "agent/cli/command.h"
+#include "agent/cli/output.h"
+#include "agent/cli/target.h"
+#include "lib/base/text.h"
+#include "platform/terminal.h"
+
+#define BAR_COLUMNS 30
+#define PATIENCE_MS 600000 /* a cold disk with a big environment */
+
+struct options {
+	struct target_words words;
+	const char *socket;
+	bool all;
+	bool json;
+};
+
+static const struct arg_option option_table[] = {
+	{"--all", NULL, "every environment you own", offsetof(struct options, all)},
+	{"--prefix", "PATH", "the environment at this path",
+	 offsetof(struct options, words.prefix)},
+	{"--name", "NAME", "the environment of this name", offsetof(struct options, words.name)},
+	ARG_JSON(struct options),
+	ARG_SOCKET(struct options),
+};
+
+static const struct arg_table table = {
+	.synopsis = "record [ENV | --all] [options]",
+	.help = "Reads an environment now (by default the active one) and waits until what "
+		"changed\n"
+		"is in the journal.",
+	.max_words = 1,
+	.options = option_table,
+	.n_options = ARRAY_SIZE(option_table),
+};
+
+/* One line, drawn over itself: "[#####.....] 12/40 /home/ana/envs/churn" */
+static void draw(const Envwarden__Local__RecordProgress *progress)
+{
+	size_t width = (size_t)terminal_width(TERMINAL_ERR);
+	uint64_t total = progress->total > 0 ? progress->total : 1;
+	uint64_t done = progress->done < total ? progress->done : total;
+	size_t filled = (size_t)((double)done / (double)total * BAR_COLUMNS);
+	struct buf line;
+
+	buf_init(&line, 65536);
+	buf_adds(&line, "\r\033[K[");
+	for (size_t i = 0; i < BAR_COLUMNS; i++)
+		buf_addc(&line, i < filled ? '#' : '.');
+	buf_addf(&line, "] %" PRIu64 "/%" PRIu64, progress->done, progress->total);
+	if (strlen(progress->prefix) + BAR_COLUMNS + 24 < width) {
+		buf_addc(&line, ' ');
+		text_escape(&line, progress->prefix, strlen(progress->prefix));
+	}
+	if (buf_rc(&line) == 0)
+		(void)fwrite(line.data, 1, line.len, stderr);
+	(void)fflush(stderr);
+	buf_deinit(&line);
+}
+
+static int receive(struct client *client, uint64_t *recorded, struct err *err)
+{
+	bool bar = terminal_is(TERMINAL_ERR);
+	bool drawn = false;
+	struct arena arena;
+	int rc;
+
+	arena_init(&arena, LIMIT_LOCAL_MEMORY);
+	for (;;) {
+		Envwarden__Local__Envelope *m;
+
+		arena_reset(&arena);
+		rc = client_recv(client, client_deadline(PATIENCE_MS), &arena, &m, err);
+		if (rc < 0 || m->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_END)
+			break;
+		if (m->kind_case != ENVWARDEN__LOCAL__ENVELOPE__KIND_RECORD_PROGRESS)
+			continue;
+		*recorded = m->record_progress->done;
+		if (bar)
+			draw(m->record_progress);
+		drawn = bar;
+	}
+	if (drawn)
+		(void)fputs("\r\033[K", stderr);
+	arena_deinit(&arena);
+	return rc;
+}
+
+static int print_result(uint64_t recorded, bool json, struct err *err)
+{
+	struct json_writer w;
+	struct buf out;
+	int rc;
+
+	buf_init(&out, OUTPUT_MAX);
+	if (json) {
+		output_document(&w, &out, "envwarden.record/1");
+		json_kv_int(&w, "recorded", (int64_t)recorded);
+		rc = output_end_document(&w, err);
+	} else {
+		buf_addf(&out, "recorded %" PRIu64 "\n", recorded);
+		rc = output_write(&out, err);
+	}
+	buf_deinit(&out);
+	return rc;
+}
+
+static int record(struct client *client, const struct options *options, struct target *target,
+		  struct err *err)
+{
+	Envwarden__Local__Envelope m = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__RecordRequest request = ENVWARDEN__LOCAL__RECORD_REQUEST__INIT;
+	uint64_t recorded = 0;
+	int rc;
+
+	request.target = &target->wire;
+	request.all = options->all;
+	m.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_RECORD;
+	m.record = &request;
+	rc = client_connect(client, options->socket, err);
+	if (rc == 0)
+		rc = client_send(client, &m, client_deadline(CLIENT_ANSWER_MS), err);
+	if (rc == 0)
+		rc = receive(client, &recorded, err);
+	client_close(client);
+	return rc < 0 ? rc : print_result(recorded, options->json, err);
+}
+
+int command_record(int argc, char **argv)
+{
+	struct options options = {0};
+	struct client client = {0};
+	struct target target = {0};
+	struct err err = ERR_INIT;
+	struct args args = {0};
+	int rc = args_parse(&table, argc, argv, &options, &args, &err);
+
+	if (rc == 0 && args.help)
+		return EXIT_FINE;
+	options.words.env = args.n_words > 0 ? args.words[0] : NULL;
+	if (rc == 0)
+		rc = target_init(&target, &options.words, &err);
+	if (rc == 0 && options.all && *target.wire.typed)
+		rc = err_set(&err, ERR_USAGE, "name an environment or say --all, not both");
+	if (rc < 0)
+		return output_usage(argv[0], &err);
+	rc = record(&client, &options, &target, &err);
+	return rc < 0 ? client_failed(&client, &err) : EXIT_FINE;
+}

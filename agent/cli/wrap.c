@@ -1,0 +1,215 @@
+#include "agent/cli/wrap.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/base/compiler.h"
+#include "lib/base/text.h"
+
+#define WIDTH_MIN 20
+#define STYLE_OFF "\033[0m"
+
+/* --- columns --- */
+
+static size_t columns_of(uint32_t cp)
+{
+	static const struct {
+		uint32_t first;
+		uint32_t last;
+		size_t columns;
+	} ranges[] = {
+		{0x300, 0x36f, 0},     {0x1100, 0x115f, 2},   {0x20d0, 0x20f0, 0},
+		{0x2e80, 0x303e, 2},   {0x3041, 0xa4cf, 2},   {0xac00, 0xd7a3, 2},
+		{0xf900, 0xfaff, 2},   {0xfe20, 0xfe2f, 0},   {0xfe30, 0xfe6f, 2},
+		{0xff00, 0xff60, 2},   {0xffe0, 0xffe6, 2},   {0x1f300, 0x1f64f, 2},
+		{0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges) && cp >= ranges[i].first; i++) {
+		if (cp <= ranges[i].last)
+			return ranges[i].columns;
+	}
+	return 1;
+}
+
+/* Bytes of the first character, at least 1, and its columns. */
+static size_t step(const char *text, size_t n, size_t *columns)
+{
+	uint32_t cp = 0;
+	size_t len = text_utf8_decode(text, n, &cp);
+
+	*columns = len > 0 ? columns_of(cp) : 1;
+	return len > 0 ? len : 1;
+}
+
+size_t wrap_columns(const char *text, size_t n)
+{
+	size_t sum = 0, columns;
+
+	for (size_t i = 0; i < n; sum += columns)
+		i += step(text + i, n - i, &columns);
+	return sum;
+}
+
+/* --- lines --- */
+
+static void new_line(struct wrap *w)
+{
+	buf_addc(w->out, '\n');
+	buf_adds(w->out, w->prefix);
+	w->column = wrap_columns(w->prefix, strlen(w->prefix));
+	w->fresh = true;
+}
+
+void wrap_begin(struct wrap *w, struct buf *out, size_t width, const char *first,
+		const char *prefix)
+{
+	w->out = out;
+	w->width = width < WIDTH_MIN ? WIDTH_MIN : width;
+	w->prefix = prefix;
+	w->column = wrap_columns(first, strlen(first));
+	w->fresh = true;
+	buf_adds(out, first);
+}
+
+/* A word longer than a line is cut where the line ends. */
+static void add_cut(struct wrap *w, const char *word, size_t n)
+{
+	while (n > 0) {
+		size_t columns;
+		size_t len = step(word, n, &columns);
+
+		if (w->column + columns > w->width)
+			new_line(w);
+		buf_add(w->out, word, len);
+		w->column += columns;
+		w->fresh = false;
+		word += len;
+		n -= len;
+	}
+}
+
+static void add_word(struct wrap *w, const char *word, size_t n, const char *style)
+{
+	size_t columns = wrap_columns(word, n);
+	size_t blank = w->fresh ? 0 : 1;
+
+	if (!w->fresh && w->column + blank + columns > w->width) {
+		new_line(w);
+		blank = 0;
+	}
+	if (blank > 0)
+		buf_addc(w->out, ' ');
+	w->column += blank;
+	if (style)
+		buf_adds(w->out, style);
+	add_cut(w, word, n);
+	if (style)
+		buf_adds(w->out, STYLE_OFF);
+}
+
+void wrap_text(struct wrap *w, const char *text, const char *style)
+{
+	struct buf harmless;
+
+	buf_init(&harmless, 16 * strlen(text) + 16);
+	for (;;) {
+		size_t n;
+
+		text += strspn(text, " \t\r\n");
+		n = strcspn(text, " \t\r\n");
+		if (n == 0)
+			break;
+		buf_clear(&harmless);
+		text_escape(&harmless, text, n);
+		if (buf_rc(&harmless) == 0)
+			add_word(w, harmless.data, harmless.len, style);
+		text += n;
+	}
+	buf_deinit(&harmless);
+}
+
+void wrap_end(struct wrap *w)
+{
+	buf_addc(w->out, '\n');
+}
+
+void wrap_lines(struct buf *out, size_t width, const char *prefix, const char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		size_t n = strcspn(text, "\n");
+		struct buf line;
+		struct wrap w;
+
+		buf_init(&line, n + 1);
+		buf_add(&line, text, n);
+		wrap_begin(&w, out, width, prefix, prefix);
+		wrap_text(&w, buf_cstr(&line), NULL);
+		wrap_end(&w);
+		buf_deinit(&line);
+		text += n;
+		left -= n;
+		if (left > 0) {
+			text++;
+			left--;
+		}
+	}
+}
+
+/* Bytes up to the next blank that is not quoted. */
+static size_t shell_word(const char *command)
+{
+	char quote = '\0';
+	size_t i = 0;
+
+	for (; command[i] && (quote || command[i] != ' '); i++) {
+		if (quote) {
+			if (command[i] == quote)
+				quote = '\0';
+		} else if (command[i] == '\'' || command[i] == '"') {
+			quote = command[i];
+		} else if (command[i] == '\\' && command[i + 1]) {
+			i++;
+		}
+	}
+	return i;
+}
+
+void wrap_command(struct buf *out, size_t width, const char *first, const char *prefix,
+		  const char *command)
+{
+	size_t column = wrap_columns(first, strlen(first));
+	bool fresh = true;
+	struct buf word;
+
+	buf_init(&word, 16 * strlen(command) + 16);
+	buf_adds(out, first);
+	for (;;) {
+		size_t n, columns, tail;
+
+		command += strspn(command, " ");
+		n = shell_word(command);
+		if (n == 0)
+			break;
+		buf_clear(&word);
+		text_escape(&word, command, n);
+		columns = wrap_columns(word.data, word.len);
+		tail = command[n] ? 2 : 0; /* room for " \" */
+		if (!fresh && column + 1 + columns + tail > width) {
+			buf_adds(out, " \\\n");
+			buf_adds(out, prefix);
+			column = wrap_columns(prefix, strlen(prefix));
+		} else if (!fresh) {
+			buf_addc(out, ' ');
+			column++;
+		}
+		buf_add(out, word.data, word.len);
+		column += columns;
+		fresh = false;
+		command += n;
+	}
+	buf_addc(out, '\n');
+	buf_deinit(&word);
+}

@@ -1,0 +1,13 @@
+set __envwarden_command = @ENVWARDEN@ ;
+alias __envwarden_gate 'set __envwarden_e = base ; if ( $#__envwarden_a > 1 ) set __envwarden_e = $__envwarden_a[$#__envwarden_a]:q ; if ( -x $__envwarden_command:q && "$__envwarden_a" =~ activate* ) $__envwarden_command:q check --tool \!:1 -- $__envwarden_e:q < /dev/null ; set __envwarden_status = $status' ;
+alias __envwarden_new_conda 'set __envwarden_a = ( \!* ) ; __envwarden_gate conda ; set __envwarden_do = __envwarden_own_conda\ \$__envwarden_a:q ; if ( $__envwarden_status == 4 ) set __envwarden_do = "( exit 4 )" ; eval "$__envwarden_do"' ;
+alias __envwarden_wrap_conda 'set __envwarden_own = "`alias conda`" ; if ( "$__envwarden_own" != "" && "$__envwarden_own" !~ *__envwarden* ) eval alias __envwarden_own_conda \$__envwarden_own:q \; alias conda __envwarden_new_conda' ;
+alias __envwarden_new_mamba 'set __envwarden_a = ( \!* ) ; __envwarden_gate mamba ; set __envwarden_do = __envwarden_own_mamba\ \$__envwarden_a:q ; if ( $__envwarden_status == 4 ) set __envwarden_do = "( exit 4 )" ; eval "$__envwarden_do"' ;
+alias __envwarden_wrap_mamba 'set __envwarden_own = "`alias mamba`" ; if ( "$__envwarden_own" != "" && "$__envwarden_own" !~ *__envwarden* ) eval alias __envwarden_own_mamba \$__envwarden_own:q \; alias mamba __envwarden_new_mamba' ;
+alias __envwarden_new_micromamba 'set __envwarden_a = ( \!* ) ; __envwarden_gate micromamba ; set __envwarden_do = __envwarden_own_micromamba\ \$__envwarden_a:q ; if ( $__envwarden_status == 4 ) set __envwarden_do = "( exit 4 )" ; eval "$__envwarden_do"' ;
+alias __envwarden_wrap_micromamba 'set __envwarden_own = "`alias micromamba`" ; if ( "$__envwarden_own" != "" && "$__envwarden_own" !~ *__envwarden* ) eval alias __envwarden_own_micromamba \$__envwarden_own:q \; alias micromamba __envwarden_new_micromamba' ;
+alias __envwarden_prompt '__envwarden_wrap_conda ; __envwarden_wrap_mamba ; __envwarden_wrap_micromamba' ;
+set __envwarden_own = "`alias precmd`" ;
+if ( "$__envwarden_own" == "" ) alias precmd __envwarden_prompt ;
+if ( "$__envwarden_own" != "" && "$__envwarden_own" !~ *__envwarden_prompt* ) eval alias __envwarden_own_precmd \$__envwarden_own:q \; alias precmd "'__envwarden_own_precmd ; __envwarden_prompt'" ;
+eval __envwarden_prompt ;

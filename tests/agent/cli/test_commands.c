@@ -1,0 +1,274 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/base/compiler.h"
+#include "proto/join_code.h"
+#include "tests/agent/cli/fake_agent.h"
+#include "tests/agent/cli/golden.h"
+#include "tests/agent/cli/run.h"
+#include "tests/support/tmpdir.h"
+
+struct fixture {
+	struct tmpdir home;
+	char socket[TMPDIR_PATH_MAX];
+	struct fake_agent agent;
+	struct run run;
+};
+
+static int set_up(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	tmpdir_make(&f.home);
+	tmpdir_path(&f.home, "agent.sock", f.socket);
+	*state = &f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_agent_stop(&f->agent);
+	tmpdir_remove(&f->home);
+	return 0;
+}
+
+static void serve(struct fixture *f, const struct fake_options *options)
+{
+	fake_agent_stop(&f->agent);
+	fake_agent_start(&f->agent, f->socket, options);
+}
+
+struct command_case {
+	const char *name; /* of the golden files */
+	const char *args[6];
+	int code;
+	int terminal;
+	const char *input;
+	const char *variable;
+};
+
+static void run_case(struct fixture *f, const struct command_case *c)
+{
+	struct run_options options = {
+		.home = f->home.path,
+		.socket = f->socket,
+		.input = c->input,
+		.variable = c->variable,
+		.terminal = c->terminal,
+	};
+	char name[80];
+
+	run_envwarden(&options, c->args, &f->run);
+	snprintf(name, sizeof(name), "%s.out", c->name);
+	golden_expect(name, f->run.out, f->run.out_n);
+	snprintf(name, sizeof(name), "%s.err", c->name);
+	golden_expect(name, f->run.err, f->run.err_n);
+	if (f->run.code != c->code)
+		fail_msg("%s: exit code %d, not %d", c->name, f->run.code, c->code);
+}
+
+static const struct command_case checks[] = {
+	{"check_block", {"check", "legacy-etl"}, 4, 0, NULL, NULL},
+	{"check_block_json", {"check", "--json", "legacy-etl"}, 4, 0, NULL, NULL},
+	{"check_block_tty", {"check", "--tool", "conda", "legacy-etl"}, 4, 80, NULL, NULL},
+	{"check_block_no_colour", {"check", "legacy-etl"}, 4, 80, NULL, "NO_COLOR=1"},
+	{"check_status", {"check", "frozen"}, 4, 0, NULL, NULL},
+	{"check_allow", {"check", "fine"}, 0, 0, NULL, NULL},
+	{"check_allow_json", {"check", "fine", "--json"}, 0, 0, NULL, NULL},
+	{"check_allow_person", {"check", "fine"}, 0, 80, NULL, NULL},
+	{"check_notice", {"check", "slow"}, 0, 0, NULL, NULL},
+	{"check_name", {"check", "--name", "frozen"}, 4, 0, NULL, NULL},
+	{"check_default", {"check"}, 0, 0, NULL, "CONDA_PREFIX=/home/ana/envs/x"},
+	{"check_warn", {"check", "churn"}, 0, 0, NULL, NULL},
+	{"check_warn_again", {"check", "churn"}, 0, 0, NULL, NULL},
+	{"check_warn_marked", {"check", "marked"}, 0, 0, NULL, NULL},
+	{"check_warn_json", {"check", "churn", "--json"}, 0, 0, NULL, NULL},
+	{"check_two", {"check", "churn", "--name", "x"}, 2, 0, NULL, NULL},
+	{"check_timeout", {"check", "--timeout-ms", "soon"}, 2, 0, NULL, NULL},
+};
+
+static void test_check(void **state)
+{
+	struct fixture *f = *state;
+
+	serve(f, &(struct fake_options){0});
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
+		run_case(f, &checks[i]);
+}
+
+/* Hung and gone agents: never 3, soon, and the shell goes on. */
+static void test_check_without_agent(void **state)
+{
+	static const struct command_case hung = {
+		"check_hung", {"check", "--json", "hang"}, 0, 0, NULL, NULL};
+	static const struct command_case gone = {"check_gone", {"check", "churn"}, 0, 80, NULL,
+						 NULL};
+	struct fixture *f = *state;
+
+	serve(f, &(struct fake_options){0});
+	run_case(f, &hung);
+	assert_in_range(f->run.ms, 140, 1000);
+	fake_agent_stop(&f->agent);
+	run_case(f, &gone);
+}
+
+static const struct command_case reads[] = {
+	{"list", {"list"}, 0, 0, NULL, NULL},
+	{"list_all", {"list", "--all"}, 0, 0, NULL, NULL},
+	{"list_json", {"list", "--all", "--json"}, 0, 0, NULL, NULL},
+	{"show", {"show", "legacy-etl"}, 0, 0, NULL, NULL},
+	{"show_json", {"show", "legacy-etl", "--json"}, 0, 0, NULL, NULL},
+	{"show_gone", {"show", "gone"}, 1, 0, NULL, NULL},
+	{"show_not_permitted", {"show", "secret"}, 7, 0, NULL, NULL},
+	{"history", {"history"}, 0, 0, NULL, NULL},
+	{"history_local_time", {"history"}, 0, 0, NULL, "TZ=XXX-9"},
+	{"history_since", {"history", "--since", "2026-11-22T18:00:00Z"}, 0, 0, NULL, NULL},
+	{"history_json", {"history", "churn", "--json"}, 0, 0, NULL, NULL},
+	{"history_follow", {"history", "--follow", "--json"}, 0, 0, NULL, NULL},
+	{"history_bad_time", {"history", "--since", "soon"}, 2, 0, NULL, NULL},
+	{"record", {"record", "--all"}, 0, 0, NULL, NULL},
+	{"log", {"log", "churn"}, 0, 0, NULL, NULL},
+	{"record_tty", {"record", "--all"}, 0, 60, NULL, NULL},
+	{"record_json", {"record", "--all", "--json"}, 0, 0, NULL, NULL},
+	{"record_both", {"record", "--all", "churn"}, 2, 0, NULL, NULL},
+	{"version", {"--version"}, 0, 0, NULL, NULL},
+	{"help", {"help"}, 0, 0, NULL, NULL},
+	{"help_check", {"help", "check"}, 0, 0, NULL, NULL},
+	{"nothing", {NULL}, 2, 0, NULL, NULL},
+	{"no_command", {"ch\033[2Jeck"}, 2, 0, NULL, NULL},
+	{"no_option", {"list", "--everything"}, 2, 0, NULL, NULL},
+	{"shell_init_none", {"shell-init", "nushell"}, 2, 0, NULL, NULL},
+};
+
+static void test_reads(void **state)
+{
+	struct fixture *f = *state;
+
+	serve(f, &(struct fake_options){0});
+	for (size_t i = 0; i < ARRAY_SIZE(reads); i++)
+		run_case(f, &reads[i]);
+}
+
+static void test_status(void **state)
+{
+	static const struct command_case fine = {"status", {"status"}, 0, 0, NULL, NULL};
+	static const struct command_case fine_json = {
+		"status_json", {"status", "--json"}, 0, 0, NULL, NULL};
+	static const struct command_case alone = {"status_alone", {"status"}, 5, 0, NULL, NULL};
+	static const struct command_case alone_json = {
+		"status_alone_json", {"status", "--json"}, 5, 0, NULL, NULL};
+	static const struct command_case degraded = {
+		"status_degraded", {"status"}, 5, 0, NULL, NULL};
+	static const struct command_case degraded_json = {
+		"status_degraded_json", {"status", "--json"}, 5, 0, NULL, NULL};
+	static const struct command_case gone = {"status_gone", {"status"}, 3, 0, NULL, NULL};
+	struct fixture *f = *state;
+
+	serve(f, &(struct fake_options){.enrolled = true});
+	run_case(f, &fine);
+	run_case(f, &fine_json);
+	serve(f, &(struct fake_options){0});
+	run_case(f, &alone);
+	run_case(f, &alone_json);
+	serve(f, &(struct fake_options){.enrolled = true, .degraded = true});
+	run_case(f, &degraded);
+	run_case(f, &degraded_json);
+	fake_agent_stop(&f->agent);
+	run_case(f, &gone);
+}
+
+static const char *join_code(const char *organisation)
+{
+	static char text[2048];
+	struct join_code code = {.n_addresses = 2};
+	struct buf out;
+
+	snprintf(code.name, sizeof(code.name), "%s", organisation);
+	snprintf(code.addresses[0], sizeof(code.addresses[0]), "warden.example.org:7443");
+	snprintf(code.addresses[1], sizeof(code.addresses[1]), "10.0.0.7:7443");
+	memset(code.secret, 5, sizeof(code.secret));
+	memset(&code.organisation, 6, sizeof(code.organisation));
+	buf_init(&out, sizeof(text) - 2);
+	assert_int_equal(join_code_format(&code, &out, NULL), 0);
+	snprintf(text, sizeof(text), "%s\n", buf_cstr(&out));
+	buf_deinit(&out);
+	return text;
+}
+
+static void test_enroll(void **state)
+{
+	struct fixture *f = *state;
+	struct command_case c = {"enroll", {"enroll", "--join-file", "-", "--yes"}, 0, 0, NULL,
+				 NULL};
+	char on_terminal[2100];
+
+	serve(f, &(struct fake_options){0});
+	c.input = join_code("Example Org");
+	run_case(f, &c);
+	c = (struct command_case){
+		"enroll_no_yes", {"enroll", "--join-file", "-"}, 2, 0, c.input, NULL};
+	run_case(f, &c);
+	tmpdir_write_text(&f->home, "join", join_code("Ex\033[2Jample Org"));
+	c = (struct command_case){
+		"enroll_json", {"enroll", "--join-file", "join", "--yes", "--json"}, 0, 0, NULL,
+		NULL};
+	run_case(f, &c);
+	c = (struct command_case){"enroll_no_code", {"enroll"}, 2, 0, NULL, NULL};
+	run_case(f, &c);
+	c = (struct command_case){"enroll_argv", {"enroll", "EW1-ABCDE"}, 2, 0, NULL, NULL};
+	run_case(f, &c);
+	c = (struct command_case){
+		"enroll_mistyped", {"enroll", "--join-file", "-"}, 1, 0, "EW1-ABCDE\n", NULL};
+	run_case(f, &c);
+	c = (struct command_case){
+		"enroll_no_file", {"enroll", "--join-file", "nowhere"}, 1, 0, NULL, NULL};
+	run_case(f, &c);
+	snprintf(on_terminal, sizeof(on_terminal), "%sn\n", join_code("Example Org"));
+	c = (struct command_case){"enroll_no", {"enroll"}, 1, 80, on_terminal, NULL};
+	run_case(f, &c);
+	serve(f, &(struct fake_options){.degraded = true});
+	c = (struct command_case){"enroll_failed",
+				  {"enroll", "--join-file", "-", "--yes"},
+				  1,
+				  0,
+				  join_code("Example Org"),
+				  NULL};
+	run_case(f, &c);
+	serve(f, &(struct fake_options){.enrolled = true});
+	c = (struct command_case){"enroll_again",
+				  {"enroll", "--join-file", "-"},
+				  0,
+				  0,
+				  join_code("Example Org"),
+				  NULL};
+	run_case(f, &c);
+	c = (struct command_case){"enroll_elsewhere",
+				  {"enroll", "--join-file", "-", "--yes"},
+				  1,
+				  0,
+				  join_code("Other Org"),
+				  NULL};
+	run_case(f, &c);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_check),  CASE(test_check_without_agent),
+		CASE(test_reads),  CASE(test_status),
+		CASE(test_enroll),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -141,12 +141,13 @@ static void tell(const struct options *options, const struct decision_reply *rep
 	if (reply->decision.action == ACTION_WARN && !person &&
 	    shown_lately(reply->prefix, reply->decision.case_code, clock->wall_ms(clock)))
 		return;
-	print_message(reply);
+	if (!message_is_silent(reply))
+		print_message(reply);
 }
 
 static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 {
-	struct target target = {0};
+	struct target target;
 	struct ask request = {.target = &target};
 	struct places places;
 	struct decision_reply reply;

@@ -236,7 +236,7 @@ int command_history(int argc, char **argv)
 	const struct clock *clock = clock_system();
 	struct options options = {0};
 	struct client client = {0};
-	struct target target = {0};
+	struct target target;
 	struct err err = ERR_INIT;
 	struct args args = {0};
 	int64_t since_ms = 0;

@@ -66,7 +66,7 @@ static bool unchecked(const struct decision_reply *reply)
 	return strcmp(reply->source, "agent") != 0 && reply->decision.action == ACTION_ALLOW;
 }
 
-static bool silent(const struct decision_reply *reply)
+bool message_is_silent(const struct decision_reply *reply)
 {
 	return reply->decision.action == ACTION_ALLOW && !unchecked(reply) && !*reply->notice;
 }
@@ -273,7 +273,7 @@ void message_decision(struct buf *out, const struct decision_reply *reply,
 	struct page p = {.out = out, .style = style, .reply = reply};
 	bool answered = strcmp(reply->source, "agent") == 0;
 
-	if (silent(reply))
+	if (message_is_silent(reply))
 		return;
 	if (style->one_line) {
 		one_line(out, reply);

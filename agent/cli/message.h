@@ -24,6 +24,9 @@ struct message_style {
 void message_decision(struct buf *out, const struct decision_reply *reply,
 		      const struct message_style *style);
 
+/* Whether there is nothing to say. */
+bool message_is_silent(const struct decision_reply *reply);
+
 /* The part about a package that reasons and lists share: "openssl 1.0.2u (conda-forge)". */
 void message_package(struct buf *out, const struct package *package);
 

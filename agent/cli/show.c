@@ -294,7 +294,7 @@ int command_show(int argc, char **argv)
 {
 	struct options options = {0};
 	struct client client = {0};
-	struct target target = {0};
+	struct target target;
 	struct err err = ERR_INIT;
 	struct args args = {0};
 	int rc = args_parse(&table, argc, argv, &options, &args, &err);

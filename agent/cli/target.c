@@ -127,6 +127,8 @@ int target_init(struct target *target, const struct target_words *words, struct 
 	int rc;
 
 	envwarden__local__target__init(&target->wire);
+	target->cwd[0] = '\0';
+	target->base[0] = '\0';
 	if (!fits(tool, CHANGE_TOOL_MAX))
 		return err_set(err, ERR_USAGE, "that is no tool's name");
 	rc = take_typed(target, words, err);

@@ -28,7 +28,8 @@ struct target {
 	char dirs_room[16384];
 };
 
-/* ERR_USAGE: more than one environment named, or text that no message can carry. */
+/* Fills *target, of whatever contents (it is too big to be zeroed in passing). ERR_USAGE: more than
+ * one environment named, or text that no message can carry. */
 int target_init(struct target *target, const struct target_words *words, struct err *err);
 
 /*

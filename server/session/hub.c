@@ -170,8 +170,18 @@ void hub_add(struct hub *hub, struct session *session)
 	hub->n_sessions++;
 }
 
+bool hub_admit_stranger(struct hub *hub, struct session *session)
+{
+	if (hub->strangers >= hub->config.strangers_max)
+		return false;
+	hub->strangers++;
+	session->stranger = true;
+	return true;
+}
+
 void hub_session_closed(struct hub *hub, struct session *session)
 {
+	hub->strangers -= session->stranger;
 	unregister(hub, session);
 	hub_push_forget(hub, session);
 	if (session->prev)
@@ -298,6 +308,8 @@ int hub_start(const struct hub_config *config, struct hub **out, struct err *err
 	if (!hub)
 		return err_nomem(err);
 	hub->config = *config;
+	if (hub->config.strangers_max == 0)
+		hub->config.strangers_max = HUB_STRANGERS_MAX;
 	hub->poll.after = config->outbox_from;
 	rate_init(&hub->enrolments, config->enrol_burst ? config->enrol_burst : HUB_ENROL_BURST,
 		  config->enrol_each_ms ? config->enrol_each_ms : HUB_ENROL_EACH_MS);

@@ -30,6 +30,7 @@ struct signer;
 #define HUB_PUSHES_MAX 64 /* pushes under way at a time */
 #define HUB_ENROL_BURST 60
 #define HUB_ENROL_EACH_MS 1000
+#define HUB_STRANGERS_MAX 1000 /* connections without a certificate at a time */
 
 /* Everything is borrowed and must outlive the hub, but `identity`, which is copied. */
 struct hub_config {
@@ -42,8 +43,9 @@ struct hub_config {
 	const struct address *address; /* an IP address and port */
 	const uv_os_sock_t *socket;    /* bound already; NULL = bind the address */
 	uint64_t outbox_from;	       /* news up to here are known (db_outbox_head) */
-	int64_t enrol_burst;   /* failed enrolments an address has at once; 0 = the default */
-	int64_t enrol_each_ms; /* and how often it gets one more; 0 = the default */
+	int64_t enrol_burst;	/* failed enrolments an address has at once; 0 = the default */
+	unsigned strangers_max; /* 0 = the default */
+	int64_t enrol_each_ms;	/* and how often it gets one more; 0 = the default */
 };
 
 /* Before the loop runs, or on its thread. Errors as of listener_start and tls_context_new_server.

@@ -57,6 +57,7 @@ struct hub {
 	struct session *sessions; /* with an open connection */
 	size_t n_sessions;	  /* not freed yet */
 	struct session *registry[HUB_REGISTRY];
+	unsigned strangers; /* of them: connected without a certificate */
 	struct rate enrolments;
 	struct hub_conflict conflicts[HUB_CONFLICTS];
 	size_t n_conflicts; /* noted ever; the place of the next one is its remainder */

@@ -10,6 +10,7 @@
 #include "proto/limits.h"
 #include "server/session/session_impl.h"
 
+#define STRANGER_RETRY_MS 5000
 #define KIND(name) ENVWARDEN__SYNC__ENVELOPE__KIND_##name
 
 /* --- sending --- */
@@ -273,6 +274,18 @@ void session_check(struct session *session)
 		check_start(session, false);
 }
 
+/* Who has shown nothing costs memory like everybody: there are only so many of them. */
+static void admit_stranger(struct session *session)
+{
+	struct err err = ERR_INIT;
+
+	if (hub_admit_stranger(session->hub, session))
+		return;
+	(void)err_set(&err, ERR_BUSY,
+		      "too many machines enrol at this time; try again in a moment");
+	session_error(session, &err, STRANGER_RETRY_MS);
+}
+
 static void on_ready(struct conn *conn, void *ctx)
 {
 	struct session *session = ctx;
@@ -288,8 +301,10 @@ static void on_ready(struct conn *conn, void *ctx)
 	session->class = peer.class == TLS_PEER_GOOD	  ? SESSION_FULL
 			 : peer.class == TLS_PEER_EXPIRED ? SESSION_EXPIRED
 							  : SESSION_NONE;
-	if (session->class == SESSION_NONE)
+	if (session->class == SESSION_NONE) {
+		admit_stranger(session);
 		return;
+	}
 	session->machine = peer.machine;
 	session->not_after_ms = peer.not_after_ms;
 	memcpy(session->key_hash, peer.spki_hash, sizeof(session->key_hash));

@@ -150,7 +150,7 @@ int renew_run(struct db_conn *conn, struct task *task, struct err *err)
 	const ProtobufCBinaryData *csr = &task->message->renew->csr;
 	const struct ca_cert *root = ca_root(task->config->ca);
 	ProtobufCBinaryData chain[2];
-	struct ca_issued issued;
+	struct ca_issued issued = {.not_after_ms = 0};
 	struct db_machine machine;
 	struct db_machine_cert cert;
 	int rc = task_machine(conn, task, &machine, err);

@@ -40,6 +40,7 @@ struct session {
 	struct session *prev;
 	struct session *next_of_machine; /* registry */
 	bool registered;
+	bool stranger; /* counted as one */
 	bool push_wanted;
 	bool push_queued;
 	bool pushing;
@@ -127,6 +128,8 @@ void hub_add(struct hub *hub, struct session *session);
 /* From its Hello on news reach it; another session of the machine is ended. */
 void hub_register(struct hub *hub, struct session *session);
 void hub_handshake_over(struct hub *hub);
+/* Counts a session without certificate, until it is closed; false: there are too many. */
+bool hub_admit_stranger(struct hub *hub, struct session *session);
 void hub_session_closed(struct hub *hub, struct session *session); /* forgets it everywhere */
 void hub_session_freed(struct hub *hub);
 /* A new timestamp with what it names, as soon as there is room for it. */

@@ -141,7 +141,9 @@ static void test_changed_while_away(void **state)
 	world_init(&w);
 	world_hub_start(&w, 0);
 	agent_make(&a, &w);
+	world_hub_stop(&w);
 	world_write(&w, logging_on, &w.clock.wall_ms);
+	world_hub_start(&w, 0); /* for which this is no news */
 	agent_welcome(&a);
 	agent_timestamp(&a, &a.message->welcome->timestamp, &named);
 	assert_int_equal(named.version, 2);

@@ -154,6 +154,38 @@ static void test_enrol_rate(void **state)
 	world_deinit(&w);
 }
 
+static void test_strangers(void **state)
+{
+	struct world w;
+	struct agent a, b, c, known;
+
+	(void)state;
+	world_init(&w);
+	w.strangers_max = 2;
+	world_hub_start(&w, 0);
+	agent_make(&known, &w);
+	agent_init(&a, &w);
+	agent_init(&b, &w);
+	agent_init(&c, &w);
+	agent_connect(&a);
+	agent_connect(&b);
+	agent_connect(&c);
+	agent_expect_error(&c, ERR_BUSY);
+	agent_expect_closed(&c);
+	agent_connect(&known); /* machines are not concerned */
+	send_hello(&known);
+	agent_expect(&known, KIND(WELCOME));
+	agent_drop(&a);
+	agent_connect(&c);
+	send_hello(&c);
+	agent_expect_error(&c, ERR_PERM); /* heard again, and refused for what it asks */
+	agent_deinit(&known);
+	agent_deinit(&a);
+	agent_deinit(&b);
+	agent_deinit(&c);
+	world_deinit(&w);
+}
+
 static int count_uses(struct world *w)
 {
 	struct db_join_code *codes;
@@ -419,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_enrol),
 		cmocka_unit_test(test_codes_refused),
 		cmocka_unit_test(test_enrol_rate),
+		cmocka_unit_test(test_strangers),
 		cmocka_unit_test(test_bad_request),
 		cmocka_unit_test(test_no_certificate),
 		cmocka_unit_test(test_renew),

@@ -89,6 +89,7 @@ void world_hub_start(struct world *w, int64_t enrol_burst)
 				    .identity = &w->identity,
 				    .clock = &w->clock.clock,
 				    .address = &anywhere,
+				    .strangers_max = w->strangers_max,
 				    .enrol_burst = enrol_burst,
 				    .enrol_each_ms = 600000};
 
@@ -181,6 +182,8 @@ static void on_ready(struct conn *conn, void *ctx)
 
 	assert_int_equal(tls_peer(conn_tls(conn), &peer, NULL), 0);
 	a->resumed = peer.resumed;
+	buf_clear(&a->session);
+	(void)tls_session_export(conn_tls(conn), &a->session, NULL);
 	a->ready = true;
 }
 
@@ -273,8 +276,6 @@ void agent_connect(struct agent *a)
 				    tcp, &a->conn, NULL),
 			 0);
 	wait_for(a, &a->ready);
-	buf_clear(&a->session);
-	(void)tls_session_export(conn_tls(a->conn), &a->session, NULL);
 }
 
 void agent_drop(struct agent *a)

@@ -41,6 +41,7 @@ struct world {
 	struct db_pool *pool;
 	struct hub *hub;
 	int port;
+	unsigned strangers_max; /* for the next world_hub_start; 0 = the default */
 	bool hub_stopped;
 	struct root_info root;
 };

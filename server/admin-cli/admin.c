@@ -52,6 +52,8 @@ static const struct command commands[] = {
 
 /* --- talking --- */
 
+static void write_line(FILE *file, const char *prefix, const char *fmt, va_list ap) EW_PRINTF(3, 0);
+
 static void write_line(FILE *file, const char *prefix, const char *fmt, va_list ap)
 {
 	struct buf text;

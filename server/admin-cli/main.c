@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 		(void)fputs("envwarden-admin: libcurl does not start\n", stderr);
 		return ADMIN_FAILED;
 	}
-	result = admin_run(argc, (const char *const *)argv, stdout, stderr);
+	result = (int)admin_run(argc, (const char *const *)argv, stdout, stderr);
 	curl_global_cleanup();
 	return result;
 }

@@ -55,6 +55,8 @@ static void on_prepare(uv_prepare_t *prepare)
 		pump(api);
 }
 
+static void on_message(void *cls, const char *fmt, va_list ap) EW_PRINTF(2, 0);
+
 static void on_message(void *cls, const char *fmt, va_list ap)
 {
 	char text[256];

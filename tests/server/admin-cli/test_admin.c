@@ -43,7 +43,7 @@ static int run(const char *first, ...)
 		argv[argc++] = first;
 	}
 	va_end(ap);
-	result = admin_run(argc, argv, out_file, err_file);
+	result = (int)admin_run(argc, argv, out_file, err_file);
 	assert_int_equal(fclose(out_file), 0);
 	assert_int_equal(fclose(err_file), 0);
 	return result;
@@ -184,25 +184,23 @@ static void test_token_refused(void **state)
 #define HEAD                                                                                       \
 	"NAME                  STATUS  USER  MACHINE  PLATFORM  PACKAGES  CHANGED           "      \
 	"PREFIX\n"
-#define ROW(host, packages, prefix)                                                                \
-	"ok      ana   " host "   linux-64  " packages "         2025-11-24 16:00  " prefix "\n"
+#define ROW(name, host, packages, prefix)                                                          \
+	name "  ok      ana   " host "   linux-64  " packages "         2025-11-24 16:00  " prefix \
+	     "\n"
 
 static void test_list(void **state)
 {
+	static const char table[] =
+		HEAD ROW("alpha               ", "host-1", "2", "/home/ana/envs/alpha")
+			ROW("alpha               ", "host-2", "2", "/srv/envs/alpha")
+				ROW("beta                ", "host-1", "0", "/home/ana/envs/beta")
+					ROW("ev\\x1b[31mil\\u{202e}", "host-1", "0",
+					    "/home/ana/envs/ev\\x1b[31mil\\u{202e}");
+
 	(void)state;
 	assert_int_equal(login("ada"), ADMIN_OK);
 	assert_int_equal(run("env", "list", NULL), ADMIN_OK);
-	assert_string_equal(out, HEAD "alpha                 " ROW("host-1", "2", "/home/ana/envs/alpha") "alpha                 " ROW(
-					 "host-2", "2", "/srv/envs/alpha") "beta                 "
-									   " " ROW("host-1", "0",
-										   "/home/ana/envs/"
-										   "beta") "ev\\x1b"
-											   "[31mil"
-											   "\\u{"
-											   "202e} "
-											   " " ROW("host-1",
-												   "0",
-												   "/home/ana/envs/ev\\x1b[31mil\\u{202e}"));
+	assert_string_equal(out, table);
 	assert_int_equal(
 		run("env", "list", "--query", "alpha", "--machine", "host-2", "--json", NULL),
 		ADMIN_OK);

@@ -103,10 +103,13 @@ static int link_add(struct db_conn *conn, int64_t env, const struct apply_packag
 		       ARG_INT(p->requested), ARG_INT(env), ARG_INT(p->id));
 }
 
-/* A change that tells the whole content, whatever was believed before. */
+/*
+ * A change that tells the whole content, whatever was believed before. "recreated" does not: when
+ * nobody saw the old one go, it tells what differs from it.
+ */
 static bool is_whole(enum change_kind kind)
 {
-	return kind == CHANGE_CREATED || kind == CHANGE_RECREATED || kind == CHANGE_CLONED;
+	return kind == CHANGE_CREATED || kind == CHANGE_CLONED;
 }
 
 static int links_apply(struct db_conn *conn, int64_t env, enum change_kind kind,

@@ -98,6 +98,9 @@ static void test_follows_changes(void **state)
 	step(s, &w, CHANGE_RECREATED, 1, "/home/ana/envs/z", "d", NULL);
 	assert_false(get(s, 1).deleted);
 	assert_string_equal(packages(s, 1), "d=1!");
+	/* Made anew before anybody saw the old one go: only what differs is told. */
+	step(s, &w, CHANGE_RECREATED, 1, "/home/ana/envs/z", "e", NULL);
+	assert_string_equal(packages(s, 1), "d=1! e=1!");
 	/* A new epoch tells the whole content again: it replaces what was believed. */
 	w = (struct journal_writer){.machine = w.machine, .epoch = id_of(201)};
 	env_make(s, &w, 2, "/home/ana/envs/y", (const char *const[]){"b=1", NULL});

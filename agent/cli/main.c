@@ -74,6 +74,21 @@ static int command_version(int argc, char **argv)
 	return EXIT_FINE;
 }
 
+/* Options may stand before the command too: moves the command in front of them. */
+static void command_first(int argc, char **argv)
+{
+	int at = 1;
+	char *name;
+
+	while (at < argc && strncmp(argv[at], "--", 2) == 0 && find(argv[at]) == NULL)
+		at += strcmp(argv[at], "--socket") == 0 ? 2 : 1;
+	if (at <= 1 || at >= argc)
+		return;
+	name = argv[at];
+	memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof *argv);
+	argv[1] = name;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *c;
@@ -82,6 +97,7 @@ int main(int argc, char **argv)
 		print_usage(stderr);
 		return EXIT_USAGE;
 	}
+	command_first(argc, argv);
 	c = find(strcmp(argv[1], "-h") == 0 ? "help" : argv[1]);
 	if (!c) {
 		output_say("no command \"%s\" (see: envwarden help)", argv[1]);

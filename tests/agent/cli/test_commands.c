@@ -125,6 +125,8 @@ static const struct command_case reads[] = {
 	{"list", {"list"}, 0, 0, NULL, NULL},
 	{"list_all", {"list", "--all"}, 0, 0, NULL, NULL},
 	{"list_json", {"list", "--all", "--json"}, 0, 0, NULL, NULL},
+	{"list_json", {"--json", "list", "--all"}, 0, 0, NULL, NULL}, /* options may come first */
+	{"no_agent_there", {"--socket", "/nonexistent/s", "list"}, 3, 0, NULL, NULL},
 	{"show", {"show", "legacy-etl"}, 0, 0, NULL, NULL},
 	{"show_json", {"show", "legacy-etl", "--json"}, 0, 0, NULL, NULL},
 	{"show_gone", {"show", "gone"}, 1, 0, NULL, NULL},

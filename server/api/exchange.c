@@ -392,16 +392,20 @@ static int take_query(struct exchange *x)
 	return walk.rc;
 }
 
-static int check_length(struct exchange *x)
+static int too_large(struct exchange *x)
+{
+	return request_refuse(&x->request, MHD_HTTP_CONTENT_TOO_LARGE, ERR_LIMIT,
+			      "bodies may have %d bytes", API_BODY_MAX);
+}
+
+/* Whether the body is said to be so large that it will not even be discarded. */
+static bool hopeless(struct exchange *x)
 {
 	const char *text = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND,
 						       MHD_HTTP_HEADER_CONTENT_LENGTH);
 	unsigned long long n;
 
-	if (!text || (text_to_u64(text, strlen(text), &n) == 0 && n <= API_BODY_MAX))
-		return 0;
-	return request_refuse(&x->request, MHD_HTTP_CONTENT_TOO_LARGE, ERR_LIMIT,
-			      "bodies may have %d bytes", API_BODY_MAX);
+	return text && (text_to_u64(text, strlen(text), &n) < 0 || n > DISCARD_MAX);
 }
 
 static int find_route(struct exchange *x, const char *method, const char *url)
@@ -429,9 +433,8 @@ static enum MHD_Result open_exchange(struct api *api, struct MHD_Connection *con
 	if (!x)
 		return MHD_NO;
 	*state = x;
-	rc = check_length(x);
-	if (rc < 0) {
-		ready(x, rc);
+	if (hopeless(x)) {
+		ready(x, too_large(x));
 		return answer(x);
 	}
 	rc = find_route(x, method, url);
@@ -448,18 +451,15 @@ static enum MHD_Result open_exchange(struct api *api, struct MHD_Connection *con
 
 static enum MHD_Result take_body(struct exchange *x, const char *upload, size_t *n)
 {
-	struct request *r = &x->request;
-
 	x->received += *n;
 	if (x->received > DISCARD_MAX)
 		return MHD_NO;
 	if (x->stage == RECEIVING) {
-		buf_add(&r->body, upload, *n);
-		if (buf_rc(&r->body) == ERR_LIMIT)
-			ready(x, request_refuse(r, MHD_HTTP_CONTENT_TOO_LARGE, ERR_LIMIT,
-						"bodies may have %d bytes", API_BODY_MAX));
-		else if (buf_rc(&r->body) < 0)
-			ready(x, err_nomem(&r->err));
+		buf_add(&x->request.body, upload, *n);
+		if (buf_rc(&x->request.body) == ERR_LIMIT)
+			ready(x, too_large(x));
+		else if (buf_rc(&x->request.body) < 0)
+			ready(x, err_nomem(&x->request.err));
 	}
 	*n = 0;
 	return MHD_YES;

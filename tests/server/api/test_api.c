@@ -157,6 +157,16 @@ static void test_refusals(void **state)
 	assert_int_equal(r.status, 413);
 	reply_deinit(&r);
 	mem_free(huge);
+	/* So large that nobody waits for its end. */
+	huge = mem_calloc(1, 8 * API_BODY_MAX);
+	memset(huge, ' ', 8 * API_BODY_MAX - 1);
+	r = world_call(world, "PUT", path, ada, huge, NULL);
+	assert_true(r.status == 0 || r.status == 413);
+	reply_deinit(&r);
+	r = world_call(world, "PUT", path, ada, huge, "Transfer-Encoding: chunked");
+	assert_true(r.status == 0 || r.status == 413);
+	reply_deinit(&r);
+	mem_free(huge);
 }
 
 static void test_long_header(void **state)
@@ -168,7 +178,10 @@ static void test_long_header(void **state)
 	memset(header, 'x', 3 * API_HEADERS_MAX - 1);
 	memcpy(header, "X-Long: ", 8);
 	r = world_call(world, "GET", "/machines", ada, NULL, header);
-	assert_in_range(r.status, 400, 499);
+	assert_true(r.status == 0 || (r.status >= 400 && r.status <= 499));
+	reply_deinit(&r);
+	r = get("/machines", ada); /* and goes on serving */
+	assert_int_equal(r.status, 200);
 	reply_deinit(&r);
 	mem_free(header);
 }

@@ -199,9 +199,11 @@ struct reply world_call(const struct world *w, const char *method, const char *p
 	}
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	rc = curl_easy_perform(curl);
-	if (rc != CURLE_OK)
+	if (rc != CURLE_OK && rc != CURLE_SEND_ERROR && rc != CURLE_RECV_ERROR &&
+	    rc != CURLE_GOT_NOTHING)
 		fail_msg("%s %s: %s", method, path, curl_easy_strerror(rc));
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply.status);
+	if (rc == CURLE_OK)
+		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply.status);
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(headers);
 	(void)buf_cstr(&reply.headers);

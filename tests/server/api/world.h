@@ -40,7 +40,7 @@ int world_setup(void **state);
 int world_teardown(void **state);
 
 struct reply {
-	long status;
+	long status;  /* 0 = the server ended the connection instead */
 	json_t *json; /* NULL when the body is none */
 	struct buf body;
 	struct buf headers; /* lower case names not promised; ended lines */

@@ -283,6 +283,8 @@ show() {
 	say ""
 	admin_command env list
 	prefix=$(agent_command list --json | tr -d '\n' | sed -n 's/.*"prefix" *: *"\([^"]*\)".*/\1/p')
+	# None any more: the commands that make one are what to try.
+	[ -n "$prefix" ] || prefix=$state/envs/sample
 	cat <<-END
 
 		Admin    https://127.0.0.1:$admin_port   user admin, first password $(cat "$first_password")

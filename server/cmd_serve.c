@@ -178,6 +178,18 @@ static int state_take(struct server *s, struct err *err)
 
 /* --- listening --- */
 
+/* A port that somebody has is for the admin to settle; `option` chooses another. */
+static int say_taken(int rc, const char *option, struct err *err)
+{
+	struct err cause;
+
+	if ((rc != UV_EADDRINUSE && rc != ERR_EXISTS) || !err)
+		return rc;
+	cause = *err;
+	return err_set(err, rc, "%s; end what listens there or choose another with %s", cause.text,
+		       option);
+}
+
 static int agents_listen(struct server *s, struct err *err)
 {
 	const struct hub_config config = {.pool = s->pool,
@@ -188,7 +200,7 @@ static int agents_listen(struct server *s, struct err *err)
 					  .address = &s->config.agent_address,
 					  .outbox_from = s->outbox};
 	uint16_t port = 0;
-	int rc = agents_start(&config, &s->agents, &port, err);
+	int rc = say_taken(agents_start(&config, &s->agents, &port, err), "--agent-address", err);
 
 	s->agent_address = s->config.agent_address;
 	s->agent_address.port = port;
@@ -218,7 +230,7 @@ static int api_listen(struct server *s, struct err *err)
 	}
 	address_format(&s->config.admin_address, address);
 	ca_root_spki_hash(s->ca, config.root_hash);
-	rc = api_start(&config, &s->api, &port, err);
+	rc = say_taken(api_start(&config, &s->api, &port, err), "--admin-address", err);
 	s->admin_address = s->config.admin_address;
 	s->admin_address.port = port;
 	return rc;

@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <uv.h>
+
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 
@@ -64,6 +66,16 @@ static int unknown_key(const char *name, size_t n, struct err *err)
 	return ERR_INVALID;
 }
 
+/* Where to listen: names are for those who dial. */
+static bool is_ip(const struct address *address)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	return uv_ip4_addr(address->host, address->port, &v4) == 0 ||
+	       uv_ip6_addr(address->host, address->port, &v6) == 0;
+}
+
 static int set_address(const struct key *key, const char *value, struct server_config *config,
 		       struct address *address, struct err *err)
 {
@@ -76,6 +88,8 @@ static int set_address(const struct key *key, const char *value, struct server_c
 		address = &config->public_address[config->n_public];
 	}
 	rc = address_parse(value, (uint16_t)key->min, address, err);
+	if (rc == 0 && key->kind == KIND_ADDRESS && !is_ip(address))
+		rc = err_set(err, ERR_INVALID, "needs an IP address and port, not \"%s\"", value);
 	if (rc < 0 && err)
 		(void)err_context(err, "%s", key->name);
 	if (rc == 0 && key->kind == KIND_ADDRESSES)

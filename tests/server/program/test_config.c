@@ -59,6 +59,8 @@ static void test_errors(void **state)
 		{"log_level = loud\n", ERR_INVALID,
 		 "line 1: log_level: error, warn, info or debug"},
 		{"agent_address =\n", ERR_INVALID, "line 1: agent_address: "},
+		{"admin_address = localhost:1\n", ERR_INVALID,
+		 "line 1: admin_address: needs an IP address and port, not \"localhost:1\""},
 		{"agent_address = host:99999\n", ERR_INVALID, "line 1: agent_address: "},
 		{"log_level = \xff\n", ERR_INVALID,
 		 "line 1: log_level: the value is not UTF-8 text"},

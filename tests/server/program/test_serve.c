@@ -241,6 +241,7 @@ static void test_one_at_a_time(void **state)
 			 0);
 	assert_int_equal(COMMAND(&s, "serve", "--state-dir", other), 1);
 	assert_non_null(strstr(s.text, "address already in use"));
+	assert_non_null(strstr(s.text, "choose another with --agent-address"));
 	assert_int_equal(uv_process_kill(&s.server.process, SIGTERM), 0);
 	wait_end(&s, &s.server);
 	assert_int_equal(s.server.exit_code, 0);

@@ -20,6 +20,7 @@
 	 JOIN_CODE_ADDRESSES_MAX * (1 + JOIN_CODE_ADDRESS_MAX) + CHECKSUM)
 
 #define MISTYPED "join code is mistyped: "
+#define WHOLE "; copy all of it" /* what whoever reads the error can do */
 
 /* Buffers here hold the secret. */
 static void wipe(struct buf *b)
@@ -174,12 +175,12 @@ static int skip_prefix(const char **text, size_t *n, struct err *err)
 	if (p == end)
 		return err_set(err, ERR_INVALID, "join code is empty");
 	if (end - p < 3 || (p[0] != 'E' && p[0] != 'e') || (p[1] != 'W' && p[1] != 'w'))
-		return err_set(err, ERR_INVALID, "not a join code: one begins with " PREFIX);
+		return err_set(err, ERR_INVALID, "not a join code: one begins with " PREFIX WHOLE);
 	version = p + 2;
 	for (p = version; p < end && *p >= '0' && *p <= '9';)
 		p++;
 	if (p == version || p == end || *p != '-')
-		return err_set(err, ERR_INVALID, "not a join code: one begins with " PREFIX);
+		return err_set(err, ERR_INVALID, "not a join code: one begins with " PREFIX WHOLE);
 	if (p - version != 1 || *version != PREFIX[2])
 		return err_set(err, ERR_UNSUPPORTED,
 			       "join code of another version: this one reads " PREFIX);
@@ -205,7 +206,7 @@ static int check_length(const struct buf *digits, struct err *err)
 	int rc;
 
 	if (digits->len < 8)
-		return err_set(err, ERR_INVALID, "join code is too short");
+		return err_set(err, ERR_INVALID, "join code is too short" WHOLE);
 	buf_init(&decoded, 5);
 	rc = base32_decode(digits->data, 8, &decoded);
 	if (rc == 0)
@@ -215,13 +216,14 @@ static int check_length(const struct buf *digits, struct err *err)
 	if (rc == ERR_NOMEM)
 		return err_nomem(err);
 	if (rc < 0)
-		return err_set(err, ERR_INVALID, MISTYPED "a character no code has");
+		return err_set(err, ERR_INVALID, MISTYPED "a character no code has" WHOLE);
 	if (want < PAYLOAD_MIN || want > PAYLOAD_MAX)
-		return err_set(err, ERR_INVALID, MISTYPED "its beginning makes no sense");
+		return err_set(err, ERR_INVALID, MISTYPED "its beginning makes no sense" WHOLE);
 	want = (want * 8 + 4) / 5;
 	if (digits->len < want)
-		return err_set(err, ERR_INVALID, "join code is too short: %zu of %zu characters",
-			       digits->len, want);
+		return err_set(err, ERR_INVALID,
+			       "join code is too short: %zu of %zu characters" WHOLE, digits->len,
+			       want);
 	if (digits->len > want)
 		return err_set(err, ERR_INVALID,
 			       "join code is too long: %zu characters instead of %zu", digits->len,
@@ -240,10 +242,10 @@ static int decode(const struct buf *digits, struct buf *payload, struct err *err
 	if (rc == ERR_NOMEM)
 		return err_nomem(err);
 	if (rc < 0)
-		return err_set(err, ERR_INVALID, MISTYPED "a character no code has");
+		return err_set(err, ERR_INVALID, MISTYPED "a character no code has" WHOLE);
 	checksum(payload->data, payload->len - CHECKSUM, sum);
 	if (memcmp(sum, payload->data + payload->len - CHECKSUM, CHECKSUM) != 0)
-		return err_set(err, ERR_INVALID, MISTYPED "checksum differs");
+		return err_set(err, ERR_INVALID, MISTYPED "checksum differs" WHOLE);
 	payload->len -= CHECKSUM;
 	return 0;
 }

@@ -210,6 +210,15 @@ static int run(const struct options *options, struct client *client, struct secr
 	return rc;
 }
 
+/* It must not be repeated on a terminal that others may see, either. */
+static bool has_code(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (text_starts(argv[i], "EW"))
+			return true;
+	return false;
+}
+
 int command_enroll(int argc, char **argv)
 {
 	struct options options = {0};
@@ -220,7 +229,7 @@ int command_enroll(int argc, char **argv)
 	int rc = args_parse(&table, argc, argv, &options, &args, &err);
 
 	if (rc < 0) {
-		if (argc > 1 && text_starts(argv[1], "EW"))
+		if (has_code(argc, argv))
 			err_set(&err, rc,
 				"a join code is secret and not for the command line, "
 				"which others can see: use --join-file");

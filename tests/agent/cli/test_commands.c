@@ -226,7 +226,8 @@ static void test_enroll(void **state)
 	run_case(f, &c);
 	c = (struct command_case){"enroll_no_code", {"enroll"}, 2, 0, NULL, NULL};
 	run_case(f, &c);
-	c = (struct command_case){"enroll_argv", {"enroll", "EW1-ABCDE"}, 2, 0, NULL, NULL};
+	c = (struct command_case){"enroll_argv", {"enroll", "--yes", "EW1-ABCDE"}, 2, 0, NULL,
+				  NULL};
 	run_case(f, &c);
 	c = (struct command_case){
 		"enroll_mistyped", {"enroll", "--join-file", "-"}, 1, 0, "EW1-ABCDE\n", NULL};

@@ -38,6 +38,7 @@ struct checks {
 	struct lookup **last;
 	size_t n;
 	uv_timer_t timer;
+	struct arena reply; /* of the answer being made */
 };
 
 static const char notice_busy[] = "It is being changed right now; this is about how it was before.";
@@ -326,17 +327,16 @@ static void check_found(void *ctx, const struct lookup_result *result)
 	struct engine *e = local_call_data(call);
 	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	struct decision_reply reply;
-	struct arena arena;
+	struct arena *arena = &e->checks->reply;
 
 	if (result->rc < 0 && result->rc != ERR_NOTFOUND) {
 		local_call_fail(call, result->rc, result->error);
 		return;
 	}
-	arena_init(&arena, LOOKUP_MEMORY_MAX);
-	if (engine_decide(e, result->env, result->prefix, &arena, &reply) == 0 &&
+	if (engine_decide(e, result->env, result->prefix, arena, &reply) == 0 &&
 	    (reply.notice = result->rc == ERR_NOTFOUND ? "There is no such environment."
 						       : result->notice) != NULL &&
-	    decision_to_wire(&reply, &arena, &answer.decision) == 0) {
+	    decision_to_wire(&reply, arena, &answer.decision) == 0) {
 		answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_DECISION;
 		if (result->env != NULL)
 			result->env->last_check_ms = engine_wall(e);
@@ -344,7 +344,7 @@ static void check_found(void *ctx, const struct lookup_result *result)
 	} else {
 		local_call_fail(call, ERR_NOMEM, "the agent is out of memory");
 	}
-	arena_deinit(&arena);
+	arena_reset(arena);
 }
 
 void checks_handle(void *ctx, struct local_call *call, const Envwarden__Local__CheckRequest *m)
@@ -361,6 +361,7 @@ int checks_start(struct engine *e)
 	if (e->checks == NULL)
 		return ERR_NOMEM;
 	e->checks->last = &e->checks->first;
+	arena_init(&e->checks->reply, LOOKUP_MEMORY_MAX);
 	CHECK(uv_timer_init(&e->loop, &e->checks->timer) == 0);
 	e->checks->timer.data = e;
 	return 0;
@@ -370,6 +371,7 @@ static void on_timer_closed(uv_handle_t *handle)
 {
 	struct engine *e = handle->data;
 
+	arena_deinit(&e->checks->reply);
 	mem_free(e->checks);
 	e->checks = NULL;
 }

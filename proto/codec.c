@@ -148,6 +148,22 @@ static int check_list(const struct at *at, const void *member, size_t n, unsigne
 	return rc;
 }
 
+/*
+ * What meets any rule without a look at it: most texts and lists of a message are absent. A text
+ * that was unpacked and is empty may have begun with a zero byte, unless it is the default itself.
+ */
+static bool is_absent(const struct at *at, const void *member, size_t n_items)
+{
+	const char *text;
+
+	if (at->field->label == PROTOBUF_C_LABEL_REPEATED)
+		return n_items == 0;
+	if (at->field->type != PROTOBUF_C_TYPE_STRING)
+		return false;
+	text = *(const char *const *)member;
+	return text == protobuf_c_empty_string || (text && !at->unpacked && *text == '\0');
+}
+
 static int check_field(const ProtobufCMessage *msg, const ProtobufCFieldDescriptor *field,
 		       bool unpacked, unsigned depth, struct err *err)
 {
@@ -159,6 +175,8 @@ static int check_field(const ProtobufCMessage *msg, const ProtobufCFieldDescript
 
 	if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
 	    *(const uint32_t *)quantifier != field->id)
+		return 0;
+	if (is_absent(&at, member, list ? *(const size_t *)quantifier : 0))
 		return 0;
 	if (list || field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_BYTES) {
 		at.limit = field_limit_find(msg->descriptor, field);

@@ -16,7 +16,8 @@ static void normalise(char *path)
 	while (*in != '\0') {
 		size_t n;
 
-		in += strspn(in, "/");
+		while (*in == '/')
+			in++;
 		n = strcspn(in, "/");
 		if (n == 0)
 			break;

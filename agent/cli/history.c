@@ -9,6 +9,7 @@
 #include "agent/cli/output.h"
 #include "agent/cli/target.h"
 #include "agent/cli/times.h"
+#include "lib/base/since.h"
 #include "lib/base/text.h"
 #include "platform/clock.h"
 
@@ -246,7 +247,7 @@ int command_history(int argc, char **argv)
 		return EXIT_FINE;
 	options.words.env = args.n_words > 0 ? args.words[0] : NULL;
 	if (rc == 0 && options.since)
-		rc = times_since(options.since, clock->wall_ms(clock), &since_ms, &err);
+		rc = since_parse(options.since, clock->wall_ms(clock), &since_ms, &err);
 	if (rc == 0)
 		rc = target_init(&target, &options.words, &err);
 	if (rc < 0)

@@ -1,10 +1,8 @@
-/* Times as people read and type them. JSON has RFC 3339 in UTC instead (lib/base/json.h). */
+/* Times as people read them. JSON has RFC 3339 in UTC instead (lib/base/json.h). */
 #ifndef ENVWARDEN_AGENT_CLI_TIMES_H
 #define ENVWARDEN_AGENT_CLI_TIMES_H
 
 #include <stdint.h>
-
-#include "lib/base/err.h"
 
 #define TIMES_TEXT_MAX 20
 
@@ -13,8 +11,5 @@ void times_local(int64_t wall_ms, char out[TIMES_TEXT_MAX]);
 
 /* "45 s", "12 min", "3 h", "2 d" for a duration in seconds. */
 void times_span(int64_t seconds, char out[TIMES_TEXT_MAX]);
-
-/* "2d", "3h", "30m", "45s", "1w" before now, or RFC 3339. ERR_USAGE. */
-int times_since(const char *text, int64_t now_ms, int64_t *out, struct err *err);
 
 #endif

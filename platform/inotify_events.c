@@ -8,6 +8,7 @@
 #define BIT_IGNORED 0x00008000u
 #define BIT_DELETE_SELF 0x00000400u
 #define BIT_MOVE_SELF 0x00000800u
+#define BIT_FOLDER 0x40000000u
 
 struct header {
 	int32_t wd;
@@ -20,6 +21,7 @@ static void classify(const struct header *h, struct inotify_fact *out)
 {
 	out->wd = h->wd;
 	out->ended = false;
+	out->is_folder = (h->mask & BIT_FOLDER) != 0;
 	if (h->mask & BIT_OVERFLOW) {
 		out->wd = WATCH_NONE;
 		out->kind = WATCH_OVERFLOW;

@@ -15,6 +15,7 @@ struct inotify_fact {
 	int wd; /* the kernel's watch; WATCH_NONE for an overflow */
 	enum watch_kind kind;
 	bool ended;	  /* the kernel has dropped the watch by itself */
+	bool is_folder;	  /* the entry is a directory */
 	const char *name; /* inside the bytes, ended; NULL if none */
 };
 

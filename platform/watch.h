@@ -31,6 +31,8 @@ enum watch_kind {
 /* Also owner, mode and time changes of entries (many wake-ups: chmod, touch, hard links elsewhere).
  */
 #define WATCH_ATTRIBUTES 1u
+/* Files that come, go or are written may be left out: what matters is the folders. A hint. */
+#define WATCH_FOLDERS 2u
 
 /* name: the entry that changed, or NULL when unknown or about the directory itself; hostile bytes.
  */

@@ -29,6 +29,7 @@
 
 struct watch_entry {
 	int wd;
+	unsigned flags;
 	void *user;
 };
 
@@ -82,11 +83,11 @@ static int make_room(struct watcher *w)
 	return 0;
 }
 
-static void insert(struct watcher *w, int wd, void *user)
+static void insert(struct watcher *w, int wd, unsigned flags, void *user)
 {
 	size_t i = position(w, wd);
 	memmove(&w->entries[i + 1], &w->entries[i], (w->count - i) * sizeof(*w->entries));
-	w->entries[i] = (struct watch_entry){.wd = wd, .user = user};
+	w->entries[i] = (struct watch_entry){.wd = wd, .flags = flags, .user = user};
 	w->count++;
 }
 
@@ -108,6 +109,9 @@ static void deliver(struct watcher *w, const struct inotify_fact *fact)
 		const struct watch_entry *entry = find(w, fact->wd);
 		if (!entry)
 			return; /* removed meanwhile, or the kernel's echo of an end already told */
+		if (fact->kind == WATCH_DIRTY && !fact->is_folder && fact->name &&
+		    (entry->flags & WATCH_FOLDERS))
+			return;
 		user = entry->user;
 	}
 	if (fact->kind == WATCH_GONE) {
@@ -176,30 +180,30 @@ static int add_error(int e, const char *path, struct err *err)
 	}
 }
 
-static int add(struct watcher *w, const char *path, uint32_t mask, void *user, int *watch,
-	       struct err *err)
-{
-	if (make_room(w) < 0)
-		return err_nomem(err);
-	int wd = inotify_add_watch(w->fd, path, mask);
-	if (wd < 0)
-		return add_error(errno, path, err);
-	*watch = wd;
-	if (find(w, wd))
-		return err_set(err, ERR_EXISTS, "%s: watched already", path);
-	insert(w, wd, user);
-	return 0;
-}
-
 static uint32_t mask_of(unsigned flags)
 {
 	return EVENTS | MANNER | (flags & WATCH_ATTRIBUTES ? (uint32_t)IN_ATTRIB : 0u);
 }
 
+static int add(struct watcher *w, const char *path, unsigned flags, uint32_t manner, void *user,
+	       int *watch, struct err *err)
+{
+	if (make_room(w) < 0)
+		return err_nomem(err);
+	int wd = inotify_add_watch(w->fd, path, mask_of(flags) | manner);
+	if (wd < 0)
+		return add_error(errno, path, err);
+	*watch = wd;
+	if (find(w, wd))
+		return err_set(err, ERR_EXISTS, "%s: watched already", path);
+	insert(w, wd, flags, user);
+	return 0;
+}
+
 int watcher_add(struct watcher *w, const char *path, unsigned flags, void *user, int *watch,
 		struct err *err)
 {
-	return add(w, path, mask_of(flags) | IN_DONT_FOLLOW, user, watch, err);
+	return add(w, path, flags, IN_DONT_FOLLOW, user, watch, err);
 }
 
 int watcher_add_dir(struct watcher *w, const struct safe_dir *dir, unsigned flags, void *user,
@@ -207,7 +211,7 @@ int watcher_add_dir(struct watcher *w, const struct safe_dir *dir, unsigned flag
 {
 	char path[48]; /* itself a link, to exactly the directory that is open */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", (int)safe_dir_handle(dir));
-	return add(w, path, mask_of(flags), user, watch, err);
+	return add(w, path, flags, 0, user, watch, err);
 }
 
 void watcher_remove(struct watcher *w, int watch)

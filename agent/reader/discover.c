@@ -82,6 +82,7 @@ static int discover_registry(const char *path, const struct discovery *to)
 	struct buf text;
 	char *line;
 	char *rest;
+	unsigned n = 0;
 	int rc = safe_dir_open(path, &dir, NULL);
 
 	buf_init(&text, DISCOVER_REGISTRY_MAX + 2);
@@ -94,7 +95,8 @@ static int discover_registry(const char *path, const struct discovery *to)
 	buf_addc(&text, '\0');
 	if (buf_rc(&text) < 0)
 		goto out;
-	for (line = text.data; rc == 0 && line != NULL; line = rest) {
+	for (line = text.data; rc == 0 && line != NULL && n < DISCOVER_REGISTRY_LINES;
+	     line = rest, n++) {
 		rest = strchr(line, '\n');
 		if (rest != NULL)
 			*rest++ = '\0';

@@ -19,6 +19,7 @@ enum place_kind {
 #define DISCOVER_DEPTH 6       /* of a walk */
 #define DISCOVER_FOLDERS 20000 /* folders opened in one walk */
 #define DISCOVER_REGISTRY_MAX (1 << 20)
+#define DISCOVER_REGISTRY_LINES 10000 /* of an environments.txt that count */
 
 struct discovery {
 	/* A prefix to look at. The path is borrowed. */

@@ -15,17 +15,26 @@
 #define UNDER_WAY_MAX 2		  /* looks handed to the worker at a time */
 #define PLAIN_MS (10 * 60 * 1000) /* how long a folder may take to become an environment */
 #define GONE_GRACE_SETTLES 2	  /* settle times before "gone" is told: a move shows up by then */
+#define ENTRIES_MAX 50000	  /* known at a time; more are left out */
+#define PLAIN_MAX 512		  /* ... and how many such folders are watched meanwhile */
 #define READS_WAITING_MAX 64	  /* askers of one prefix */
+#define READ_PATIENCE_MS 30000	  /* how long an asker waits for a prefix to settle */
+#define QUIET_MAX_SETTLES 240	  /* settle times after which an unquiet prefix is looked at */
+#define TORN_MAX 8		  /* looks with events meanwhile before one counts all the same */
+#define RETRY_MS 1000		  /* after a look that failed; doubles each time */
+#define RETRY_DOUBLES_MAX 11
+#define DUE_URGENT INT64_MIN /* before all others */
 
 struct asker {
 	struct asker *next;
 	uint64_t id;
+	int64_t since_ms; /* mono */
 };
 
 struct entry {
 	RB_ENTRY(entry) by_path;
 	RB_ENTRY(entry) by_inode;
-	struct entry *next_dirty;
+	RB_ENTRY(entry) by_due; /* when dirty and no job is under way */
 	struct entries *all;
 	char *path;
 	uint64_t dev;
@@ -38,16 +47,23 @@ struct entry {
 	int64_t first_seen_ms; /* mono */
 	int64_t due_ms;	       /* mono; when dirty */
 	int64_t event_ms;      /* mono; newest hint */
+	int64_t unquiet_ms;    /* mono; first hint since the last look that counted, 0 none */
+	int64_t began_ms;      /* mono; the last look */
 	unsigned events;       /* hints so far */
 	unsigned job_events;   /* ... when the job began */
 	unsigned reads;	       /* damaged readings in a row */
+	unsigned torn;	       /* looks in a row with events meanwhile */
+	unsigned failures;     /* looks in a row that failed */
 	bool dirty;
-	bool urgent;
+	bool queued;   /* in the tree by due time */
 	bool busy;     /* the last look found it unsettled */
 	bool known;    /* the core has heard of it */
 	bool whole;    /* ... and it was more than an empty conda-meta */
 	bool looked;   /* at least once */
 	bool vanished; /* the last look found nothing; gone is told if the next one does too */
+	bool plain;    /* no environment so far: may become one, is watched for a while */
+	bool denied;   /* may not be read */
+	bool remote;   /* on a file system that does not tell what others do there */
 	bool polled;
 	bool at_start;
 	bool forgotten; /* dropped while its job was under way */
@@ -67,21 +83,32 @@ static int cmp_inode(const struct entry *a, const struct entry *b)
 	return a->ino < b->ino ? -1 : a->ino > b->ino;
 }
 
+static int cmp_due(const struct entry *a, const struct entry *b)
+{
+	if (a->due_ms != b->due_ms)
+		return a->due_ms < b->due_ms ? -1 : 1;
+	return strcmp(a->path, b->path);
+}
+
 RB_HEAD(path_tree, entry);
 RB_HEAD(inode_tree, entry);
+RB_HEAD(due_tree, entry);
 RB_GENERATE_STATIC(path_tree, entry, by_path, cmp_path)
 RB_GENERATE_STATIC(inode_tree, entry, by_inode, cmp_inode)
+RB_GENERATE_STATIC(due_tree, entry, by_due, cmp_due)
 
 struct entries {
 	struct entries_config config;
 	struct path_tree paths;
 	struct inode_tree inodes;
-	struct entry *dirty; /* unordered */
+	struct due_tree due;
+	size_t n;
+	size_t unlooked; /* dirty ones that were never looked at */
+	size_t plain;
 	struct watcher *watcher;
 	struct json_reader *json; /* of the worker's thread */
 	uv_timer_t timer;
 	size_t under_way;
-	size_t denied;
 	bool at_start;
 	bool watches_exhausted;
 	bool stopping;
@@ -141,16 +168,34 @@ static void answer_askers(struct entry *e, int rc)
 	}
 }
 
+static void unqueue(struct entry *e)
+{
+	if (e->queued)
+		RB_REMOVE(due_tree, &e->all->due, e);
+	e->queued = false;
+}
+
+static void queue(struct entry *e)
+{
+	if (e->queued || !e->dirty || e->job != NULL)
+		return;
+	RB_INSERT(due_tree, &e->all->due, e);
+	e->queued = true;
+}
+
 static void undirty(struct entry *e)
 {
-	struct entry **p = &e->all->dirty;
-
-	if (!e->dirty)
-		return;
-	while (*p != e)
-		p = &(*p)->next_dirty;
-	*p = e->next_dirty;
+	unqueue(e);
+	if (e->dirty && !e->looked)
+		e->all->unlooked--;
 	e->dirty = false;
+}
+
+static void set_plain(struct entry *e, bool plain)
+{
+	e->all->plain += plain;
+	e->all->plain -= e->plain;
+	e->plain = plain;
 }
 
 static void entry_free(struct entry *e)
@@ -168,8 +213,10 @@ static void entry_drop(struct entry *e, int rc_for_askers)
 	drop_watch(all, &e->site);
 	drop_watch(all, &e->prefix);
 	undirty(e);
+	set_plain(e, false);
 	leave_inodes(e);
 	RB_REMOVE(path_tree, &all->paths, e);
+	all->n--;
 	answer_askers(e, rc_for_askers);
 	if (e->job != NULL)
 		e->forgotten = true;
@@ -179,19 +226,26 @@ static void entry_drop(struct entry *e, int rc_for_askers)
 
 static void make_due(struct entry *e, int64_t due_ms)
 {
-	struct entries *all = e->all;
-
+	unqueue(e);
 	e->due_ms = due_ms;
-	if (!e->dirty) {
-		e->dirty = true;
-		e->next_dirty = all->dirty;
-		all->dirty = e;
-	}
+	if (!e->dirty && !e->looked)
+		e->all->unlooked++;
+	e->dirty = true;
+	queue(e);
+}
+
+/* Somebody waits for it. What is in the middle of something is not looked at earlier for that. */
+static void make_urgent(struct entry *e)
+{
+	bool moves = e->unquiet_ms != 0 || e->busy || e->vanished;
+
+	if (!e->dirty || !moves || e->due_ms <= now_mono(e->all))
+		make_due(e, DUE_URGENT);
 }
 
 static struct entry *entry_new(struct entries *all, const char *path)
 {
-	struct entry *e = mem_calloc(1, sizeof *e);
+	struct entry *e = all->n < ENTRIES_MAX ? mem_calloc(1, sizeof *e) : NULL;
 
 	if (e == NULL || (e->path = mem_strdup(path)) == NULL) {
 		mem_free(e);
@@ -202,6 +256,7 @@ static struct entry *entry_new(struct entries *all, const char *path)
 	e->first_seen_ms = now_mono(all);
 	e->at_start = all->at_start;
 	RB_INSERT(path_tree, &all->paths, e);
+	all->n++;
 	return e;
 }
 
@@ -209,7 +264,7 @@ static struct entry *entry_new(struct entries *all, const char *path)
 
 /* 1 = watched, 0 = can't be, < 0 = not there */
 static int watch_folder(struct entries *all, struct entry *e, struct watch_user *user,
-			const char *relative)
+			const char *relative, unsigned flags)
 {
 	char path[SAFE_PATH_MAX];
 	int n = snprintf(path, sizeof path, "%s%s%s", e->path, relative[0] != '\0' ? "/" : "",
@@ -220,7 +275,7 @@ static int watch_folder(struct entries *all, struct entry *e, struct watch_user 
 		return 1;
 	if (all->watcher == NULL || n < 0 || (size_t)n >= sizeof path)
 		return 0;
-	rc = watcher_add(all->watcher, path, 0, user, &user->watch, NULL);
+	rc = watcher_add(all->watcher, path, flags, user, &user->watch, NULL);
 	if (rc == 0)
 		return 1;
 	user->watch = WATCH_NONE;
@@ -235,24 +290,46 @@ static int watch_folder(struct entries *all, struct entry *e, struct watch_user 
 static void watch_entry(struct entry *e)
 {
 	struct entries *all = e->all;
-	int rc = watch_folder(all, e, &e->meta, "conda-meta");
+	int rc = watch_folder(all, e, &e->meta, "conda-meta", 0);
 
 	e->polled = rc == 0;
 	if (rc < 0) /* not an environment yet, or no more: conda-meta may come */
-		(void)watch_folder(all, e, &e->prefix, "");
+		(void)watch_folder(all, e, &e->prefix, "", WATCH_FOLDERS);
 	else
 		drop_watch(all, &e->prefix);
 }
 
 /* --- looking --- */
 
+/* What is left of it is a folder like any other. */
 static void entry_gone(struct entry *e)
 {
 	struct entries *all = e->all;
 
-	if (e->known)
-		all->config.callbacks->gone(all->config.ctx, e->path, e->dev, e->ino);
-	entry_drop(e, ERR_NOTFOUND);
+	all->config.callbacks->gone(all->config.ctx, e->path, e->dev, e->ino);
+	leave_inodes(e);
+	e->known = false;
+	e->whole = false;
+	e->vanished = false;
+	e->has_stamp = false;
+	e->first_seen_ms = now_mono(all);
+}
+
+/* Room for one more folder that may become an environment: the one that has had longest goes. */
+static void make_room_for_plain(struct entries *all)
+{
+	struct entry *oldest = NULL;
+	struct entry *e;
+
+	if (all->plain < PLAIN_MAX)
+		return;
+	RB_FOREACH(e, due_tree, &all->due)
+	{
+		if (e->plain && (oldest == NULL || e->first_seen_ms < oldest->first_seen_ms))
+			oldest = e;
+	}
+	if (oldest != NULL)
+		entry_drop(oldest, ERR_NOTFOUND);
 }
 
 static void found_nothing(struct entry *e, enum examine_kind kind)
@@ -262,19 +339,57 @@ static void found_nothing(struct entry *e, enum examine_kind kind)
 
 	drop_watch(all, &e->meta);
 	drop_watch(all, &e->site);
+	e->busy = false;
 	if (e->known && !e->vanished) {
 		/* It may have been moved or renamed: whatever took its place speaks up by then. */
 		e->vanished = true;
 		make_due(e, now + GONE_GRACE_SETTLES * all->config.settle_ms);
-	} else if (e->known) {
+		return;
+	}
+	if (e->known)
 		entry_gone(e);
-	} else if (kind == EXAMINE_PLAIN && now - e->first_seen_ms < PLAIN_MS &&
-		   e->prefix.watch != WATCH_NONE) {
+	if (kind == EXAMINE_PLAIN && now - e->first_seen_ms < PLAIN_MS &&
+	    e->prefix.watch != WATCH_NONE) {
 		answer_askers(e, ERR_NOTFOUND);
+		if (!e->plain)
+			make_room_for_plain(all);
+		set_plain(e, true);
 		make_due(e, e->first_seen_ms + PLAIN_MS);
 	} else {
 		entry_drop(e, ERR_NOTFOUND);
 	}
+}
+
+static void give_askers(struct entry *from, struct entry *to)
+{
+	while (from->askers != NULL) {
+		struct asker *asker = from->askers;
+
+		from->askers = asker->next;
+		asker->next = to->askers;
+		to->askers = asker;
+	}
+}
+
+/*
+ * Whether the other path still leads to this directory is seen by looking there; if it does, this
+ * one is but another name of it.
+ */
+static bool wait_for_other(struct entry *e, struct entry *other)
+{
+	struct entries *all = e->all;
+
+	if (other->began_ms > e->first_seen_ms && other->job == NULL) {
+		give_askers(e, other);
+		if (other->askers != NULL)
+			make_urgent(other);
+		entry_drop(e, 0);
+		return false;
+	}
+	make_due(other, DUE_URGENT);
+	make_due(e, now_mono(all) + all->config.settle_ms);
+	e->busy = true;
+	return false;
 }
 
 /* The same directory is known by another path: an alias of it (then this one goes), or its old one.
@@ -285,15 +400,9 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 	struct entry *same = entries_find(all, job->canonical);
 
 	if (same != NULL && same != e) {
-		while (e->askers != NULL) { /* whoever asked by this name is answered by that one */
-			struct asker *asker = e->askers;
-
-			e->askers = asker->next;
-			asker->next = same->askers;
-			same->askers = asker;
-		}
+		give_askers(e, same); /* whoever asked by this name is answered by that one */
 		if (same->askers != NULL)
-			make_due(same, now_mono(all));
+			make_urgent(same);
 		entry_drop(e, 0);
 		return false;
 	}
@@ -302,19 +411,20 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 
 		if (path == NULL)
 			return true;
+		unqueue(e);
 		RB_REMOVE(path_tree, &all->paths, e);
 		mem_free(e->path);
 		e->path = path;
 		RB_INSERT(path_tree, &all->paths, e);
+		queue(e);
 	}
 	same = entries_find_inode(all, job->dev, job->ino);
 	if (same != NULL && same != e) {
 		/* Two paths, one directory: moved, unless the old one still leads there. */
-		if (!same->vanished && !same->dirty) {
-			entry_drop(e, 0);
-			return false;
-		}
-		entry_drop(same, ERR_NOTFOUND);
+		if (!same->vanished)
+			return wait_for_other(e, same);
+		give_askers(same, e);
+		entry_drop(same, 0);
 	}
 	if (e->ino != job->ino || e->dev != job->dev) {
 		leave_inodes(e);
@@ -336,13 +446,14 @@ static void send_facts(struct entry *e, struct look_job *job)
 	e->reads = 0;
 	e->vanished = false;
 	e->known = true;
+	set_plain(e, false);
 	e->whole = !job->empty_meta;
 	e->has_stamp = true;
 	memcpy(e->stamp, job->stamp, sizeof e->stamp);
+	all->config.callbacks->facts(all->config.ctx, &job->frames);
 	if (job->renamed_from[0] != '\0' &&
 	    (source = entries_find(all, job->renamed_from)) != NULL && source != e)
-		entry_drop(source, ERR_NOTFOUND); /* told by the rename */
-	all->config.callbacks->facts(all->config.ctx, &job->frames);
+		entry_drop(source, 0); /* told by the rename */
 	answer_askers(e, 0);
 	if (first)
 		all->config.callbacks->environment(all->config.ctx, e->path);
@@ -353,6 +464,7 @@ static void after_clean(struct entry *e)
 	struct entries *all = e->all;
 
 	e->at_start = false;
+	e->polled = e->polled || e->remote;
 	if (e->polled)
 		make_due(e, now_mono(all) + all->config.poll_ms);
 }
@@ -362,6 +474,25 @@ static bool just_came(const struct entry *e)
 {
 	return !e->known && !e->at_start && e->askers == NULL &&
 	       now_mono(e->all) - e->first_seen_ms < e->all->config.settle_ms;
+}
+
+/* Whoever has waited long enough for it to settle hears that it is busy. */
+static void answer_impatient(struct entry *e)
+{
+	struct entries *all = e->all;
+	int64_t before = now_mono(all) - READ_PATIENCE_MS;
+
+	for (struct asker **p = &e->askers; *p != NULL;) {
+		struct asker *asker = *p;
+
+		if (asker->since_ms > before) {
+			p = &asker->next;
+			continue;
+		}
+		*p = asker->next;
+		all->config.callbacks->read_done(all->config.ctx, asker->id, ERR_BUSY, e->path);
+		mem_free(asker);
+	}
 }
 
 static void found_environment(struct entry *e, struct look_job *job)
@@ -376,6 +507,7 @@ static void found_environment(struct entry *e, struct look_job *job)
 	if (!settle_aliases(e, job))
 		return;
 	if (job->verdict.reason != SETTLE_READY) {
+		answer_impatient(e);
 		e->busy = true;
 		e->reads = job->unreadable > 0 ? e->reads + 1 : 0;
 		make_due(e, now_mono(all) + job->verdict.wait_ms);
@@ -386,7 +518,7 @@ static void found_environment(struct entry *e, struct look_job *job)
 		make_due(e, e->first_seen_ms + all->config.settle_ms);
 		return;
 	}
-	if (new_site && watch_folder(all, e, &e->site, job->site_packages) == 0)
+	if (new_site && watch_folder(all, e, &e->site, job->site_packages, 0) == 0)
 		e->polled = true;
 	send_facts(e, job);
 	if (new_site && e->site.watch != WATCH_NONE)
@@ -395,24 +527,37 @@ static void found_environment(struct entry *e, struct look_job *job)
 		after_clean(e);
 }
 
-static void found(struct entry *e, struct look_job *job)
+static void found_failure(struct entry *e, struct look_job *job)
 {
-	struct entries *all = e->all;
+	int64_t wait = RETRY_MS;
 
-	if (job->rc < 0) {
+	for (unsigned i = 0; i < e->failures && i < RETRY_DOUBLES_MAX; i++)
+		wait *= 2;
+	if (e->failures++ == 0)
 		log_warn("reader", "prefix not read", LOG_STR("prefix", e->path),
 			 LOG_ERR(&job->err));
-		answer_askers(e, job->rc);
+	e->busy = false;
+	answer_askers(e, job->rc);
+	make_due(e, now_mono(e->all) + wait);
+}
+
+static void found(struct entry *e, struct look_job *job)
+{
+	if (job->rc < 0) {
+		found_failure(e, job);
 		return;
 	}
+	e->failures = 0;
+	e->denied = job->kind == EXAMINE_DENIED;
+	e->remote = job->fs == FS_NETWORK || job->fs == FS_FUSE;
 	switch (job->kind) {
 	case EXAMINE_NOTHING:
 	case EXAMINE_PLAIN:
 		found_nothing(e, job->kind);
 		break;
 	case EXAMINE_DENIED:
-		all->denied++;
-		entry_drop(e, ERR_PERM);
+		e->busy = false; /* the sweep looks whether that has changed */
+		answer_askers(e, ERR_PERM);
 		break;
 	case EXAMINE_UNCHANGED:
 		e->busy = false;
@@ -424,6 +569,26 @@ static void found(struct entry *e, struct look_job *job)
 		found_environment(e, job);
 		break;
 	}
+}
+
+static void take_look(struct entry *e, struct look_job *job)
+{
+	bool torn = e->events != e->job_events && job->rc == 0;
+
+	if (e->dirty && !e->looked)
+		e->all->unlooked--;
+	e->looked = true;
+	queue(e); /* what was made due meanwhile */
+	if (torn && e->torn++ < TORN_MAX) {
+		/* Something happened meanwhile: what was read may be torn. */
+		e->busy = true;
+		make_due(e, e->event_ms + e->all->config.settle_ms);
+		return;
+	}
+	e->torn = 0;
+	if (!torn)
+		e->unquiet_ms = 0;
+	found(e, job);
 }
 
 static void maybe_stopped(struct entries *all);
@@ -440,14 +605,7 @@ static void on_looked(struct work *work)
 		if (e->forgotten)
 			entry_free(e);
 	} else {
-		e->looked = true;
-		if (e->events != e->job_events && job->rc == 0) {
-			/* Something happened meanwhile: what was read may be torn. */
-			make_due(e, e->event_ms + all->config.settle_ms);
-			e->busy = true;
-		} else {
-			found(e, job);
-		}
+		take_look(e, job);
 	}
 	buf_deinit(&job->frames);
 	mem_free(job);
@@ -479,7 +637,7 @@ static int look(struct entry *e)
 	job->has_stamp = e->has_stamp && e->askers == NULL;
 	memcpy(job->stamp, e->stamp, sizeof job->stamp);
 	undirty(e);
-	e->urgent = false;
+	e->began_ms = now_mono(all);
 	e->job = job;
 	e->job_events = e->events;
 	all->under_way++;
@@ -496,32 +654,15 @@ static void on_timer(uv_timer_t *timer)
 
 static struct entry *next_due(struct entries *all, int64_t now, int64_t *wait_ms)
 {
-	struct entry *best = NULL;
+	struct entry *first = RB_MIN(due_tree, &all->due);
 
-	*wait_ms = INT64_MAX;
-	for (struct entry *e = all->dirty; e != NULL; e = e->next_dirty) {
-		if (e->job != NULL)
-			continue; /* comes up again when it is back */
-		if (e->due_ms > now) {
-			if (e->due_ms - now < *wait_ms)
-				*wait_ms = e->due_ms - now;
-		} else if (best == NULL || (e->urgent && !best->urgent)) {
-			best = e;
-		}
-	}
-	return best;
+	*wait_ms = first == NULL || first->due_ms <= now ? INT64_MAX : first->due_ms - now;
+	return first != NULL && first->due_ms <= now ? first : NULL;
 }
 
 bool entries_all_looked(const struct entries *all)
 {
-	struct entry *e;
-
-	if (all->under_way > 0)
-		return false;
-	for (e = all->dirty; e != NULL; e = e->next_dirty)
-		if (!e->looked)
-			return false;
-	return true;
+	return all->under_way == 0 && all->unlooked == 0;
 }
 
 static void pump(struct entries *all)
@@ -557,10 +698,18 @@ static void hint(struct entry *e)
 {
 	struct entries *all = e->all;
 	int64_t now = now_mono(all);
+	int64_t due = now + all->config.settle_ms;
+	int64_t latest;
 
 	e->events++;
 	e->event_ms = now;
-	make_due(e, now + all->config.settle_ms);
+	if (e->unquiet_ms == 0)
+		e->unquiet_ms = now;
+	/* One that is never quiet is looked at now and then all the same. */
+	latest = e->unquiet_ms + QUIET_MAX_SETTLES * all->config.settle_ms;
+	if (due > latest)
+		due = latest > now ? latest : e->dirty ? e->due_ms : now;
+	make_due(e, due);
 }
 
 void entries_watched(struct watch_user *user, enum watch_kind kind)
@@ -604,48 +753,43 @@ int entries_candidate(struct entries *all, const char *path, bool urgent)
 			return ERR_NOMEM;
 		make_due(e, now_mono(all));
 	}
-	if (urgent)
-		e->urgent = true;
+	if (urgent && !e->looked)
+		make_urgent(e);
 	pump(all);
 	return 0;
 }
 
-int entries_read(struct entries *all, const char *path, uint64_t id)
+void entries_read(struct entries *all, const char *path, uint64_t id)
 {
 	struct asker *asker = mem_calloc(1, sizeof *asker);
 	struct entry *e = entries_find(all, path);
 	size_t waiting = 0;
 
-	if (asker == NULL)
-		return ERR_NOMEM;
-	if (e == NULL)
+	if (e == NULL && asker != NULL)
 		e = entry_new(all, path);
-	if (e == NULL) {
-		mem_free(asker);
-		return ERR_NOMEM;
-	}
-	for (struct asker *a = e->askers; a != NULL; a = a->next)
+	for (struct asker *a = e != NULL ? e->askers : NULL; a != NULL; a = a->next)
 		waiting++;
-	if (waiting >= READS_WAITING_MAX) {
+	if (e == NULL || asker == NULL || waiting >= READS_WAITING_MAX) {
 		mem_free(asker);
-		return ERR_BUSY;
+		all->config.callbacks->read_done(all->config.ctx, id, ERR_BUSY, path);
+		return;
 	}
 	asker->id = id;
+	asker->since_ms = now_mono(all);
 	asker->next = e->askers;
 	e->askers = asker;
-	e->urgent = true;
-	if (!e->dirty)
-		make_due(e, now_mono(all));
+	make_urgent(e);
 	pump(all);
-	return 0;
 }
 
 /* --- states --- */
 
 enum entry_state entry_state(const struct entry *e)
 {
+	if (e->denied)
+		return ENTRY_DENIED;
 	if (!e->known)
-		return e->looked && !e->busy ? ENTRY_PLAIN : ENTRY_NEW;
+		return e->looked && !e->busy && e->failures == 0 ? ENTRY_PLAIN : ENTRY_NEW;
 	if (e->busy)
 		return ENTRY_BUSY;
 	if (e->job != NULL)
@@ -670,11 +814,11 @@ void entries_health(const struct entries *all, struct entries_health *out)
 {
 	struct entry *e;
 
-	*out = (struct entries_health){.watches_exhausted = all->watches_exhausted,
-				       .denied = all->denied};
+	*out = (struct entries_health){.watches_exhausted = all->watches_exhausted};
 	RB_FOREACH(e, path_tree, (struct path_tree *)&all->paths)
 	{
 		out->environments += e->known;
+		out->denied += e->denied;
 		out->watched += e->known && !e->polled;
 		out->polled += e->known && e->polled;
 	}
@@ -692,6 +836,7 @@ int entries_new(const struct entries_config *config, struct entries **out, struc
 	all->config = *config;
 	RB_INIT(&all->paths);
 	RB_INIT(&all->inodes);
+	RB_INIT(&all->due);
 	rc = json_reader_new(&record_limits, &all->json);
 	if (rc < 0) {
 		mem_free(all);

@@ -58,11 +58,15 @@ void entries_set_watcher(struct entries *all, struct watcher *watcher);
 void entries_set_at_start(struct entries *all, bool at_start); /* marks what is found from now on */
 void entries_go_on(struct entries *all);
 
-/* A path that may be an environment, or become one. urgent: somebody waits for it. */
+/* A path that may be an environment, or become one. urgent: somebody waits for it. ERR_NOMEM: also
+ * when there are too many already. */
 int entries_candidate(struct entries *all, const char *path, bool urgent);
 
-/* Facts of this prefix as soon as it is settled, whatever was sent before; read_done(id) then. */
-int entries_read(struct entries *all, const char *path, uint64_t id);
+/*
+ * Facts of this prefix as soon as it is settled, whatever was sent before; read_done(id) then, with
+ * ERR_BUSY when that takes too long or too many wait.
+ */
+void entries_read(struct entries *all, const char *path, uint64_t id);
 
 struct entry *entries_find(const struct entries *all, const char *path);
 struct entry *entries_find_inode(const struct entries *all, uint64_t dev, uint64_t ino);
@@ -70,9 +74,10 @@ struct entry *entries_find_inode(const struct entries *all, uint64_t dev, uint64
 enum entry_state {
 	ENTRY_NEW, /* not looked at yet: facts will follow */
 	ENTRY_CLEAN,
-	ENTRY_DIRTY, /* quiet, being looked at: facts will follow soon, if anything is new */
-	ENTRY_BUSY,  /* in the middle of something */
-	ENTRY_PLAIN, /* no environment so far */
+	ENTRY_DIRTY,  /* quiet, being looked at: facts will follow soon, if anything is new */
+	ENTRY_BUSY,   /* in the middle of something */
+	ENTRY_PLAIN,  /* no environment so far */
+	ENTRY_DENIED, /* may not be read */
 };
 enum entry_state entry_state(const struct entry *e);
 const char *entry_path(const struct entry *e);

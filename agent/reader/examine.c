@@ -54,26 +54,29 @@ static bool is_cache(const char *prefix)
 	return pkgs != NULL && strstr(pkgs, "/info/test") != NULL;
 }
 
-static int open_prefix(struct look *look)
+/* 1 = opened; 0 = out->kind says why there is nothing to read. */
+static int open_prefix(struct look *look, struct err *err)
 {
 	struct examined *out = look->out;
-	int rc = safe_dir_open(look->request->prefix, &look->prefix, NULL);
+	enum examine_kind absent = EXAMINE_NOTHING;
+	int rc = safe_dir_open(look->request->prefix, &look->prefix, err);
 
 	if (rc == 0)
-		rc = safe_dir_real_path(look->prefix, out->prefix, sizeof out->prefix, NULL);
+		rc = safe_dir_real_path(look->prefix, out->prefix, sizeof out->prefix, err);
 	if (rc == 0)
-		rc = safe_dir_info(look->prefix, &out->info, NULL);
+		rc = safe_dir_info(look->prefix, &out->info, err);
 	if (rc == 0 && safe_dir_fs_class(look->prefix, &out->fs, NULL) < 0)
 		out->fs = FS_UNKNOWN;
-	if (rc < 0) {
-		out->kind = rc == ERR_PERM ? EXAMINE_DENIED : EXAMINE_NOTHING;
-		return rc;
+	if (rc == 0) {
+		out->is_cache = is_cache(out->prefix);
+		absent = EXAMINE_PLAIN;
+		rc = safe_dir_open_at(look->prefix, "conda-meta", &look->meta, err);
 	}
-	out->is_cache = is_cache(out->prefix);
-	rc = safe_dir_open_at(look->prefix, "conda-meta", &look->meta, NULL);
-	if (rc < 0)
-		out->kind = rc == ERR_PERM ? EXAMINE_DENIED : EXAMINE_PLAIN;
-	return rc;
+	if (rc == 0)
+		return 1;
+	out->kind = rc == ERR_PERM ? EXAMINE_DENIED : absent;
+	/* Only what says so counts as gone: a disk that fails for a moment removes nothing. */
+	return rc == ERR_PERM || rc == ERR_NOTFOUND || rc == ERR_INVALID ? 0 : rc;
 }
 
 static int list_all(struct look *look, struct err *err)
@@ -182,7 +185,8 @@ int examine(const struct examine_request *request, struct arena *arena, struct e
 				 .site_packages = "",
 				 .config_names = ""};
 	settle_signs_init(&out->signs);
-	if (open_prefix(&look) < 0)
+	rc = open_prefix(&look, err);
+	if (rc <= 0)
 		goto out;
 	rc = list_all(&look, err);
 	if (rc < 0)

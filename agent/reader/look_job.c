@@ -38,6 +38,7 @@ static void copy_out(struct look_job *job, const struct examined *found)
 	job->kind = found->kind;
 	job->is_cache = found->is_cache;
 	job->empty_meta = found->empty_meta;
+	job->fs = found->fs;
 	job->dev = found->info.dev;
 	job->ino = found->info.ino;
 	job->unreadable = found->signs.unreadable;

@@ -36,6 +36,7 @@ struct look_job {
 	bool is_cache;
 	bool empty_meta;
 	char canonical[SAFE_PATH_MAX];
+	enum fs_class fs;
 	uint64_t dev;
 	uint64_t ino;
 	char site_packages[SAFE_PATH_MAX]; /* relative, "" none */

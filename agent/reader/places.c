@@ -11,6 +11,7 @@
 #include "platform/safe_open.h"
 
 #define SCAN_ARENA_MAX (64u << 20)
+#define PLACES_MAX 20000 /* more are left out: the registries tell what is in them */
 
 struct place {
 	RB_ENTRY(place) by_path;
@@ -36,6 +37,7 @@ struct places {
 	struct watcher *watcher;
 	struct places_callbacks callbacks;
 	void *ctx;
+	size_t n;
 	size_t scans;
 	bool stopping;
 	void (*stopped)(void *owner);
@@ -113,13 +115,19 @@ static void maybe_stopped(struct places *all)
 
 static void scan_start(struct place *p);
 
+/* A home or a folder of scratch files is written to all the time; environments are folders. */
+static unsigned watch_flags(const struct place *p)
+{
+	return p->kinds & 1u << PLACE_REGISTRY ? 0 : WATCH_FOLDERS;
+}
+
 static void watch_place(struct place *p)
 {
 	struct places *all = p->all;
 
 	if (all->watcher == NULL || p->kinds == 0 || p->user.watch != WATCH_NONE)
 		return;
-	if (watcher_add(all->watcher, p->path, 0, &p->user, &p->user.watch, NULL) < 0)
+	if (watcher_add(all->watcher, p->path, watch_flags(p), &p->user, &p->user.watch, NULL) < 0)
 		p->user.watch = WATCH_NONE; /* the sweep looks after it */
 }
 
@@ -169,10 +177,17 @@ static void scan_start(struct place *p)
 	worker_submit(p->all->worker, &scan->work);
 }
 
+static void unwatch(struct place *p)
+{
+	if (p->user.watch != WATCH_NONE && p->all->watcher != NULL)
+		watcher_remove(p->all->watcher, p->user.watch);
+	p->user.watch = WATCH_NONE;
+}
+
 static int add(struct places *all, const char *path, unsigned kinds)
 {
 	size_t n = strlen(path) + 1;
-	struct place *p = mem_calloc(1, sizeof *p + n);
+	struct place *p = all->n < PLACES_MAX ? mem_calloc(1, sizeof *p + n) : NULL;
 	struct place *there;
 
 	if (p == NULL)
@@ -183,13 +198,17 @@ static int add(struct places *all, const char *path, unsigned kinds)
 	p->user = (struct watch_user){WATCH_USER_PLACE, WATCH_NONE, p};
 	there = RB_INSERT(place_tree, &all->tree, p);
 	if (there == NULL) {
+		all->n++;
 		scan_start(p);
 		return 0;
 	}
 	mem_free(p);
 	if ((there->kinds & kinds) != kinds) {
 		there->kinds |= kinds;
+		unwatch(there); /* it may want to hear of more now */
 		scan_start(there);
+	} else if (all->watcher != NULL && there->user.watch == WATCH_NONE && kinds != 0) {
+		scan_start(there); /* it was not there, and may be now */
 	}
 	return 0;
 }

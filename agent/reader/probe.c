@@ -35,6 +35,8 @@ static Envwarden__Reader__ProbeReply__State wire_state(enum entry_state state)
 		return ENVWARDEN__READER__PROBE_REPLY__STATE__BUSY;
 	case ENTRY_PLAIN:
 		return ENVWARDEN__READER__PROBE_REPLY__STATE__NOT_ENV;
+	case ENTRY_DENIED:
+		return ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
 	}
 	return ENVWARDEN__READER__PROBE_REPLY__STATE__NONE;
 }

@@ -1,6 +1,7 @@
 #include "agent/reader/reader.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -21,6 +22,8 @@
 #include "proto/convert.h"
 
 #define UNTAKEN_MAX 2 /* the rest waits on disk, where it is */
+#define END_MS 3000   /* how long a look may hold up the end: a hung mount must not */
+#define HEALTH_EVERY_MS 1000
 
 struct reader {
 	uv_loop_t loop;
@@ -31,9 +34,12 @@ struct reader {
 	struct entries *entries;
 	struct places *places;
 	uv_timer_t sweep;
+	uv_timer_t health;
 	bool configured;
 	bool scan_done;
-	unsigned untaken; /* facts told that the core has not made durable yet */
+	bool all_accounts;	    /* look in every account's home */
+	struct entries_health told; /* what the core knows of our health */
+	unsigned untaken;	    /* facts told that the core has not made durable yet */
 	char **exclude;
 	size_t n_exclude;
 };
@@ -105,6 +111,7 @@ static void send_health(struct reader *r)
 	char denied[160];
 
 	entries_health(r->entries, &seen);
+	r->told = seen;
 	health.watched = seen.watched;
 	health.polled = seen.polled;
 	health.degraded = lines;
@@ -124,6 +131,17 @@ static void send_health(struct reader *r)
 	send_message(r, &envelope);
 }
 
+static void on_health(uv_timer_t *timer)
+{
+	struct reader *r = timer->data;
+	struct entries_health seen;
+
+	entries_health(r->entries, &seen);
+	if (seen.watched != r->told.watched || seen.polled != r->told.polled ||
+	    seen.denied != r->told.denied || seen.watches_exhausted != r->told.watches_exhausted)
+		send_health(r);
+}
+
 static void on_caught_up(void *ctx)
 {
 	struct reader *r = ctx;
@@ -131,6 +149,8 @@ static void on_caught_up(void *ctx)
 	Envwarden__Reader__ScanDone done = ENVWARDEN__READER__SCAN_DONE__INIT;
 	struct entries_health seen;
 
+	if (r->scan_done && !uv_is_active((uv_handle_t *)&r->health))
+		uv_timer_start(&r->health, on_health, HEALTH_EVERY_MS, 0);
 	if (!r->configured || r->scan_done || places_scanning(r->places) ||
 	    !entries_all_looked(r->entries))
 		return;
@@ -205,18 +225,10 @@ static void on_watch(void *ctx, int watch, void *user, enum watch_kind kind, con
 		entries_watched(which, kind);
 	} else {
 		places_watched(which, kind, name);
+		if (kind == WATCH_GONE) /* moved, perhaps, with all that is in it */
+			entries_sweep(r->entries);
 	}
 }
-
-static void on_sweep(uv_timer_t *timer)
-{
-	struct reader *r = timer->data;
-
-	places_sweep(r->places);
-	entries_sweep(r->entries);
-}
-
-/* --- what the core says --- */
 
 static int add_account(void *ctx, const struct user *user)
 {
@@ -226,6 +238,18 @@ static int add_account(void *ctx, const struct user *user)
 		       ? places_add(r->places, PLACE_HOME, user->home)
 		       : 0;
 }
+
+static void on_sweep(uv_timer_t *timer)
+{
+	struct reader *r = timer->data;
+
+	if (r->all_accounts)
+		(void)users_each(add_account, r, NULL); /* new ones */
+	places_sweep(r->places);
+	entries_sweep(r->entries);
+}
+
+/* --- what the core says --- */
 
 static int take_exclude(struct reader *r, const Envwarden__Reader__Configure *c)
 {
@@ -269,7 +293,8 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 	rc = places_add_system(r->places);
 	for (size_t i = 0; rc == 0 && i < c->n_homes; i++)
 		rc = places_add(r->places, PLACE_HOME, c->homes[i]->path);
-	if (rc == 0 && c->n_homes == 0)
+	r->all_accounts = c->n_homes == 0;
+	if (rc == 0 && r->all_accounts)
 		rc = users_each(add_account, r, NULL);
 	for (size_t i = 0; rc == 0 && i < c->n_roots; i++)
 		rc = places_add(r->places, PLACE_WALK, c->roots[i]);
@@ -293,9 +318,10 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 		return probe(&(struct probe_context){r->entries, r->probing, &r->link},
 			     message->probe);
 	case ENVWARDEN__READER__ENVELOPE__KIND_READ:
-		return r->configured
-			       ? entries_read(r->entries, message->read->prefix, message->read->id)
-			       : ERR_PROTOCOL;
+		if (!r->configured)
+			return ERR_PROTOCOL;
+		entries_read(r->entries, message->read->prefix, message->read->id);
+		return 0;
 	case ENVWARDEN__READER__ENVELOPE__KIND_TAKEN:
 		if (r->untaken == 0)
 			return ERR_PROTOCOL;
@@ -330,13 +356,22 @@ static void on_entries_stopped(void *owner)
 	worker_stop(r->reading, on_part_stopped, r);
 }
 
+static void on_patience(uv_timer_t *timer)
+{
+	(void)timer;
+	log_warn("reader", "a look hangs, ending without it", LOG_NONE);
+	_Exit(0);
+}
+
 static void on_link_closed(void *ctx, int rc)
 {
 	struct reader *r = ctx;
 
 	r->link = NULL;
 	log_info("reader", "ends", LOG_STR("why", err_text(rc)));
-	uv_close((uv_handle_t *)&r->sweep, NULL);
+	uv_close((uv_handle_t *)&r->health, NULL);
+	uv_timer_start(&r->sweep, on_patience, END_MS, 0);
+	uv_unref((uv_handle_t *)&r->sweep);
 	if (!r->configured) {
 		worker_stop(r->reading, on_part_stopped, r);
 		worker_stop(r->probing, on_part_stopped, r);
@@ -378,13 +413,17 @@ int reader_main(int fd, int64_t parent)
 	give_up_rights(parent);
 	CHECK(uv_loop_init(&r->loop) == 0);
 	CHECK(uv_timer_init(&r->loop, &r->sweep) == 0);
+	CHECK(uv_timer_init(&r->loop, &r->health) == 0);
 	r->sweep.data = r;
+	r->health.data = r;
 	if (worker_new(&r->loop, "reading", &r->reading, &err) < 0 ||
 	    worker_new(&r->loop, "probing", &r->probing, &err) < 0 ||
 	    link_new(&r->loop, fd, &link_callbacks, r, &r->link, &err) < 0) {
 		log_error("reader", "can't start", LOG_ERR(&err));
 		return 1;
 	}
+	uv_run(&r->loop, UV_RUN_DEFAULT);
+	uv_close((uv_handle_t *)&r->sweep, NULL);
 	uv_run(&r->loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&r->loop) == 0);
 	for (size_t i = 0; i < r->n_exclude; i++)

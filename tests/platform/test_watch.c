@@ -223,6 +223,31 @@ static int gone_count(const struct place *p)
 	return n;
 }
 
+static void only_folders(void **state)
+{
+	struct place *p = *state;
+	char path[TMPDIR_PATH_MAX];
+	int id = 0;
+	tmpdir_path(&p->tmp, "a", path);
+	assert_int_equal(watcher_add(p->watcher, path, WATCH_FOLDERS, p, &id, NULL), 0);
+	tmpdir_write_text(&p->tmp, "a/file", "text");
+	drain(p);
+	assert_int_equal(p->count, 0);
+	tmpdir_mkdir(&p->tmp, "a/folder");
+	drain(p);
+	assert_int_equal(p->count, 1);
+	assert_true(saw(p, id, WATCH_DIRTY, "folder"));
+	/* Its own end is told as ever. */
+	tmpdir_path(&p->tmp, "a/file", path);
+	assert_int_equal(unlink(path), 0);
+	tmpdir_path(&p->tmp, "a/folder", path);
+	assert_int_equal(rmdir(path), 0);
+	tmpdir_path(&p->tmp, "a", path);
+	assert_int_equal(rmdir(path), 0);
+	drain(p);
+	assert_true(saw(p, id, WATCH_GONE, "(none)"));
+}
+
 static void gone_once(void **state)
 {
 	struct place *p = *state;
@@ -371,6 +396,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(wakes_seldom, setup, teardown),
 		cmocka_unit_test_setup_teardown(entries_that_come_and_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(attributes_on_demand, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_folders, setup, teardown),
 		cmocka_unit_test_setup_teardown(gone_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(removed_tells_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),

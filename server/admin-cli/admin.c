@@ -115,7 +115,8 @@ static void help(const struct admin *a, FILE *to)
 			      *commands[i].usage ? " " : "", commands[i].usage, commands[i].help);
 	(void)fprintf(to,
 		      "\nENV is an id, a path or a name. TIME is 2026-11-22, "
-		      "2026-11-22T17:17:42Z or 7d.\nSettings: %s\nExit codes: 0 fine, 1 failed, "
+		      "2026-11-22T17:17:42Z, or a span like\n30m, 12h, 7d or 2w: so long ago, or "
+		      "for --until from now.\nSettings: %s\nExit codes: 0 fine, 1 failed, "
 		      "2 wrong usage, 3 server not reachable, 7 not permitted.\n",
 		      a->config.path);
 }

@@ -5,6 +5,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/compiler.h"
+#include "lib/base/since.h"
 #include "server/admin-cli/client.h"
 #include "server/admin-cli/commands.h"
 #include "server/admin-cli/env_ref.h"
@@ -160,7 +161,7 @@ static enum admin_exit add_until(struct admin *a, json_t *body)
 	if (!until)
 		return ADMIN_OK;
 	if (strcmp(until, "fixed") != 0) {
-		if (options_time(until, admin_now_ms(), 1, &ms, &err) < 0)
+		if (until_parse(until, admin_now_ms(), &ms, &err) < 0)
 			return admin_fail(a, ADMIN_USAGE, "--until: %s", err.text);
 		clock_format(ms, text);
 		until = text;

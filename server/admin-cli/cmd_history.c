@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/base/since.h"
 #include "server/admin-cli/client.h"
 #include "server/admin-cli/commands.h"
 #include "server/admin-cli/env_ref.h"
@@ -168,7 +169,7 @@ enum admin_exit cmd_env_history(struct admin *a, const char *const *words, size_
 
 	if (options_number(&a->options, OPT_LIMIT, CHANGES_DEFAULT, &limit, &err) < 0)
 		return admin_fail(a, ADMIN_USAGE, "%s", err.text);
-	if (since && options_time(since, admin_now_ms(), -1, &ms, &err) < 0)
+	if (since && since_parse(since, admin_now_ms(), &ms, &err) < 0)
 		return admin_fail(a, ADMIN_USAGE, "--since: %s", err.text);
 	if (n > 0)
 		result = env_resolve(a, words[0], true, &env);

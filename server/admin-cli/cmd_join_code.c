@@ -3,6 +3,7 @@
 #include <jansson.h>
 
 #include "lib/base/compiler.h"
+#include "lib/base/since.h"
 #include "server/admin-cli/client.h"
 #include "server/admin-cli/commands.h"
 #include "server/admin-cli/output.h"
@@ -33,7 +34,7 @@ static enum admin_exit make_body(struct admin *a, json_t **out)
 
 	if (options_number(&a->options, OPT_USES, 1, &uses, &err) < 0)
 		return admin_fail(a, ADMIN_USAGE, "%s", err.text);
-	if (v[OPT_EXPIRES] && options_duration(v[OPT_EXPIRES], &expires_ms, &err) < 0)
+	if (v[OPT_EXPIRES] && span_parse(v[OPT_EXPIRES], &expires_ms, &err) < 0)
 		return admin_fail(a, ADMIN_USAGE, "--expires: %s", err.text);
 	*out = json_pack("{s:I, s:I, s:o, s:b, s:s}", "uses", (json_int_t)uses, "hours",
 			 (json_int_t)((expires_ms + HOUR_MS - 1) / HOUR_MS), "labels",

@@ -1,9 +1,7 @@
 #include "server/admin-cli/options.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#include "lib/base/clock.h"
 #include "lib/base/text.h"
 
 static const struct {
@@ -112,40 +110,4 @@ int options_number(const struct options *o, enum option option, uint64_t fallbac
 			       table[option].name, text);
 	*out = v;
 	return 0;
-}
-
-int options_duration(const char *text, int64_t *ms, struct err *err)
-{
-	static const struct {
-		char unit;
-		int64_t ms;
-	} units[] = {{'m', 60000}, {'h', 3600000}, {'d', 86400000}, {'w', 604800000}};
-	size_t n = strlen(text);
-	unsigned long long v;
-	size_t i;
-
-	for (i = 0; n > 1 && i < ARRAY_SIZE(units); i++) {
-		if (text[n - 1] != units[i].unit || text_to_u64(text, n - 1, &v) < 0 || v == 0 ||
-		    v > 100000)
-			continue;
-		*ms = (int64_t)v * units[i].ms;
-		return 0;
-	}
-	return err_set(err, ERR_USAGE, "\"%s\" is no duration like 90m, 12h, 7d or 2w", text);
-}
-
-int options_time(const char *text, int64_t now_ms, int sign, int64_t *ms, struct err *err)
-{
-	char full[CLOCK_TEXT_MAX];
-	int64_t duration;
-
-	if (options_duration(text, &duration, NULL) == 0) {
-		*ms = now_ms + sign * duration;
-		return 0;
-	}
-	(void)snprintf(full, sizeof(full), "%sT00:00:00Z", text);
-	if (clock_parse(text, ms) == 0 || (strlen(text) == 10 && clock_parse(full, ms) == 0))
-		return 0;
-	return err_set(err, ERR_USAGE,
-		       "\"%s\" is no time like 2026-11-22, 2026-11-22T17:17:42Z or 7d", text);
 }

@@ -49,13 +49,4 @@ const char *option_name(enum option option); /* "--server" */
 int options_number(const struct options *o, enum option option, uint64_t fallback, uint64_t *out,
 		   struct err *err);
 
-/* "90m", "12h", "7d", "2w" as milliseconds. ERR_USAGE. */
-int options_duration(const char *text, int64_t *ms, struct err *err);
-
-/*
- * A point in time: "2026-11-22", "2026-11-22T17:17:42Z", or a duration, before `now_ms` (sign -1)
- * or after it (1). ERR_USAGE.
- */
-int options_time(const char *text, int64_t now_ms, int sign, int64_t *ms, struct err *err);
-
 #endif

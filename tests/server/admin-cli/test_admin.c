@@ -95,7 +95,7 @@ static void test_usage(void **state)
 		{{"env", "list", "--json", "--json"}, "twice"},
 		{{"env", "list", "--limit", "x"}, "--limit: a number"},
 		{{"env", "set-status", "x", "bad"}, "ok, warn or block"},
-		{{"env", "history", "--since", "soon"}, "--since"},
+		{{"env", "history", "--since", "soon"}, "--since: \"soon\" is no time: 2d, 3h"},
 		{{"logging", "maybe"}, "on, off or status"},
 		{{"--server", "http://x", "audit"}, "https://"},
 		{{"audit"}, "which server?"},
@@ -266,6 +266,8 @@ static void test_set_status(void **state)
 
 static void test_rest(void **state)
 {
+	static const char *const none_since[] = {"5s", "30m", "3h", "2030-01-01",
+						 "2030-01-01T00:00:00+02:00"};
 	struct join_code code;
 
 	(void)state;
@@ -274,8 +276,10 @@ static void test_rest(void **state)
 				 "conda +numpy 1.26.4 +python 3.12.1\n");
 	assert_int_equal(run("env", "history", "--json", NULL), ADMIN_OK);
 	says(out, "{\"schema\":\"envwarden.history/1\",\"changes\":[{\"id\":1,\"seq\":1,");
-	assert_int_equal(run("env", "history", "--since", "2030-01-01", NULL), ADMIN_OK);
-	assert_string_equal(out, "");
+	for (size_t i = 0; i < sizeof(none_since) / sizeof(none_since[0]); i++) {
+		assert_int_equal(run("env", "history", "--since", none_since[i], NULL), ADMIN_OK);
+		assert_string_equal(out, "");
+	}
 	assert_int_equal(run("machine", "list", NULL), ADMIN_OK);
 	says(out, "host-2  active  win-64");
 	assert_int_equal(run("logging", "on", "--json", NULL), ADMIN_OK);

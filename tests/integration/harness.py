@@ -193,6 +193,7 @@ class Site:
             BIN / "envwardend", "--user", "--foreground", "--config", self.agent_config,
             "--state-dir", self.agent_state, "--socket", self.socket])
         self.server = None
+        self.organisation = "Proving Ground"
         self.agent_port = self.admin_port = self.token = None
 
     # --- commands
@@ -230,7 +231,7 @@ class Site:
     def init_server(self):
         self.agent_port, self.admin_port = free_port(), free_port()
         told = self.must("envwarden-server", "init", "--state-dir", self.server_state,
-                         "--organisation", "Proving Ground",
+                         "--organisation", self.organisation,
                          "--agent-address", f"127.0.0.1:{self.agent_port}",
                          "--admin-address", f"127.0.0.1:{self.admin_port}").out
         password = re.search(r"[Pp]assword[^:]*: *(\S+)$", told, re.MULTILINE)
@@ -376,7 +377,7 @@ class Site:
             raise Failed("; ".join(trouble))
 
     def print_logs(self):
-        for log in sorted(self.dir.glob("*.log")):
+        for log in sorted(self.dir.rglob("*.log")):
             lines = log.read_text(errors="replace").splitlines()
             print(f"--- {log} ({len(lines)} lines, the last 120)", file=sys.stderr)
             print("\n".join(lines[-120:]), file=sys.stderr)

@@ -12,8 +12,10 @@
 #include "platform/process.h"
 #include "platform/users.h"
 
-#define PROBE_MS 60000 /* how long checking a store after a crash may take */
-#define ADOPT_MS 5000  /* how long a new store waits for the ids the server knows */
+#define PROBE_MS 60000	    /* how long checking a store after a crash may take */
+#define ADOPT_MS 5000	    /* how long a new store waits for the ids the server knows */
+#define PAUSE_FIRST_MS 5000 /* without a reader, after the store could not take its facts */
+#define PAUSE_LAST_MS 300000
 
 int64_t engine_wall(const struct engine *e)
 {
@@ -92,18 +94,43 @@ static void accept_readers(struct engine *e)
 
 void engine_welcomed(struct engine *e)
 {
-	accept_readers(e);
+	if (!e->paused)
+		accept_readers(e);
 }
 
-static void on_adopt_timeout(uv_timer_t *timer)
+static void on_readers_may_come(uv_timer_t *timer)
 {
-	accept_readers(timer->data);
+	struct engine *e = timer->data;
+
+	e->paused = false;
+	accept_readers(e);
 }
 
 void engine_restart_reader(struct engine *e)
 {
 	if (e->link != NULL)
 		link_stop(e->link); /* the supervisor starts another one */
+}
+
+void engine_store_failed(struct engine *e)
+{
+	if (e->stopping)
+		return;
+	engine_restart_reader(e);
+	if (e->paused)
+		return;
+	e->paused = true;
+	e->pause_ms = e->pause_ms == 0 ? PAUSE_FIRST_MS : e->pause_ms * 2;
+	if (e->pause_ms > PAUSE_LAST_MS)
+		e->pause_ms = PAUSE_LAST_MS;
+	(void)uv_poll_stop(&e->channel);
+	uv_timer_start(&e->readers, on_readers_may_come, (uint64_t)e->pause_ms, 0);
+}
+
+void engine_store_works(struct engine *e)
+{
+	e->store_trouble[0] = '\0';
+	e->pause_ms = 0;
 }
 
 /* --- stopping --- */
@@ -137,9 +164,10 @@ static void on_sync_stopped(void *owner)
 
 void engine_stop(struct engine *e)
 {
-	uv_handle_t *handles[] = {(uv_handle_t *)&e->channel, (uv_handle_t *)&e->terminate,
-				  (uv_handle_t *)&e->interrupt, (uv_handle_t *)&e->reload,
-				  (uv_handle_t *)&e->adopt};
+	uv_handle_t *handles[] = {(uv_handle_t *)&e->channel,	  (uv_handle_t *)&e->terminate,
+				  (uv_handle_t *)&e->interrupt,	  (uv_handle_t *)&e->reload,
+				  (uv_handle_t *)&e->readers,	  (uv_handle_t *)&e->fallback_timer,
+				  (uv_handle_t *)&e->switch_timer};
 
 	if (e->stopping)
 		return;
@@ -170,8 +198,16 @@ static void on_reload(uv_signal_t *handle, int signum)
 
 /* --- starting --- */
 
-/* A store that was open when its process died is walked by a child first: damage that ends the
- * process that touches it then ends that child. */
+/* Told to end, or killed from outside: that says nothing about the store. */
+static bool was_stopped(const struct process_end *end)
+{
+	return end->signal == SIGKILL || end->signal == SIGTERM || end->signal == SIGINT;
+}
+
+/*
+ * A store that was open when its process died is walked by a child first: damage that ends the
+ * process that touches it then ends that child. What can't be told so, opening will tell.
+ */
 static int probe_in_child(const struct engine *e)
 {
 	const char *args[] = {
@@ -181,14 +217,27 @@ static int probe_in_child(const struct engine *e)
 	int64_t pid;
 
 	if (process_spawn_self(args, NULL, 0, &pid, &err) < 0)
-		return 0; /* can't be checked so: opening it will tell */
+		return 0;
 	for (int waited = 0; waited < PROBE_MS; waited += 5) {
 		if (process_reap(&end) == 0)
-			return end.exit_code == 0 ? 0 : ERR_CORRUPT;
+			return end.exit_code == ENGINE_EXIT_DAMAGED ||
+					       (end.signal != 0 && !was_stopped(&end))
+				       ? ERR_CORRUPT
+				       : 0;
 		uv_sleep(5);
 	}
+	log_warn("store", "too big to be checked in time", LOG_NONE);
 	(void)process_signal(pid, PROCESS_KILL, NULL);
-	return ERR_CORRUPT;
+	return 0;
+}
+
+/* Says that the store is open, to the start after a crash. A full disk must not stop this start. */
+static void mark_open(const char *path)
+{
+	struct err err = ERR_INIT;
+
+	if (files_atomic_write(path, "", 0, 0600, &err) < 0)
+		log_warn("store", "a crash will not be noticed", LOG_ERR(&err));
 }
 
 static int open_store(struct engine *e, struct err *err)
@@ -226,8 +275,8 @@ static int open_store(struct engine *e, struct err *err)
 				&(struct store_new_epoch){.gap = true, .now_ms = engine_wall(e)},
 				err);
 	}
-	if (rc == 0)
-		rc = files_atomic_write(dirty, "", 0, 0600, err);
+	if (rc == 0 && !crashed)
+		mark_open(dirty);
 	return rc;
 }
 
@@ -277,6 +326,12 @@ static void watch_signal(struct engine *e, uv_signal_t *handle, uv_signal_cb cb,
 	CHECK(uv_signal_start(handle, cb, signum) == 0);
 }
 
+static void make_timer(struct engine *e, uv_timer_t *timer)
+{
+	CHECK(uv_timer_init(&e->loop, timer) == 0);
+	timer->data = e;
+}
+
 /* Everything that can fail for a reason a person must hear, in the order they should hear it. */
 static int prepare(struct engine *e, struct err *err)
 {
@@ -321,7 +376,7 @@ static int go(struct engine *e, struct err *err)
 	fallback_update(e);
 	/* A new store of an enrolled machine first hears which ids the server knows. */
 	if (e->enrolled && e->envs.living == 0 && e->journal.head == 0)
-		uv_timer_start(&e->adopt, on_adopt_timeout, ADOPT_MS, 0);
+		uv_timer_start(&e->readers, on_readers_may_come, ADOPT_MS, 0);
 	else
 		accept_readers(e);
 	log_info("core", "running", LOG_STR("socket", e->options->paths.socket),
@@ -378,8 +433,9 @@ int engine_main(const struct options *options, int channel_fd)
 	watch_signal(e, &e->terminate, on_stop_signal, SIGTERM);
 	watch_signal(e, &e->interrupt, on_stop_signal, SIGINT);
 	watch_signal(e, &e->reload, on_reload, SIGHUP);
-	CHECK(uv_timer_init(&e->loop, &e->adopt) == 0);
-	e->adopt.data = e;
+	make_timer(e, &e->readers);
+	make_timer(e, &e->fallback_timer);
+	make_timer(e, &e->switch_timer);
 	CHECK(uv_poll_init(&e->loop, &e->channel, channel_fd) == 0);
 	e->channel.data = e;
 	if (go(e, &err) < 0)

@@ -46,6 +46,7 @@ struct waiter;	/* facts.c: who waits for a reading */
 struct follower;
 
 #define ENGINE_TEXT_MAX 512
+#define ENGINE_EXIT_DAMAGED 65 /* of the process that checks the store */
 
 struct engine {
 	uv_loop_t loop;
@@ -59,6 +60,8 @@ struct engine {
 	struct store *store;		     /* its calls on that thread only */
 	struct store_journal journal;	     /* as of the last job that came back */
 	char store_trouble[ENGINE_TEXT_MAX]; /* why the last write failed, "" */
+	bool paused;			     /* no reader: its facts could not be stored */
+	int64_t pause_ms;		     /* how long the last pause was, 0 = all is well */
 
 	struct link *link; /* to the reader, NULL while there is none */
 	uv_poll_t channel; /* descriptors of new readers */
@@ -88,8 +91,11 @@ struct engine {
 
 	bool fallback_writing;
 	bool fallback_again;
+	uv_timer_t switch_timer;   /* switching logging failed */
+	uv_timer_t fallback_timer; /* a decision runs out, or writing failed */
 
-	uv_timer_t adopt; /* a new store waits for the server's ids no longer than this */
+	uv_timer_t readers; /* when readers may come: a new store first waits for the server's ids,
+			       one that could not write for better times */
 	uv_signal_t terminate;
 	uv_signal_t interrupt;
 	uv_signal_t reload;
@@ -107,6 +113,12 @@ int64_t engine_trusted(const struct engine *e);
 bool engine_logging(const struct engine *e);
 /* Closes the link, so that a fresh reader comes and is told the present configuration. */
 void engine_restart_reader(struct engine *e);
+/*
+ * Something the reader told is lost, since the store could not take it. The reader goes; another
+ * one tells everything again after a pause, which grows for as long as that does not help.
+ */
+void engine_store_failed(struct engine *e);
+void engine_store_works(struct engine *e); /* something was written */
 void engine_stop(struct engine *e);
 /* The server has answered: ids it knows are adopted now, the reader may begin. */
 void engine_welcomed(struct engine *e);

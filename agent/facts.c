@@ -17,6 +17,7 @@ struct inlet {
 	struct job job;
 	struct arena arena;
 	struct snapshot snapshot;
+	size_t refused; /* packages that were no packages */
 	/* out */
 	struct applied applied;
 	struct environment rows[2]; /* the one it is of, and one that it displaced */
@@ -52,9 +53,9 @@ static void journal_grew(struct engine *e, const struct applied *applied)
 {
 	if (!applied->changed && !applied->displaced)
 		return;
-	fallback_update(e);
 	requests_journal_grew(e);
 	syncing_journal_grew(e);
+	fallback_update(e); /* last: it keeps the store's thread waiting for the disk */
 }
 
 static void read_rows(struct engine *e, const struct applied *applied, struct arena *arena,
@@ -174,6 +175,7 @@ static int on_packages(struct engine *e, const Envwarden__Reader__FactsPackages 
 			return 0; /* the first ones count; the end says that there were more */
 		if (package_from_wire(piece->packages[i], &seen, &err) < 0) {
 			log_warn("core", "package refused", LOG_ERR(&err));
+			in->refused++;
 			continue;
 		}
 		if (package_copy(&in->arena, &seen, &kept) < 0 ||
@@ -204,14 +206,17 @@ static void apply_run(struct job *job)
 		read_rows(e, &in->applied, &in->arena, in->rows, &in->n_rows);
 }
 
-static void note_store_trouble(struct engine *e, const struct job *job)
+static void note_store(struct engine *e, const struct job *job, const struct applied *applied)
 {
 	if (job->rc == 0) {
-		e->store_trouble[0] = '\0';
+		/* Where nothing was new nothing was written, which tells nothing. */
+		if (applied->changed || applied->packages_differ)
+			engine_store_works(e);
 		return;
 	}
 	log_error("store", "not written", LOG_ERR(&job->err));
 	(void)snprintf(e->store_trouble, sizeof e->store_trouble, "%s", job->err.text);
+	engine_store_failed(e);
 }
 
 static void apply_done(struct job *job)
@@ -219,16 +224,14 @@ static void apply_done(struct job *job)
 	struct inlet *in = container_of(job, struct inlet, job);
 	struct engine *e = job->e;
 
-	note_store_trouble(e, job);
+	note_store(e, job, &in->applied);
 	take_rows(e, in->rows, in->n_rows);
 	mark_seen(e, &in->applied.environment);
 	journal_grew(e, &in->applied);
 	if (in->applied.changed)
 		log_info("journal", change_kind_name(in->applied.kind),
 			 LOG_STR("prefix", in->snapshot.prefix), LOG_INT("seq", in->applied.seq));
-	if (job->rc < 0 && !e->stopping)
-		engine_restart_reader(e); /* its facts are lost: they will be told again */
-	else
+	if (job->rc == 0)
 		send_taken(e);
 	inlet_free(in);
 }
@@ -237,11 +240,12 @@ static int on_facts_end(struct engine *e, const Envwarden__Reader__FactsEnd *end
 {
 	struct inlet *in = e->inlet;
 
-	if (in == NULL || (end->total != in->snapshot.packages.n &&
+	if (in == NULL || (end->total != in->snapshot.packages.n + in->refused &&
 			   in->snapshot.packages.n < SNAPSHOT_PACKAGES_MAX))
 		return ERR_PROTOCOL;
 	e->inlet = NULL;
-	if (!engine_logging(e) || snapshot_seal(&in->snapshot) < 0) {
+	CHECK(snapshot_seal(&in->snapshot) == 0); /* it fails for too many packages only */
+	if (!engine_logging(e)) {
 		inlet_free(in);
 		send_taken(e);
 		return 0;
@@ -280,7 +284,7 @@ static void gone_done(struct job *job)
 	struct parting *p = container_of(job, struct parting, job);
 	struct engine *e = job->e;
 
-	note_store_trouble(e, job);
+	note_store(e, job, &p->applied);
 	take_rows(e, p->rows, p->n_rows);
 	journal_grew(e, &p->applied);
 	if (p->applied.changed)
@@ -313,35 +317,14 @@ static int on_gone(struct engine *e, const Envwarden__Reader__Gone *gone)
 	return engine_logging(e) ? part(e, gone->prefix, gone->device, gone->inode, false) : 0;
 }
 
-/* --- the first scan --- */
+/* --- after the jobs before --- */
 
-static void probe_missing(void *ctx, struct env *env)
-{
-	struct engine *e = ctx;
-
-	/*
-	 * Known from before and not come up in the scan: the reader looks at the very path and
-	 * tells either facts or that nothing is there.
-	 */
-	if (env->lives && !env->seen)
-		(void)facts_read(e, env->prefix, NULL, NULL);
-}
-
-static int on_scan_done(struct engine *e, const Envwarden__Reader__ScanDone *done)
-{
-	e->scan_done = true;
-	log_info("core", "first scan done", LOG_INT("environments", done->environments));
-	envs_each(&e->envs, probe_missing, e);
-	return 0;
-}
-
-/* --- readings on request --- */
-
-/* A waiter is answered when the jobs before it (the facts it caused) are in the store. */
 struct barrier {
 	struct job job;
-	uint64_t id;
 	int rc;
+	uint64_t id; /* of a waiter, which may be forgotten meanwhile; or 0: */
+	facts_read_cb done;
+	void *ctx;
 };
 
 static void nothing_run(struct job *job)
@@ -364,17 +347,66 @@ static struct waiter *take_waiter(struct engine *e, uint64_t id)
 static void barrier_done(struct job *job)
 {
 	struct barrier *b = container_of(job, struct barrier, job);
-	struct waiter *w = take_waiter(job->e, b->id);
+	struct waiter *w = b->id != 0 ? take_waiter(job->e, b->id) : NULL;
 
 	if (w != NULL && w->done != NULL)
 		w->done(w->ctx, b->rc);
+	if (b->done != NULL)
+		b->done(b->ctx, b->rc);
 	mem_free(w);
 	mem_free(b);
 }
 
+/* What is told when the jobs submitted so far are done: a waiter's answer, or a call. */
+static int after_jobs(struct engine *e, const struct barrier *what)
+{
+	struct barrier *b = mem_calloc(1, sizeof *b);
+
+	if (b == NULL)
+		return ERR_NOMEM;
+	*b = *what;
+	b->job.run = nothing_run;
+	b->job.done = barrier_done;
+	engine_submit(e, &b->job);
+	return 0;
+}
+
+/* --- the first scan --- */
+
+static void probe_missing(void *ctx, struct env *env)
+{
+	struct engine *e = ctx;
+
+	/*
+	 * Known from before and not come up in the scan: the reader looks at the very path and
+	 * tells either facts or that nothing is there.
+	 */
+	if (env->lives && !env->seen)
+		(void)facts_read(e, env->prefix, NULL, NULL);
+}
+
+/* Everything the scan told is stored: whatever failed before is not there any more. */
+static void scan_stored(void *ctx, int rc)
+{
+	struct engine *e = ctx;
+
+	(void)rc;
+	if (e->scan_done && !e->paused)
+		engine_store_works(e);
+}
+
+static int on_scan_done(struct engine *e, const Envwarden__Reader__ScanDone *done)
+{
+	e->scan_done = true;
+	log_info("core", "first scan done", LOG_INT("environments", done->environments));
+	envs_each(&e->envs, probe_missing, e);
+	return after_jobs(e, &(struct barrier){.done = scan_stored, .ctx = e});
+}
+
+/* --- readings on request --- */
+
 static int on_read_done(struct engine *e, const Envwarden__Reader__ReadDone *done)
 {
-	struct barrier *b;
 	struct env *env = envs_by_path(&e->envs, done->prefix);
 
 	if (done->code == ERR_NOTFOUND && env != NULL && env->lives && engine_logging(e)) {
@@ -383,15 +415,8 @@ static int on_read_done(struct engine *e, const Envwarden__Reader__ReadDone *don
 		if (rc < 0)
 			return rc;
 	}
-	b = mem_calloc(1, sizeof *b);
-	if (b == NULL)
-		return ERR_NOMEM;
-	b->id = done->id;
-	b->rc = done->code;
-	b->job.run = nothing_run;
-	b->job.done = barrier_done;
-	engine_submit(e, &b->job);
-	return 0;
+	/* The facts it caused are in the store by then. */
+	return after_jobs(e, &(struct barrier){.id = done->id, .rc = done->code});
 }
 
 uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, void *ctx)
@@ -485,6 +510,9 @@ static void on_link_closed(void *ctx, int rc)
 	(void)rc;
 	e->link = NULL;
 	e->scan_done = false;
+	e->watched = 0;
+	e->polled = 0;
+	e->n_reader_trouble = 0;
 	inlet_free(e->inlet);
 	e->inlet = NULL;
 	fail_waiters(e);

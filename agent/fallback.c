@@ -8,6 +8,9 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
+#define RETRY_MS 30000
+#define RECHECK_MAX_MS (24 * 60 * 60 * 1000) /* of a decision that runs out later than that */
+
 struct fallback_job {
 	struct job job;
 	struct buf bytes;
@@ -19,7 +22,8 @@ struct collect {
 	struct fallback_entry *entries;
 	size_t n;
 	size_t cap;
-	bool all; /* the allowed ones too: unknown ones are blocked */
+	bool all;	  /* the allowed ones too: unknown ones are blocked */
+	int64_t until_ms; /* when the first of the decisions runs out */
 	int rc;
 };
 
@@ -32,6 +36,8 @@ static void collect_one(void *ctx, struct env *env)
 	if (!env->lives || c->rc < 0 || c->n == c->cap)
 		return;
 	c->rc = engine_decide(c->e, env, env->prefix, c->arena, &reply);
+	if (c->rc == 0 && reply.decision.valid_until_ms < c->until_ms)
+		c->until_ms = reply.decision.valid_until_ms;
 	if (c->rc < 0 || (reply.decision.action == ACTION_ALLOW && !c->all))
 		return;
 	entry = &c->entries[c->n++];
@@ -47,10 +53,24 @@ static void collect_one(void *ctx, struct env *env)
 		c->rc = ERR_NOMEM;
 }
 
+static void on_time(uv_timer_t *timer)
+{
+	fallback_update(timer->data);
+}
+
+static void again_at(struct engine *e, int64_t trusted_ms)
+{
+	int64_t wait = trusted_ms - engine_trusted(e);
+
+	if (wait > RECHECK_MAX_MS)
+		wait = RECHECK_MAX_MS;
+	uv_timer_start(&e->fallback_timer, on_time, (uint64_t)(wait > 1000 ? wait : 1000), 0);
+}
+
 static int encode(struct engine *e, struct buf *out, struct err *err)
 {
 	struct arena arena;
-	struct collect c = {.e = e, .arena = &arena, .cap = e->envs.living};
+	struct collect c = {.e = e, .arena = &arena, .cap = e->envs.living, .until_ms = INT64_MAX};
 	struct fallback file = {.policy_version = state_version(e, TRUST_POLICY),
 				.when_agent_down = state_when_agent_down(e),
 				.contact = state_contact(e)};
@@ -68,6 +88,10 @@ static int encode(struct engine *e, struct buf *out, struct err *err)
 		file.n = c.n;
 		rc = fallback_encode(&file, out, err);
 	}
+	if (c.until_ms < INT64_MAX)
+		again_at(e, c.until_ms);
+	else
+		uv_timer_stop(&e->fallback_timer);
 	arena_deinit(&arena);
 	return rc;
 }
@@ -90,13 +114,15 @@ static void write_done(struct job *job)
 	struct fallback_job *f = container_of(job, struct fallback_job, job);
 	struct engine *e = job->e;
 
+	buf_deinit(&f->bytes);
+	e->fallback_writing = false;
 	if (job->rc < 0)
 		log_error("fallback", "not written", LOG_ERR(&job->err));
-	buf_deinit(&f->bytes);
-	mem_free(f);
-	e->fallback_writing = false;
-	if (e->fallback_again && !e->stopping)
+	if (e->fallback_again)
 		fallback_update(e);
+	else if (job->rc < 0 && !e->stopping)
+		uv_timer_start(&e->fallback_timer, on_time, RETRY_MS, 0);
+	mem_free(f);
 }
 
 void fallback_update(struct engine *e)
@@ -104,6 +130,8 @@ void fallback_update(struct engine *e)
 	struct fallback_job *f;
 	struct err err = ERR_INIT;
 
+	if (e->stopping)
+		return;
 	e->fallback_again = e->fallback_writing;
 	if (e->fallback_writing)
 		return;

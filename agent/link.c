@@ -11,6 +11,9 @@
 
 struct link {
 	uv_pipe_t pipe;
+	uv_prepare_t turn; /* runs before the loop waits, while `said` holds something */
+	struct buf said;   /* packed in this turn of the loop, written at its end in one piece */
+	unsigned open_handles;
 	struct frame_decoder decoder;
 	struct arena arena;
 	struct link_callbacks callbacks;
@@ -34,6 +37,9 @@ static void on_closed(uv_handle_t *handle)
 	void *ctx = l->ctx;
 	int rc = l->rc;
 
+	if (--l->open_handles > 0)
+		return;
+	buf_deinit(&l->said);
 	frame_decoder_deinit(&l->decoder);
 	arena_deinit(&l->arena);
 	mem_free(l);
@@ -46,6 +52,7 @@ static void link_fail(struct link *l, int rc)
 		return;
 	l->rc = rc;
 	uv_close((uv_handle_t *)&l->pipe, on_closed);
+	uv_close((uv_handle_t *)&l->turn, on_closed);
 }
 
 static int deliver(struct link *l, const void *payload, size_t n)
@@ -101,6 +108,14 @@ static void ignore_closed(void *ctx, int rc)
 	(void)rc;
 }
 
+static void close_file(uv_file file)
+{
+	uv_fs_t req;
+
+	(void)uv_fs_close(NULL, &req, file, NULL);
+	uv_fs_req_cleanup(&req);
+}
+
 int link_new(struct uv_loop_s *loop, int fd, const struct link_callbacks *callbacks, void *ctx,
 	     struct link **out, struct err *err)
 {
@@ -109,20 +124,23 @@ int link_new(struct uv_loop_s *loop, int fd, const struct link_callbacks *callba
 	int rc;
 
 	if (l == NULL) {
-		uv_fs_t req;
-
-		(void)uv_fs_close(NULL, &req, file, NULL);
-		uv_fs_req_cleanup(&req);
+		close_file(file);
 		return err_nomem(err);
 	}
 	l->callbacks = *callbacks;
 	l->ctx = ctx;
 	l->pipe.data = l;
+	l->turn.data = l;
+	l->open_handles = 2;
+	buf_init(&l->said, LINK_QUEUE_MAX);
 	frame_decoder_init(&l->decoder, LIMIT_READER_FRAME);
 	arena_init(&l->arena, LIMIT_READER_MEMORY);
 	CHECK(uv_pipe_init(loop, &l->pipe, 0) == 0);
+	CHECK(uv_prepare_init(loop, &l->turn) == 0);
 	rc = uv_pipe_open(&l->pipe, file);
-	if (rc == 0)
+	if (rc < 0)
+		close_file(file);
+	else
 		rc = uv_read_start((uv_stream_t *)&l->pipe, on_alloc, on_read);
 	if (rc < 0) {
 		l->callbacks.closed = ignore_closed; /* nobody knows it yet */
@@ -145,19 +163,13 @@ static void on_written(uv_write_t *req, int status)
 		link_fail(l, status);
 }
 
-int link_send_frames(struct link *l, struct buf *frames)
+/* Takes the buffer's memory. */
+static int write_frames(struct link *l, struct buf *frames)
 {
-	struct pending_write *w;
+	struct pending_write *w = mem_calloc(1, sizeof *w);
 	uv_buf_t piece;
-	int rc = buf_rc(frames);
+	int rc;
 
-	if (rc < 0 || frames->len == 0)
-		return rc;
-	if (uv_is_closing((uv_handle_t *)&l->pipe))
-		return ERR_CLOSED;
-	if (l->queued + frames->len > LINK_QUEUE_MAX)
-		return ERR_LIMIT;
-	w = mem_calloc(1, sizeof *w);
 	if (w == NULL)
 		return ERR_NOMEM;
 	w->link = l;
@@ -178,19 +190,57 @@ int link_send_frames(struct link *l, struct buf *frames)
 	return rc;
 }
 
+/* What the other end can't take at once waits in libuv's queue. */
+static int write_said(struct link *l)
+{
+	uv_buf_t piece = uv_buf_init(l->said.data, (unsigned)l->said.len);
+	int n = l->queued == 0 ? uv_try_write((uv_stream_t *)&l->pipe, &piece, 1) : 0;
+
+	if (n > 0)
+		buf_consume(&l->said, (size_t)n);
+	return l->said.len > 0 ? write_frames(l, &l->said) : 0;
+}
+
+static void on_turn(uv_prepare_t *turn)
+{
+	struct link *l = turn->data;
+
+	uv_prepare_stop(turn);
+	if (write_said(l) < 0)
+		link_fail(l, ERR_NOMEM);
+}
+
+/* Room for n bytes more? */
+static int link_room(const struct link *l, size_t n)
+{
+	if (uv_is_closing((const uv_handle_t *)&l->pipe))
+		return ERR_CLOSED;
+	return l->queued + l->said.len + n > LINK_QUEUE_MAX ? ERR_LIMIT : 0;
+}
+
+int link_send_frames(struct link *l, struct buf *frames)
+{
+	int rc = buf_rc(frames);
+
+	if (rc < 0 || frames->len == 0)
+		return rc;
+	rc = link_room(l, frames->len);
+	if (rc == 0 && l->said.len > 0)
+		rc = write_said(l); /* comes first */
+	return rc == 0 ? write_frames(l, frames) : rc;
+}
+
 int link_send(struct link *l, const Envwarden__Reader__Envelope *message)
 {
-	struct buf frame;
 	struct err err = ERR_INIT;
-	int rc;
+	int rc = link_room(l, 0);
 
-	buf_init(&frame, LIMIT_READER_FRAME + FRAME_HEADER_SIZE);
-	rc = codec_pack_reader(message, &frame, &err);
 	if (rc == 0)
-		rc = link_send_frames(l, &frame);
-	else
-		log_error("link", "message not packed", LOG_ERR(&err));
-	buf_deinit(&frame);
+		rc = codec_pack_reader(message, &l->said, &err);
+	if (rc == 0)
+		CHECK(uv_prepare_start(&l->turn, on_turn) == 0);
+	else if (rc != ERR_CLOSED)
+		log_error("link", "message not packed", LOG_INT("code", rc), LOG_ERR(&err));
 	return rc;
 }
 

@@ -51,6 +51,7 @@ static int print_config(const struct options *options)
 	return rc == 0 ? 0 : 1;
 }
 
+/* Only damage counts: whatever else goes wrong, opening the store says it better. */
 static int probe_store(const struct options *options)
 {
 	char dir[PATHS_MAX];
@@ -58,7 +59,7 @@ static int probe_store(const struct options *options)
 
 	if (rc == 0)
 		rc = store_probe(dir, NULL);
-	return rc == 0 || rc == ERR_NOTFOUND ? 0 : 1;
+	return rc == ERR_CORRUPT ? ENGINE_EXIT_DAMAGED : 0;
 }
 
 int main(int argc, char **argv)

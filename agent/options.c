@@ -49,11 +49,19 @@ static bool take_flag(const char *arg, struct options *out)
 }
 
 /* Our own children's; members have no use for it. */
-static enum role role_of(const char *value)
+static int set_role(const char *value, enum role *out)
 {
-	if (strcmp(value, "core") == 0)
-		return ROLE_CORE;
-	return strcmp(value, "reader") == 0 ? ROLE_READER : ROLE_PROBE;
+	static const struct {
+		const char *name;
+		enum role role;
+	} roles[] = {{"core", ROLE_CORE}, {"reader", ROLE_READER}, {"probe", ROLE_PROBE}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
+		if (strcmp(value, roles[i].name) == 0) {
+			*out = roles[i].role;
+			return 0;
+		}
+	return ERR_USAGE;
 }
 
 static int take_value(const char *arg, const char *value, struct options *out, struct given *given,
@@ -67,8 +75,8 @@ static int take_value(const char *arg, const char *value, struct options *out, s
 		given->state = value;
 	else if (strcmp(arg, "--socket") == 0)
 		given->socket = value;
-	else if (strcmp(arg, "--role") == 0)
-		out->role = role_of(value);
+	else if (strcmp(arg, "--role") == 0 && set_role(value, &out->role) == 0)
+		return 0;
 	else if (strcmp(arg, "--parent") == 0 && text_to_i64(value, strlen(value), &number) == 0)
 		out->parent = number;
 	else

@@ -407,10 +407,10 @@ static int page_take(void *ctx, const struct store_change *stored)
 
 	if (h->n == PAGE_CHANGES || h->bytes > PAGE_BYTES)
 		return 1;
+	h->n++; /* first: page_clear frees what a failed copy has got */
 	rc = change_copy(&h->page_arena, &stored->change, &kept->change);
 	kept->added_at = 0;
 	kept->removed_at = 0;
-	h->n++;
 	h->bytes = h->page_arena.used;
 	h->query.after_epoch_no = stored->epoch_no;
 	h->query.after_seq = stored->change.seq;
@@ -500,7 +500,7 @@ static int history_next(struct stream *stream)
 		history_read(h);
 		return ERR_BUSY;
 	}
-	if (!h->follow)
+	if (!h->follow || h->closed)
 		return 0;
 	h->waiting = true;
 	return ERR_BUSY;
@@ -832,7 +832,7 @@ static void on_status(void *ctx, struct local_call *call, const Envwarden__Local
 	status.connected = e->enrolled && syncing_connected(e);
 	status.logging = engine_logging(e);
 	status.environments = e->envs.living;
-	status.watched = e->envs.living - e->polled;
+	status.watched = e->watched;
 	status.polled = e->polled;
 	status.epoch = wire_uuid(&e->journal.epoch);
 	status.head = e->journal.head;

@@ -15,27 +15,34 @@
 
 #define KEY_LOGGING "logging" /* '1': the server was told a baseline, logging has been on */
 #define KEY_TRUSTED_TIME "trusted-time"
+#define SWITCH_RETRY_MS 30000
+
+/* What a status bundle says, in one block of memory of its own. */
+struct said {
+	struct arena arena;
+	struct status_entry *statuses; /* sorted by environment */
+	size_t n_statuses;
+	const char *contact;
+	enum agent_down when_agent_down;
+	bool logging;
+};
 
 struct state {
 	struct engine *e;
 	bool held; /* false until enrolled */
 	struct trust trust;
 
-	/* What the held status bundle says, in one block of memory of its own. */
-	struct arena said;
-	struct status_entry *statuses; /* sorted by environment */
-	size_t n_statuses;
-	const char *contact;
-	enum agent_down when_agent_down;
-	bool logging;
-	bool logged; /* a baseline was told since logging was last switched on */
+	struct said said;
+	bool logged;	/* a baseline was told since logging was last switched on */
+	bool switching; /* a job makes the second follow the first */
 
 	/* The set being fetched. */
 	struct buf timestamp; /* empty: none */
 	struct trust_names names;
 	struct buf bundles[TRUST_ROLES];
 	bool wanted[TRUST_ROLES];
-	bool accepting; /* a job is making it durable */
+	bool accepting;	  /* a job is making it durable */
+	struct buf later; /* the newest timestamp that came meanwhile */
 };
 
 /* --- what the status bundle says --- */
@@ -70,30 +77,31 @@ static int copy_statuses(const Envwarden__Bundle__Status *status, struct arena *
 	return 0;
 }
 
-/* Takes over what it says; on failure what was said before stays. */
-static int say(struct state *s, const Envwarden__Bundle__Status *status)
+static int read_said(const Envwarden__Bundle__Status *status, struct said *out, struct err *err)
 {
-	struct arena arena;
-	struct status_entry *statuses;
-	const char *contact;
+	struct said said = {.n_statuses = status->n_statuses, .logging = status->logging};
 	int rc;
 
-	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
-	rc = copy_statuses(status, &arena, &statuses);
-	contact = arena_strdup(&arena, status->contact);
-	if (rc < 0 || contact == NULL) {
-		arena_deinit(&arena);
-		return rc < 0 ? rc : ERR_NOMEM;
+	arena_init(&said.arena, LIMIT_BUNDLE_MEMORY);
+	rc = copy_statuses(status, &said.arena, &said.statuses);
+	said.contact = arena_strdup(&said.arena, status->contact);
+	if (rc == 0 && said.contact == NULL)
+		rc = ERR_NOMEM;
+	if (rc < 0) {
+		arena_deinit(&said.arena);
+		return err_set(err, rc, "status bundle: %s", err_text(rc));
 	}
-	arena_deinit(&s->said);
-	s->said = arena;
-	s->statuses = statuses;
-	s->n_statuses = status->n_statuses;
-	s->contact = contact;
-	s->logging = status->logging;
-	if (agent_down_parse(status->when_agent_down, &s->when_agent_down) < 0)
-		s->when_agent_down = AGENT_DOWN_LAST_DECISION;
+	if (agent_down_parse(status->when_agent_down, &said.when_agent_down) < 0)
+		said.when_agent_down = AGENT_DOWN_LAST_DECISION;
+	*out = said;
 	return 0;
+}
+
+static void take_said(struct state *s, struct said *said)
+{
+	arena_deinit(&s->said.arena);
+	s->said = *said;
+	*said = (struct said){0};
 }
 
 const struct status_entry *state_status(const struct engine *e, const struct uuid *environment)
@@ -101,24 +109,25 @@ const struct status_entry *state_status(const struct engine *e, const struct uui
 	const struct state *s = e->state;
 	struct status_entry key = {.environment = *environment};
 
-	if (s->n_statuses == 0)
+	if (s->said.n_statuses == 0)
 		return NULL;
-	return bsearch(&key, s->statuses, s->n_statuses, sizeof key, cmp_status);
+	return bsearch(&key, s->said.statuses, s->said.n_statuses, sizeof key, cmp_status);
 }
 
 bool state_logging(const struct engine *e)
 {
-	return e->state->logging;
+	/* Not before the baseline: what is from before must never be sent. */
+	return e->state->said.logging && e->state->logged;
 }
 
 const char *state_contact(const struct engine *e)
 {
-	return e->state->contact;
+	return e->state->said.contact;
 }
 
 enum agent_down state_when_agent_down(const struct engine *e)
 {
-	return e->state->when_agent_down;
+	return e->state->said.when_agent_down;
 }
 
 uint64_t state_version(const struct engine *e, enum trust_role role)
@@ -164,19 +173,37 @@ static void switch_run(struct job *job)
 		job->rc = store_kv_put(store, KEY_LOGGING, sw->on ? "1" : "0", 1, &job->err);
 }
 
+static void follow_switch(struct state *s);
+
+static void on_switch_time(uv_timer_t *timer)
+{
+	struct engine *e = timer->data;
+
+	follow_switch(e->state);
+}
+
 static void switch_done(struct job *job)
 {
 	struct switch_job *sw = container_of(job, struct switch_job, job);
 	struct engine *e = job->e;
+	struct state *s = e->state;
+	bool failed = job->rc < 0;
 
-	if (job->rc < 0)
-		log_error("state", "logging not switched", LOG_ERR(&job->err));
-	else
-		e->state->logged = sw->on;
-	log_info("state", sw->on ? "logging is on" : "logging is off", LOG_NONE);
+	s->switching = false;
+	if (failed) {
+		log_error("state", "logging not switched, trying again", LOG_ERR(&job->err));
+	} else {
+		s->logged = sw->on;
+		log_info("state", sw->on ? "logging is on" : "logging is off", LOG_NONE);
+	}
 	mem_free(sw);
 	if (e->stopping)
 		return;
+	if (failed) {
+		uv_timer_start(&e->switch_timer, on_switch_time, SWITCH_RETRY_MS, 0);
+		return;
+	}
+	follow_switch(s); /* it may have been switched again meanwhile */
 	engine_restart_reader(e);
 	fallback_update(e);
 	syncing_journal_grew(e);
@@ -187,12 +214,13 @@ static void follow_switch(struct state *s)
 {
 	struct switch_job *sw;
 
-	if (s->logging == s->logged)
+	if (s->said.logging == s->logged || s->switching)
 		return;
 	sw = mem_calloc(1, sizeof *sw);
 	if (sw == NULL)
 		return; /* the next state, or start, tries again */
-	sw->on = s->logging;
+	s->switching = true;
+	sw->on = s->said.logging;
 	sw->job.run = switch_run;
 	sw->job.done = switch_done;
 	engine_submit(s->e, &sw->job);
@@ -221,6 +249,8 @@ struct accept_job {
 	struct job job;
 	struct arena arena; /* the bodies */
 	struct trust_accepted accepted;
+	struct said said; /* of a new status bundle: */
+	bool says;
 	struct buf timestamp;
 	struct buf bundles[TRUST_ROLES];
 	int64_t trusted_ms;
@@ -231,6 +261,7 @@ static void accept_free(struct accept_job *a)
 	buf_deinit(&a->timestamp);
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
 		buf_deinit(&a->bundles[role]);
+	arena_deinit(&a->said.arena);
 	arena_deinit(&a->arena);
 	mem_free(a);
 }
@@ -270,33 +301,53 @@ static void report_active(struct state *s, const struct accept_job *a)
 				    a->accepted.trust.items[role].version, true, "");
 }
 
+/* What was pushed while a set was being made durable. */
+static void take_later(struct state *s)
+{
+	struct buf later = s->later;
+
+	buf_init(&s->later, LIMIT_SMALL_SIGNED);
+	if (later.len > 0)
+		state_timestamp(s->e, later.data, later.len);
+	buf_deinit(&later);
+}
+
 static void accept_done(struct job *job)
 {
 	struct accept_job *a = container_of(job, struct accept_job, job);
 	struct engine *e = job->e;
 	struct state *s = e->state;
-	Envwarden__Bundle__Body *status = a->accepted.bodies[TRUST_STATUS];
 
 	s->accepting = false;
-	if (job->rc == 0 && status != NULL)
-		job->rc = say(s, status->status);
 	if (job->rc < 0) {
 		refuse(s, ROLE_TIMESTAMP, a->accepted.trust.items[TRUST_TIMESTAMP].version,
 		       &job->err);
-		accept_free(a);
-		return;
+	} else {
+		s->trust = a->accepted.trust;
+		s->held = true;
+		if (a->says)
+			take_said(s, &a->said);
+		forget_set(s);
+		log_info("state", "active", LOG_INT("status", s->trust.items[TRUST_STATUS].version),
+			 LOG_INT("policy", s->trust.items[TRUST_POLICY].version));
+		report_active(s, a);
 	}
-	s->trust = a->accepted.trust;
-	s->held = true;
-	forget_set(s);
-	log_info("state", "active", LOG_INT("status", s->trust.items[TRUST_STATUS].version),
-		 LOG_INT("policy", s->trust.items[TRUST_POLICY].version));
-	report_active(s, a);
 	accept_free(a);
 	if (e->stopping)
 		return;
 	follow_switch(s);
 	fallback_update(e);
+	take_later(s);
+}
+
+/* Before it is made durable: a set that can't be understood is not taken over. */
+static int read_new_status(struct accept_job *a, struct err *err)
+{
+	const Envwarden__Bundle__Body *status = a->accepted.bodies[TRUST_STATUS];
+	int rc = status != NULL ? read_said(status->status, &a->said, err) : 0;
+
+	a->says = rc == 0 && status != NULL;
+	return rc;
 }
 
 static void accept_set(struct state *s)
@@ -315,7 +366,8 @@ static void accept_set(struct state *s)
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
 		candidate.bundles[role] =
 			(struct trust_blob){s->bundles[role].data, s->bundles[role].len};
-	if (trust_accept(&s->trust, &candidate, &a->arena, &a->accepted, &err) < 0) {
+	if (trust_accept(&s->trust, &candidate, &a->arena, &a->accepted, &err) < 0 ||
+	    read_new_status(a, &err) < 0) {
 		refuse(s, ROLE_TIMESTAMP, s->names.items[TRUST_TIMESTAMP].version, &err);
 		accept_free(a);
 		return;
@@ -349,8 +401,13 @@ void state_timestamp(struct engine *e, const void *data, size_t n)
 	struct err err = ERR_INIT;
 	int rc;
 
-	if (!e->enrolled || s->accepting)
-		return; /* the server pushes again when it has more to say */
+	if (!e->enrolled)
+		return;
+	if (s->accepting) {
+		buf_clear(&s->later);
+		buf_add(&s->later, data, n);
+		return;
+	}
 	forget_set(s);
 	rc = trust_read_timestamp(&s->trust, &blob, engine_trusted(e), &s->names, &err);
 	if (rc < 0) {
@@ -405,7 +462,7 @@ int state_begin(struct engine *e, struct err *err)
 {
 	struct state *s = e->state;
 
-	s->logging = false;
+	s->said.logging = false;
 	s->logged = false;
 	return begin(s, e->identity.root.data, e->identity.root.len, err);
 }
@@ -450,10 +507,16 @@ static int restore(struct state *s, struct err *err)
 	candidate.bundles[TRUST_ROOT] = (struct trust_blob){0};
 	if (rc == 0 && candidate.timestamp.n > 0) {
 		struct err why = ERR_INIT;
+		struct said said = {0};
+		bool says = false;
 
 		rc = trust_restore(&s->trust, &candidate, &arena, &accepted, &why);
-		if (rc == 0 && accepted.bodies[TRUST_STATUS] != NULL)
-			rc = say(s, accepted.bodies[TRUST_STATUS]->status);
+		if (rc == 0 && accepted.bodies[TRUST_STATUS] != NULL) {
+			rc = read_said(accepted.bodies[TRUST_STATUS]->status, &said, &why);
+			says = rc == 0;
+		}
+		if (says)
+			take_said(s, &said);
 		if (rc == 0)
 			s->trust = accepted.trust;
 		else
@@ -474,8 +537,9 @@ int state_start(struct engine *e, struct err *err)
 	if (s == NULL)
 		return err_nomem(err);
 	s->e = e;
-	s->contact = "";
+	s->said.contact = "";
 	buf_init(&s->timestamp, LIMIT_SMALL_SIGNED);
+	buf_init(&s->later, LIMIT_SMALL_SIGNED);
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
 		buf_init(&s->bundles[role], LIMIT_BUNDLE);
 	e->state = s;
@@ -495,8 +559,9 @@ void state_stop(struct engine *e)
 
 	if (s == NULL)
 		return;
-	arena_deinit(&s->said);
+	arena_deinit(&s->said.arena);
 	buf_deinit(&s->timestamp);
+	buf_deinit(&s->later);
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
 		buf_deinit(&s->bundles[role]);
 	mem_free(s);

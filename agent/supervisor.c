@@ -20,7 +20,7 @@ struct child {
 	const char *role;
 	int64_t pid; /* 0 = not running */
 	int64_t started_ms;
-	int64_t delay_ms;
+	int64_t delay_ms; /* before the next start; the first one waits for nothing */
 	uv_timer_t restart;
 };
 
@@ -106,7 +106,7 @@ static int start_core(struct supervisor *s)
 	return rc;
 }
 
-static void schedule(struct supervisor *s, struct child *child);
+static void schedule(struct child *child);
 
 static void on_restart(uv_timer_t *timer)
 {
@@ -119,26 +119,20 @@ static void on_restart(uv_timer_t *timer)
 	if (child == &s->reader && s->core.pid == 0)
 		return; /* comes with the core */
 	rc = child == &s->core ? start_core(s) : start_reader(s);
-	if (rc < 0)
-		schedule(s, child);
-	else if (child == &s->core && s->reader.pid == 0)
-		schedule(s, &s->reader);
+	if (rc < 0) {
+		schedule(child);
+	} else if (child == &s->core && s->reader.pid == 0) {
+		s->reader.delay_ms = 0; /* it ended for the core's sake */
+		schedule(&s->reader);
+	}
 }
 
-static void schedule(struct supervisor *s, struct child *child)
+static void schedule(struct child *child)
 {
-	int64_t lived = (int64_t)uv_now(&s->loop) - child->started_ms;
-
-	if (child->started_ms == 0) {
-		child->delay_ms = 0;
-	} else if (lived > HEALTHY_MS || child->delay_ms == 0) {
-		child->delay_ms = RESTART_FIRST_MS;
-	} else {
-		child->delay_ms *= 2;
-		if (child->delay_ms > RESTART_LAST_MS)
-			child->delay_ms = RESTART_LAST_MS;
-	}
 	uv_timer_start(&child->restart, on_restart, (uint64_t)child->delay_ms, 0);
+	child->delay_ms = child->delay_ms == 0 ? RESTART_FIRST_MS : child->delay_ms * 2;
+	if (child->delay_ms > RESTART_LAST_MS)
+		child->delay_ms = RESTART_LAST_MS;
 }
 
 static void close_all(struct supervisor *s)
@@ -190,6 +184,8 @@ static void stop(struct supervisor *s, int exit_code)
 static void child_ended(struct supervisor *s, struct child *child, const struct process_end *end)
 {
 	child->pid = 0;
+	if ((int64_t)uv_now(&s->loop) - child->started_ms > HEALTHY_MS)
+		child->delay_ms = RESTART_FIRST_MS;
 	if (s->stopping) {
 		if (child == &s->core)
 			signal_child(&s->reader, PROCESS_TERMINATE);
@@ -204,7 +200,7 @@ static void child_ended(struct supervisor *s, struct child *child, const struct 
 		 LOG_INT("exit_code", end->exit_code), LOG_INT("signal", end->signal));
 	if (child == &s->core)
 		signal_child(&s->reader, PROCESS_KILL);
-	schedule(s, child);
+	schedule(child);
 }
 
 static void on_child_ended(uv_signal_t *handle, int signum)
@@ -269,7 +265,7 @@ int supervisor_main(int argc, char **argv)
 	watch_timer(&s, &s.patience);
 	watch_timer(&s, &s.core.restart);
 	watch_timer(&s, &s.reader.restart);
-	schedule(&s, &s.core);
+	schedule(&s.core);
 	uv_run(&s.loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&s.loop) == 0);
 	process_close(s.channel);

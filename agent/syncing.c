@@ -318,7 +318,7 @@ static void submit_ack(struct engine *e, const struct uuid *epoch, uint64_t seq,
 	struct ack_job *a = mem_calloc(1, sizeof *a);
 
 	if (a == NULL) {
-		if (seq > 0)
+		if (seq > 0 && e->syncing->client != NULL)
 			sync_acked_stored(e->syncing->client, ERR_NOMEM);
 		return;
 	}
@@ -511,7 +511,8 @@ void syncing_journal_grew(struct engine *e)
 {
 	if (e->syncing->client != NULL)
 		sync_journal_grew(e->syncing->client);
-	else if (e->journal.head - e->journal.acked >= LOCAL_ACK_CHANGES)
+	else if (!e->enrolled && !e->stopping && e->enrol == NULL &&
+		 e->journal.head - e->journal.acked >= LOCAL_ACK_CHANGES)
 		/* Nobody will ever ask for them: from here on the journal's bound holds. */
 		submit_ack(e, &e->journal.epoch, e->journal.head, NULL, 0);
 }
@@ -594,9 +595,11 @@ static void adopt_done(struct job *job)
 		e->enrolled = true;
 		job->rc = state_begin(e, &job->err);
 	}
-	if (job->rc == 0)
+	if (job->rc == 0 && !e->stopping)
 		job->rc = start_client(e, &job->err);
 	if (job->rc < 0) {
+		/* Not half: the next start must not find it. */
+		(void)files_remove(e->syncing->identity_path, NULL);
 		sync_identity_deinit(&e->identity);
 		sync_identity_init(&e->identity);
 		e->enrolled = false;

@@ -121,11 +121,13 @@ class Program:
         self.name, self.words, self.site = name, words, site
         self.log = site.dir / f"{name}.log"
         self.process = None
+        self.env = {}  # beside the site's
 
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env=self.site.env, cwd=self.site.home)
+                                            stderr=log, env={**self.site.env, **self.env},
+                                            cwd=self.site.home)
 
     @property
     def pid(self):

@@ -98,6 +98,27 @@ class Joining(BadStart):
         self.refused(self.enrol(code), 7, "used up or has expired; ask your administrator")
         self.not_enrolled()
 
+    def test_a_clock_far_ahead(self):
+        """Nothing but the own clock is known before joining; afterwards the server's time holds."""
+        site = self.site
+        site.agent.stop()
+        site.agent.env = {"LD_PRELOAD": str(harness.BIN / "clock_ahead.so"),
+                          "AHEAD_S": str(40 * 365 * 86400),
+                          "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")
+                          + ":verify_asan_link_order=0"}
+        site.start_agent()
+        self.refused(self.enrol(site.join_code()), 1, "expired.*clock|clock.*expired")
+        self.not_enrolled()
+        ahead, site.agent.env = site.agent.env, {}
+        site.agent.stop()
+        site.start_agent()
+        self.assertEqual(self.enrol(site.join_code()).code, 0)
+        site.wait_connected()
+        site.agent.stop()
+        site.agent.env = ahead
+        site.start_agent()
+        site.wait_connected()
+
     def test_enrolled_already(self):
         self.assertEqual(self.enrol(self.site.join_code()).code, 0)
         self.assertRun(self.enrol(self.site.join_code()), 0, "enrolled with Proving Ground already")

@@ -52,8 +52,8 @@ static size_t history_size(struct store *s)
 	struct db_change *list;
 	size_t n;
 
-	assert_int_equal(db_history(s->conn, &(struct db_history_filter){NULL}, NULL, 1000,
-				    &s->arena, &list, &n, &s->err),
+	assert_int_equal(db_history(s->conn, &(struct db_history_filter){0}, NULL, 1000, &s->arena,
+				    &list, &n, &s->err),
 			 0);
 	return n;
 }

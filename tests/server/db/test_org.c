@@ -130,9 +130,9 @@ static void test_join_refuses(void **state)
 {
 	struct store *s = *state;
 	unsigned char hash[SHA256_SIZE] = {0};
-	static const char *const bad[] = {"", "two\nlines", "sp ace",
-					  "01234567890123456789012345678901234567890123456789"
-					  "012345678901234567890123456789"};
+	static const char too_long[] = "0123456789012345678901234567890123456789"
+				       "0123456789012345678901234567890123456789";
+	const char *const bad[] = {"", "two\nlines", "sp ace", too_long};
 	struct db_join_code code = code_of(0);
 	int64_t id;
 

@@ -130,12 +130,12 @@ static void test_list(void **state)
 			0);
 		assert_int_equal(n, table[i].n);
 	}
-	assert_int_equal(db_package_list(s->conn, &(struct db_package_filter){NULL}, &cursor, 3,
+	assert_int_equal(db_package_list(s->conn, &(struct db_package_filter){0}, &cursor, 3,
 					 &s->arena, &list, &n, &s->err),
 			 0);
 	assert_int_equal(n, 3);
 	cursor = (struct db_cursor){.set = true, .text = list[2].package.name, .id = list[2].id};
-	assert_int_equal(db_package_list(s->conn, &(struct db_package_filter){NULL}, &cursor, 3,
+	assert_int_equal(db_package_list(s->conn, &(struct db_package_filter){0}, &cursor, 3,
 					 &s->arena, &list, &n, &s->err),
 			 0);
 	assert_int_equal(n, 2);

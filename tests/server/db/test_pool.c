@@ -209,7 +209,7 @@ static int count_work(struct db_conn *conn, struct db_job *job)
 	int rc;
 
 	arena_init(&arena, 1U << 20);
-	rc = db_audit_list(conn, &(struct db_audit_filter){NULL}, NULL, 1000, &arena, &list,
+	rc = db_audit_list(conn, &(struct db_audit_filter){0}, NULL, 1000, &arena, &list,
 			   &note->read, NULL);
 	arena_deinit(&arena);
 	return rc;

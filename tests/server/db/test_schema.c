@@ -175,7 +175,7 @@ static int write_all(struct db_conn *conn, struct arena *arena)
 	if (rc == 0)
 		rc = db_journal_append(conn, &batch, T0, &acked, NULL);
 	if (rc == 0)
-		rc = db_history(conn, &(struct db_history_filter){NULL}, NULL, 10, arena, &list, &n,
+		rc = db_history(conn, &(struct db_history_filter){0}, NULL, 10, arena, &list, &n,
 				NULL);
 	change_deinit(&c);
 	return rc;

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "server/db/db_bundle.h"
+#include "server/db/db_env.h"
 #include "server/db/db_machine.h"
 #include "tests/server/db/store.h"
 
@@ -135,6 +137,63 @@ static void test_clones(void **state)
 	assert_int_equal(list(s, &w.machine, T0, &got), 2);
 }
 
+static bool delivered(struct store *s, unsigned char env)
+{
+	struct uuid id = id_of(env);
+	struct db_env e;
+
+	assert_int_equal(db_env_get(s->conn, &id, NULL, T0, &s->arena, &e, &s->err), 0);
+	return e.status_delivered;
+}
+
+static void report(struct store *s, const struct uuid *machine, const char *role, uint64_t v,
+		   bool active)
+{
+	struct db_bundle_report r = {.machine = *machine,
+				     .role = role,
+				     .version = v,
+				     .active = active,
+				     .reason = "",
+				     .at_ms = T0};
+
+	assert_int_equal(db_bundle_report_put(s->conn, &r, &s->err), 0);
+}
+
+/* Delivered is what the machine has said it acts on, until something newer is wanted for it. */
+static void test_delivered(void **state)
+{
+	struct store *s = *state;
+	struct journal_writer w = {.machine = store_machine(s, 1), .epoch = id_of(200)};
+	struct journal_writer v = {.machine = store_machine(s, 2), .epoch = id_of(201)};
+	struct status_entry status = {
+		.environment = id_of(1), .action = ACTION_BLOCK, .message = ""};
+
+	env_make(s, &w, 1, "/envs/x", NULL);
+	env_make(s, &w, 2, "/envs/y", NULL);
+	env_make(s, &v, 3, "/envs/z", NULL);
+	assert_false(delivered(s, 1));
+	report(s, &w.machine, "status", 1, true);
+	assert_true(delivered(s, 1));
+	assert_int_equal(db_status_set(s->conn, &status, "ana", T0, &s->err), 0);
+	assert_false(delivered(s, 1));
+	/* Of another machine, of another role, refused: none of these. */
+	report(s, &v.machine, "status", 9, true);
+	report(s, &w.machine, "policy", 9, true);
+	assert_false(delivered(s, 1));
+	report(s, &w.machine, "status", 2, false);
+	assert_false(delivered(s, 1));
+	report(s, &w.machine, "status", 2, true);
+	assert_true(delivered(s, 1));
+	assert_true(delivered(s, 2));
+	assert_true(delivered(s, 3));
+	/* Taking it back is to be delivered, too. */
+	status.action = ACTION_ALLOW;
+	assert_int_equal(db_status_set(s->conn, &status, "ana", T0, &s->err), 0);
+	assert_false(delivered(s, 1));
+	report(s, &w.machine, "status", 4, true);
+	assert_true(delivered(s, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +201,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refuses, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_everywhere, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_clones, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_delivered, store_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -297,14 +297,29 @@ static int config_make(const struct arguments *args, struct server_config *confi
 	return rc;
 }
 
+/* It goes into every join code, and is shown on terminals to whoever is about to join. */
 static int organisation_check(const char *name, struct err *err)
 {
 	size_t n = strlen(name);
+	struct buf shown;
+	int rc = 0;
 
-	if (n > 0 && n <= JOIN_CODE_NAME_MAX && text_is_utf8(name, n))
-		return 0;
-	return err_set(err, ERR_USAGE, "--organisation: needs a name of 1 to %d bytes of UTF-8",
-		       JOIN_CODE_NAME_MAX);
+	buf_init(&shown, 16 * JOIN_CODE_NAME_MAX);
+	if (n == 0 || n > JOIN_CODE_NAME_MAX)
+		rc = err_set(err, ERR_USAGE, "--organisation: a name of 1 to %d bytes, not %zu",
+			     JOIN_CODE_NAME_MAX, n);
+	else if (!text_is_utf8(name, n))
+		rc = err_set(err, ERR_USAGE, "--organisation: the name is not UTF-8");
+	else
+		text_escape(&shown, name, n);
+	if (rc == 0 && buf_rc(&shown) < 0)
+		rc = err_nomem(err);
+	if (rc == 0 && shown.len != n)
+		rc = err_set(err, ERR_USAGE,
+			     "--organisation: the name has control or invisible characters: %s",
+			     buf_cstr(&shown));
+	buf_deinit(&shown);
+	return rc;
 }
 
 static void tell(const struct init *init)

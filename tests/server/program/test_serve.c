@@ -220,6 +220,42 @@ static void test_init(void **state)
 	stage_deinit(&s);
 }
 
+/* A name that no join code could carry, or that would steer a terminal. */
+static void test_organisation_name(void **state)
+{
+	char long_name[JOIN_CODE_NAME_MAX + 2];
+	const struct {
+		const char *name;
+		const char *words;
+	} bad[] = {
+		{"", "1 to 128 bytes"},
+		{long_name, "1 to 128 bytes, not 129"},
+		{"caf\xe9", "not UTF-8"},
+		{"two\nlines", "invisible characters: two\\x0alines"},
+		{"red\x1b[31m", "invisible characters"},
+		{"c1\xc2\x9b", "invisible characters"},
+		{"bidi\xe2\x80\xae", "invisible characters"},
+	};
+	struct stage s;
+
+	(void)state;
+	memset(long_name, 'n', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = '\0';
+	stage_init(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(
+			COMMAND(&s, "init", "--state-dir", s.state, "--organisation", bad[i].name),
+			2);
+		assert_non_null(strstr(s.text, bad[i].words));
+		assert_false(exists(&s, "state"));
+	}
+	long_name[JOIN_CODE_NAME_MAX] = '\0';
+	assert_int_equal(COMMAND(&s, "init", "--state-dir", s.state, "--organisation", long_name),
+			 0);
+	assert_int_equal(COMMAND(&s, "join-code", "create", "--state-dir", s.state), 0);
+	stage_deinit(&s);
+}
+
 static void test_one_at_a_time(void **state)
 {
 	char taken[ADDRESS_TEXT_MAX], other[TMPDIR_PATH_MAX];
@@ -316,6 +352,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_init),
+		cmocka_unit_test(test_organisation_name),
 		cmocka_unit_test(test_one_at_a_time),
 		cmocka_unit_test(test_kill),
 	};

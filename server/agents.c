@@ -71,6 +71,11 @@ int agents_start(const struct hub_config *config, struct agents **out, uint16_t 
 	return 0;
 }
 
+bool agents_connected(const struct agents *agents, const struct uuid *machine)
+{
+	return hub_connected(agents->hub, machine);
+}
+
 void agents_stop(struct agents *agents)
 {
 	if (!agents)

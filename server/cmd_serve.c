@@ -207,6 +207,11 @@ static int agents_listen(struct server *s, struct err *err)
 	return rc;
 }
 
+static bool is_connected(void *ctx, const struct uuid *machine)
+{
+	return agents_connected(ctx, machine);
+}
+
 static int api_listen(struct server *s, struct err *err)
 {
 	struct address public_address[JOIN_CODE_ADDRESSES_MAX];
@@ -221,7 +226,9 @@ static int api_listen(struct server *s, struct err *err)
 				    .certificate = buf_cstr(&s->admin_cert),
 				    .key = buf_cstr(&s->admin_key),
 				    .agent_addresses = addresses,
-				    .n_agent_addresses = n};
+				    .n_agent_addresses = n,
+				    .connected = is_connected,
+				    .ctx = s->agents};
 	int rc;
 
 	for (size_t i = 0; i < n; i++) {
@@ -302,8 +309,8 @@ static void close_all(struct server *s)
 {
 	char path[PATHS_MAX];
 
+	api_stop(s->api); /* first: it asks the other */
 	agents_stop(s->agents);
-	api_stop(s->api);
 	if (s->pool)
 		db_pool_stop(s->pool);
 	db_pool_free(s->pool);

@@ -10,11 +10,13 @@
 #ifndef ENVWARDEN_SERVER_API_API_H
 #define ENVWARDEN_SERVER_API_API_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/crypto.h"
 #include "lib/base/err.h"
+#include "lib/base/uuid.h"
 
 #define API_BODY_MAX 65536	/* bytes of a request's body */
 #define API_HEADERS_MAX 16384	/* bytes of a request's line and headers, about */
@@ -51,6 +53,8 @@ struct api_config {
 	 * NULL.
 	 */
 	void (*status_changed)(void *ctx);
+	/* Whether a machine is connected now. On the pool's threads. NULL = none ever is. */
+	bool (*connected)(void *ctx, const struct uuid *machine);
 	void *ctx;
 };
 

@@ -33,6 +33,7 @@ static void machine_of(struct json_writer *w, const struct uuid *id, const char 
 static void status_of(struct json_writer *w, const struct db_env *env)
 {
 	json_kv_str(w, "status", action_status_name(env->status));
+	json_kv_bool(w, "status_delivered", env->status_delivered);
 	if (env->status == ACTION_ALLOW)
 		return;
 	json_key(w, "status_set");
@@ -47,7 +48,7 @@ static void status_of(struct json_writer *w, const struct db_env *env)
 	json_end_object(w);
 }
 
-void document_environment(struct json_writer *w, const struct db_env *env)
+void document_environment(struct json_writer *w, const struct db_env *env, bool connected)
 {
 	json_begin_object(w);
 	document_id(w, "id", &env->id);
@@ -55,6 +56,7 @@ void document_environment(struct json_writer *w, const struct db_env *env)
 	json_kv_str(w, "name", env->name);
 	json_kv_str(w, "user", env->user);
 	machine_of(w, &env->machine, env->hostname);
+	json_kv_bool(w, "connected", connected);
 	json_kv_str(w, "platform", env->platform);
 	json_kv_str_opt(w, "tool", env->tool);
 	json_kv_int(w, "packages", env->package_count);
@@ -141,7 +143,7 @@ void document_change(struct json_writer *w, const struct db_change *change)
 	json_end_object(w);
 }
 
-void document_machine(struct json_writer *w, const struct db_machine *machine)
+void document_machine(struct json_writer *w, const struct db_machine *machine, bool connected)
 {
 	json_begin_object(w);
 	document_id(w, "id", &machine->id);
@@ -155,6 +157,7 @@ void document_machine(struct json_writer *w, const struct db_machine *machine)
 	json_kv_bool(w, "clone_suspected", machine->clone_suspected);
 	json_kv_int(w, "environments", machine->environments);
 	json_kv_time_opt(w, "created", machine->created_ms);
+	json_kv_bool(w, "connected", connected);
 	json_kv_time_opt(w, "last_seen", machine->last_seen_ms);
 	json_end_object(w);
 }

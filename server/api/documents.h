@@ -8,10 +8,11 @@
 #include "server/db/db_journal.h"
 #include "server/db/db_machine.h"
 
-void document_environment(struct json_writer *w, const struct db_env *env);
+/* connected: the machine has a session now. */
+void document_environment(struct json_writer *w, const struct db_env *env, bool connected);
 void document_package(struct json_writer *w, const struct package *p, bool with_requested);
 void document_change(struct json_writer *w, const struct db_change *change);
-void document_machine(struct json_writer *w, const struct db_machine *machine);
+void document_machine(struct json_writer *w, const struct db_machine *machine, bool connected);
 void document_id(struct json_writer *w, const char *key, const struct uuid *id);
 void document_texts(struct json_writer *w, const char *key, const char *const *items, size_t n);
 

@@ -164,7 +164,7 @@ static int answer_page(struct db_conn *conn, struct request *r, struct environme
 	json_key(&r->json, "environments");
 	json_begin_array(&r->json);
 	for (i = 0; i < n; i++)
-		document_environment(&r->json, &list[i]);
+		document_environment(&r->json, &list[i], request_connected(r, &list[i].machine));
 	json_end_array(&r->json);
 	if (n == e->limit) {
 		next = place_of(&list[n - 1], e->order);
@@ -232,7 +232,7 @@ int environment_read(struct db_conn *conn, struct request *r)
 		return rc;
 	request_open(r, "environment");
 	json_key(&r->json, "environment");
-	document_environment(&r->json, &env);
+	document_environment(&r->json, &env, request_connected(r, &env.machine));
 	request_close(r);
 	return 0;
 }

@@ -63,7 +63,7 @@ int machines_read(struct db_conn *conn, struct request *r)
 	json_key(&r->json, "machines");
 	json_begin_array(&r->json);
 	for (i = 0; i < n; i++)
-		document_machine(&r->json, &list[i]);
+		document_machine(&r->json, &list[i], request_connected(r, &list[i].id));
 	json_end_array(&r->json);
 	if (n == m->limit) {
 		next = (struct db_cursor){.set = true, .id = list[n - 1].row};

@@ -144,6 +144,11 @@ int request_audit(struct db_conn *conn, struct request *r, const char *what, con
 	return db_audit_append(conn, &entry, &r->err);
 }
 
+bool request_connected(const struct request *r, const struct uuid *machine)
+{
+	return r->config->connected && r->config->connected(r->config->ctx, machine);
+}
+
 void request_open(struct request *r, const char *schema)
 {
 	char text[64];

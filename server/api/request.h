@@ -119,6 +119,9 @@ int request_fields(struct request *r, const struct field *fields, size_t n, void
 int request_audit(struct db_conn *conn, struct request *r, const char *what, const char *target,
 		  const char *detail);
 
+/* Whether the machine is connected now, as answers say it of machines. */
+bool request_connected(const struct request *r, const struct uuid *machine);
+
 /* Opens the answer's object with its schema, "envwarden.<name>/1". */
 void request_open(struct request *r, const char *schema);
 void request_close(struct request *r);

@@ -158,7 +158,7 @@ int status_write(struct db_conn *conn, struct request *r)
 		return rc;
 	request_open(r, "environment");
 	json_key(&r->json, "environment");
-	document_environment(&r->json, &env);
+	document_environment(&r->json, &env, request_connected(r, &env.machine));
 	request_close(r);
 	return 0;
 }
@@ -179,7 +179,7 @@ int statuses_write(struct db_conn *conn, struct request *r)
 		rc = set_one(conn, r, s, &s->ids[i], &env);
 		if (rc < 0)
 			return rc;
-		document_environment(&r->json, &env);
+		document_environment(&r->json, &env, request_connected(r, &env.machine));
 	}
 	json_end_array(&r->json);
 	request_close(r);

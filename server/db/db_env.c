@@ -31,6 +31,7 @@ int env_read(struct sql_rows *rows, struct arena *arena, int64_t now_ms, struct 
 	out->status_until_fixed = !over && sql_bool(rows, 20);
 	out->status_by = over ? "" : sql_text(rows, 21, arena);
 	out->status_at_ms = over ? 0 : sql_int(rows, 22);
+	out->status_delivered = sql_bool(rows, 23);
 	return out->hostname && out->path && out->name && out->user && out->platform && out->tool &&
 			       out->message && out->status_by
 		       ? 0

@@ -36,6 +36,9 @@ struct db_env {
 	bool status_until_fixed;
 	const char *status_by;
 	int64_t status_at_ms;
+	/* The machine has reported that it acts on the newest status bundle wanted for it, so that
+	 * what is said above of the status, also that there is none, is what holds there. */
+	bool status_delivered;
 };
 
 enum db_env_shown {   /* which of the three a list is about */

@@ -67,14 +67,20 @@ uint16_t hub_port(const struct hub *hub)
 
 /* --- the end --- */
 
+static void hub_free(struct hub *hub)
+{
+	tls_context_free(hub->tls);
+	uv_mutex_destroy(&hub->registry_lock);
+	mem_free(hub);
+}
+
 static void on_port_stopped(void *ctx)
 {
 	struct hub *hub = ctx;
 	void (*stopped)(void *ctx) = hub->stopped;
 	void *stopped_ctx = hub->stopped_ctx;
 
-	tls_context_free(hub->tls);
-	mem_free(hub);
+	hub_free(hub);
 	if (stopped)
 		stopped(stopped_ctx);
 }
@@ -140,9 +146,11 @@ static void unregister(struct hub *hub, struct session *session)
 
 	if (!session->registered)
 		return;
+	uv_mutex_lock(&hub->registry_lock);
 	while (*link != session)
 		link = &(*link)->next_of_machine;
 	*link = session->next_of_machine;
+	uv_mutex_unlock(&hub->registry_lock);
 	session->registered = false;
 }
 
@@ -156,9 +164,21 @@ void hub_register(struct hub *hub, struct session *session)
 		unregister(hub, old);
 		session_stop(old);
 	}
+	uv_mutex_lock(&hub->registry_lock);
 	session->next_of_machine = *bucket;
 	*bucket = session;
+	uv_mutex_unlock(&hub->registry_lock);
 	session->registered = true;
+}
+
+bool hub_connected(struct hub *hub, const struct uuid *machine)
+{
+	bool found;
+
+	uv_mutex_lock(&hub->registry_lock);
+	found = hub_find(hub, machine) != NULL;
+	uv_mutex_unlock(&hub->registry_lock);
+	return found;
 }
 
 void hub_add(struct hub *hub, struct session *session)
@@ -296,8 +316,7 @@ static void start_failed(struct hub *hub)
 		db_port_stop(hub->db, on_port_stopped, hub);
 		return;
 	}
-	tls_context_free(hub->tls);
-	mem_free(hub);
+	hub_free(hub);
 }
 
 int hub_start(const struct hub_config *config, struct hub **out, struct err *err)
@@ -307,6 +326,7 @@ int hub_start(const struct hub_config *config, struct hub **out, struct err *err
 
 	if (!hub)
 		return err_nomem(err);
+	CHECK(uv_mutex_init(&hub->registry_lock) == 0);
 	hub->config = *config;
 	if (hub->config.strangers_max == 0)
 		hub->config.strangers_max = HUB_STRANGERS_MAX;

@@ -10,6 +10,7 @@
 #ifndef ENVWARDEN_SERVER_SESSION_HUB_H
 #define ENVWARDEN_SERVER_SESSION_HUB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +54,9 @@ struct hub_config {
 int hub_start(const struct hub_config *config, struct hub **out, struct err *err);
 
 uint16_t hub_port(const struct hub *hub);
+
+/* Whether the machine has a session here: from its Hello to the end. Any thread. */
+bool hub_connected(struct hub *hub, const struct uuid *machine);
 
 /* Ends the sessions and everything else; then calls stopped (may be NULL) and is gone. */
 void hub_stop(struct hub *hub, void (*stopped)(void *ctx), void *ctx);

@@ -57,7 +57,8 @@ struct hub {
 	struct session *sessions; /* with an open connection */
 	size_t n_sessions;	  /* not freed yet */
 	struct session *registry[HUB_REGISTRY];
-	unsigned strangers; /* of them: connected without a certificate */
+	uv_mutex_t registry_lock; /* held to change it, and to read it on other threads */
+	unsigned strangers;	  /* of them: connected without a certificate */
 	struct rate enrolments;
 	struct hub_conflict conflicts[HUB_CONFLICTS];
 	size_t n_conflicts; /* noted ever; the place of the next one is its remainder */
@@ -71,7 +72,7 @@ struct hub {
 	struct hub_job prune;
 };
 
-/* The newest session of a machine, NULL if it has none here. */
+/* The newest session of a machine, NULL if it has none here. Loop thread, or under the lock. */
 struct session *hub_find(struct hub *hub, const struct uuid *machine);
 
 /* --- hub_push.c --- */

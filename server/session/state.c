@@ -46,6 +46,25 @@ static bool held_is_foreign(const struct state *s, const struct state_held *held
 	return !crypto_equal(hash, held->status_hash, SHA256_SIZE);
 }
 
+/*
+ * What the machine holds it acts on. It reports that when it begins to; but a report is lost when
+ * the machine, or the server, ends before it is stored.
+ */
+static int held_note(struct state *s, const struct state_held *held, struct err *err)
+{
+	if (held->status_version == 0 || held_is_foreign(s, held) ||
+	    held->status_version != s->status.version)
+		return 0;
+	return db_bundle_report_put(s->conn,
+				    &(struct db_bundle_report){.machine = s->machine.id,
+							       .role = ROLE_STATUS,
+							       .version = held->status_version,
+							       .active = true,
+							       .reason = "",
+							       .at_ms = s->now_ms},
+				    err);
+}
+
 /* Makes the wanted version higher where it has to be. */
 static int raise_version(struct state *s, const struct state_held *held, struct err *err)
 {
@@ -134,6 +153,8 @@ int state_make(struct db_conn *conn, const struct signer *signer, const struct u
 
 	arena_init(&s.arena, STATE_MEMORY);
 	rc = load(&s, machine, err);
+	if (rc == 0)
+		rc = held_note(&s, held, err);
 	if (rc == 0)
 		rc = raise_version(&s, held, err);
 	if (rc == 0 && (!s.status.data || s.status.version < s.machine.status_version))

@@ -28,7 +28,8 @@ struct state_held {
 /*
  * Makes the machine's status bundle anew if a newer version is wanted, or none is stored, or the
  * machine holds one this store can't have made (it was restored from a backup: the version goes
- * above). Then appends a new signed timestamp to `timestamp`. ERR_NOTFOUND: no such machine.
+ * above). What it holds of ours is noted as if it had reported it. Then appends a new signed
+ * timestamp to `timestamp`. ERR_NOTFOUND: no such machine.
  */
 int state_make(struct db_conn *conn, const struct signer *signer, const struct uuid *machine,
 	       const struct state_held *held, int64_t now_ms, struct buf *timestamp,

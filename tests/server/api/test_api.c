@@ -363,6 +363,55 @@ static void test_status(void **state)
 	reply_deinit(&r);
 }
 
+static void is_delivered(const char *path, bool connected, bool delivered)
+{
+	struct reply r = get(path, vic);
+	json_t *env = json_object_get(r.json, "environment");
+
+	assert_int_equal(r.status, 200);
+	assert_int_equal(json_is_true(json_object_get(env, "connected")), connected);
+	assert_int_equal(json_is_true(json_object_get(env, "status_delivered")), delivered);
+	reply_deinit(&r);
+}
+
+/* Whether a status has come where it is to hold; runs with whatever versions there are by now. */
+static void test_delivery(void **state)
+{
+	char path[128];
+	char put[128];
+	char id[37];
+	struct reply r;
+
+	(void)state;
+	world_env_id(21, id);
+	(void)snprintf(path, sizeof(path), "/environments/%s", id);
+	(void)snprintf(put, sizeof(put), "/environments/%s/status", id);
+	is_delivered(path, false, false);
+	world_report(world, 2, 1000);
+	is_delivered(path, false, true);
+	world_report(world, 2, 1);
+	r = world_call(world, "PUT", put, olga, "{\"status\":\"warn\"}", NULL);
+	assert_false(json_is_true(
+		json_object_get(json_object_get(r.json, "environment"), "status_delivered")));
+	reply_deinit(&r);
+	atomic_store(&world->connected, 2);
+	is_delivered(path, true, false);
+	world_report(world, 2, 1000);
+	is_delivered(path, true, true);
+	r = get("/machines?q=host-2", vic);
+	assert_true(json_is_true(json_object_get(
+		json_array_get(json_object_get(r.json, "machines"), 0), "connected")));
+	reply_deinit(&r);
+	r = get("/machines?q=host-1", vic);
+	assert_false(json_is_true(json_object_get(
+		json_array_get(json_object_get(r.json, "machines"), 0), "connected")));
+	reply_deinit(&r);
+	atomic_store(&world->connected, 0);
+	r = world_call(world, "PUT", put, olga, "{\"status\":\"ok\"}", NULL);
+	assert_int_equal(r.status, 200);
+	reply_deinit(&r);
+}
+
 static void test_organisation(void **state)
 {
 	int before = atomic_load(&world->changed);
@@ -429,12 +478,12 @@ static void test_login_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_auth),	     cmocka_unit_test(test_roles),
-		cmocka_unit_test(test_refusals),     cmocka_unit_test(test_long_header),
-		cmocka_unit_test(test_paging),	     cmocka_unit_test(test_filters),
-		cmocka_unit_test(test_environment),  cmocka_unit_test(test_status),
-		cmocka_unit_test(test_organisation), cmocka_unit_test(test_join_code),
-		cmocka_unit_test(test_login_limit),
+		cmocka_unit_test(test_auth),	    cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_refusals),    cmocka_unit_test(test_long_header),
+		cmocka_unit_test(test_paging),	    cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_environment), cmocka_unit_test(test_status),
+		cmocka_unit_test(test_delivery),    cmocka_unit_test(test_organisation),
+		cmocka_unit_test(test_join_code),   cmocka_unit_test(test_login_limit),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -12,6 +12,7 @@
 #include "platform/clock.h"
 #include "platform/files.h"
 #include "server/db/db_admin.h"
+#include "server/db/db_bundle.h"
 #include "server/db/db_org.h"
 #include "server/db/db_pool.h"
 #include "server/pki/ca.h"
@@ -79,6 +80,14 @@ static void on_changed(void *ctx)
 	atomic_fetch_add(&w->changed, 1);
 }
 
+static bool is_connected(void *ctx, const struct uuid *machine)
+{
+	struct world *w = ctx;
+	struct uuid id = id_of((unsigned char)atomic_load(&w->connected));
+
+	return uuid_cmp(&id, machine) == 0;
+}
+
 static void start_api(struct world *w)
 {
 	static const char *const hosts[] = {"127.0.0.1"};
@@ -89,6 +98,7 @@ static void start_api(struct world *w)
 				    .agent_addresses = agents,
 				    .n_agent_addresses = 1,
 				    .status_changed = on_changed,
+				    .connected = is_connected,
 				    .ctx = w,
 				    .connections_peer = 8};
 	struct uuid org = id_of(9);
@@ -148,6 +158,23 @@ int world_teardown(void **state)
 	curl_global_cleanup();
 	mem_free(w);
 	return 0;
+}
+
+void world_report(const struct world *w, unsigned char machine, uint64_t version)
+{
+	struct db_bundle_report report = {.machine = id_of(machine),
+					  .role = "status",
+					  .version = version,
+					  .active = true,
+					  .reason = "",
+					  .at_ms = T0};
+	struct db_conn *conn;
+
+	assert_int_equal(db_conn_open(w->store->db, true, &conn, NULL), 0);
+	assert_int_equal(db_begin(conn, NULL), 0);
+	assert_int_equal(db_bundle_report_put(conn, &report, NULL), 0);
+	assert_int_equal(db_commit(conn, NULL), 0);
+	db_conn_close(conn);
 }
 
 /* --- the client --- */

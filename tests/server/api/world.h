@@ -33,6 +33,7 @@ struct world {
 	char ca[TMPDIR_PATH_MAX]; /* PEM file the client is to trust */
 	char url[64];		  /* "https://127.0.0.1:PORT" */
 	atomic_int changed;	  /* calls of status_changed */
+	atomic_int connected;	  /* number of the machine that is; 0 = none */
 };
 
 /* For cmocka: *state is a struct world. */
@@ -50,6 +51,9 @@ void reply_deinit(struct reply *reply);
 /* One request; path below /api/v1. token, body and header may be NULL. */
 struct reply world_call(const struct world *w, const char *method, const char *path,
 			const char *token, const char *body, const char *header);
+
+/* Machine n says that it acts on this version of its status bundle. Any thread. */
+void world_report(const struct world *w, unsigned char machine, uint64_t version);
 
 /* A token of one of the accounts, in memory of the caller's (mem_free). */
 char *world_login(const struct world *w, const char *user);

@@ -241,6 +241,73 @@ static void test_report(void **state)
 	world_deinit(&w);
 }
 
+/* The version of the status bundle the machine is known to act on, 0 = none. */
+static uint64_t reported(struct agent *a)
+{
+	struct db_bundle_report *rows;
+	struct arena arena;
+	uint64_t version;
+	size_t n;
+
+	arena_init(&arena, 1 << 20);
+	assert_int_equal(
+		db_bundle_report_list(a->world->conn, &a->machine, &arena, &rows, &n, NULL), 0);
+	version = n == 1 && rows[0].active ? rows[0].version : 0;
+	arena_deinit(&arena);
+	return version;
+}
+
+/* A report that got lost: the next Hello tells the same. Bundles that are not ours say nothing. */
+static void test_held_is_reported(void **state)
+{
+	struct world w;
+	struct agent a;
+
+	(void)state;
+	world_init(&w);
+	world_hub_start(&w, 0);
+	agent_make(&a, &w);
+	agent_welcome(&a);
+	agent_timestamp(&a, &a.message->welcome->timestamp, &a.held_status);
+	assert_int_equal(reported(&a), 0);
+	agent_drop(&a);
+	a.held_status.hash[0] ^= 1;
+	agent_welcome(&a);
+	assert_int_equal(reported(&a), 0);
+	agent_timestamp(&a, &a.message->welcome->timestamp, &a.held_status);
+	agent_drop(&a);
+	world_write(&w, labels_set, &a); /* something newer is wanted */
+	agent_welcome(&a);
+	assert_int_equal(reported(&a), a.held_status.version);
+	agent_deinit(&a);
+	world_deinit(&w);
+}
+
+static void test_connected(void **state)
+{
+	struct world w;
+	struct agent a, other;
+
+	(void)state;
+	world_init(&w);
+	world_hub_start(&w, 0);
+	agent_make(&a, &w);
+	agent_make(&other, &w);
+	agent_connect(&a);
+	assert_false(hub_connected(w.hub, &a.machine)); /* it said nothing yet */
+	agent_drop(&a);
+	agent_welcome(&a);
+	assert_true(hub_connected(w.hub, &a.machine));
+	assert_false(hub_connected(w.hub, &other.machine));
+	agent_drop(&a);
+	agent_welcome(&other); /* by now the end of the other has been seen */
+	assert_false(hub_connected(w.hub, &a.machine));
+	assert_true(hub_connected(w.hub, &other.machine));
+	agent_deinit(&other);
+	agent_deinit(&a);
+	world_deinit(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +315,8 @@ int main(void)
 		cmocka_unit_test(test_changed_while_away),
 		cmocka_unit_test(test_big_bundle),
 		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_held_is_reported),
+		cmocka_unit_test(test_connected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

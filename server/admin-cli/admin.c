@@ -19,7 +19,7 @@
 static const enum option login_options[] = {OPT_USER, OPT_PASSWORD_FILE, OPT_N};
 static const enum option list_options[] = {OPT_QUERY,  OPT_MACHINE, OPT_USER, OPT_PLATFORM,
 					   OPT_STATUS, OPT_LIMIT,   OPT_N};
-static const enum option status_options[] = {OPT_MESSAGE, OPT_UNTIL, OPT_N};
+static const enum option status_options[] = {OPT_MESSAGE, OPT_UNTIL, OPT_NO_WAIT, OPT_N};
 static const enum option history_options[] = {OPT_SINCE, OPT_LIMIT, OPT_FOLLOW, OPT_N};
 static const enum option machine_options[] = {OPT_QUERY, OPT_PLATFORM, OPT_LIMIT, OPT_N};
 static const enum option join_options[] = {OPT_USES,	  OPT_EXPIRES, OPT_LABELS,
@@ -37,9 +37,10 @@ static const struct command commands[] = {
 	 "[--query Q] [--machine M] [--user U] [--platform P] [--status ok|warn|block] [--limit N]",
 	 "the environments known", 0, 0, list_options, cmd_env_list},
 	{"env show", "ENV", "one environment with its packages", 1, 1, no_options, cmd_env_show},
-	{"env set-status", "ENV... ok|warn|block [--message TEXT] [--until TIME|fixed]",
-	 "set or remove an explicit status", 2, OPTIONS_WORDS_MAX, status_options,
-	 cmd_env_set_status},
+	{"env set-status", "ENV... ok|warn|block [--message TEXT] [--until TIME|fixed] [--no-wait]",
+	 "set or remove an explicit status, and wait until connected machines have it (2 s at "
+	 "most)",
+	 2, OPTIONS_WORDS_MAX, status_options, cmd_env_set_status},
 	{"env history", "[ENV] [--since TIME] [--limit N] [--follow]", "what changed, oldest first",
 	 0, 1, history_options, cmd_env_history},
 	{"machine list", "[--query Q] [--platform P] [--limit N]", "the machines enrolled", 0, 0,

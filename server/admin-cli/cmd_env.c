@@ -1,15 +1,25 @@
 #include <string.h>
 
 #include <jansson.h>
+#include <uv.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/compiler.h"
 #include "lib/base/since.h"
+#include "platform/clock.h"
 #include "server/admin-cli/client.h"
 #include "server/admin-cli/commands.h"
 #include "server/admin-cli/env_ref.h"
 #include "server/admin-cli/output.h"
+
+#define DELIVERY_MS 2000
+#define DELIVERY_POLL_MS 30
+
+static const char *machine_of(const json_t *env)
+{
+	return json_string_value(json_object_get(json_object_get(env, "machine"), "id"));
+}
 
 enum admin_exit cmd_env_list(struct admin *a, const char *const *words, size_t n)
 {
@@ -70,6 +80,7 @@ static void print_facts(struct admin *a, const json_t *env)
 		{"Message", "status_set.message"},
 		{"Until", "status_set.until"},
 		{"Set by", "status_set.by"},
+		{"Delivered", "status_delivered"},
 		{"Deleted", "deleted"},
 		{"Archived", "archived"},
 	};
@@ -121,8 +132,7 @@ enum admin_exit cmd_env_show(struct admin *a, const char *const *words, size_t n
 		return result;
 	buf_init(&path, 1024);
 	buf_addf(&path, "/environments/%s/packages", output_text(env, "id", room));
-	client_query(&path, "machine",
-		     json_string_value(json_object_get(json_object_get(env, "machine"), "id")));
+	client_query(&path, "machine", machine_of(env));
 	result = client_call(a, "GET", buf_cstr(&path), NULL, &answer);
 	buf_deinit(&path);
 	if (result == ADMIN_OK)
@@ -171,10 +181,87 @@ static enum admin_exit add_until(struct admin *a, json_t *body)
 		       : admin_fail(a, ADMIN_FAILED, "out of memory");
 }
 
-static enum admin_exit print_statuses(struct admin *a, json_t *answer)
+/* What the machine of an environment still lacks, it is about to get. */
+static bool is_awaited(const json_t *env)
 {
-	json_t *list = json_object_get(answer, "environments");
+	return json_is_true(json_object_get(env, "connected")) &&
+	       !json_is_true(json_object_get(env, "status_delivered"));
+}
+
+/* Bundles are a machine's: what has come to it for one environment has come for all. */
+static void note_others(json_t *list, size_t i)
+{
+	const json_t *known = json_array_get(list, i);
+	const char *machine = machine_of(known);
+	json_t *env;
+
+	for (i++; machine && i < json_array_size(list); i++) {
+		env = json_array_get(list, i);
+		if (!machine_of(env) || strcmp(machine_of(env), machine) != 0)
+			continue;
+		(void)json_object_set(env, "connected", json_object_get(known, "connected"));
+		(void)json_object_set(env, "status_delivered",
+				      json_object_get(known, "status_delivered"));
+	}
+}
+
+static enum admin_exit ask_again(struct admin *a, json_t *list, size_t i)
+{
+	const json_t *env = json_array_get(list, i);
 	char room[OUTPUT_ROOM];
+	enum admin_exit result;
+	json_t *answer = NULL;
+	struct buf path;
+
+	buf_init(&path, 1024);
+	buf_addf(&path, "/environments/%s", output_text(env, "id", room));
+	client_query(&path, "machine", machine_of(env));
+	result = client_call(a, "GET", buf_cstr(&path), NULL, &answer);
+	buf_deinit(&path);
+	if (result == ADMIN_OK &&
+	    json_array_set(list, i, json_object_get(answer, "environment")) == 0)
+		note_others(list, i);
+	json_decref(answer);
+	return result;
+}
+
+/*
+ * Until every connected machine acts on its new status, so that what is run next there meets it.
+ * The statuses are set, whatever comes of this.
+ */
+static void await_delivery(struct admin *a, json_t *list)
+{
+	const struct clock *clock = clock_system();
+	int64_t end_ms = clock->mono_ms(clock) + DELIVERY_MS;
+	size_t awaited;
+	size_t i;
+
+	do {
+		awaited = 0;
+		for (i = 0; i < json_array_size(list); i++) {
+			if (!is_awaited(json_array_get(list, i)))
+				continue;
+			if (clock->mono_ms(clock) >= end_ms || ask_again(a, list, i) != ADMIN_OK)
+				return;
+			awaited += is_awaited(json_array_get(list, i));
+		}
+		if (awaited > 0)
+			uv_sleep(DELIVERY_POLL_MS);
+	} while (awaited > 0);
+}
+
+static const char *delivery_text(const json_t *env)
+{
+	if (json_is_true(json_object_get(env, "status_delivered")))
+		return " (delivered)";
+	if (is_awaited(env))
+		return "; its machine has not confirmed it yet";
+	return "; its machine is not connected and hears of it when it next connects";
+}
+
+static enum admin_exit print_statuses(struct admin *a, json_t *list)
+{
+	char host_room[OUTPUT_ROOM], prefix_room[OUTPUT_ROOM], room[OUTPUT_ROOM];
 	const char *status;
 	json_t *env;
 	size_t i;
@@ -184,11 +271,12 @@ static enum admin_exit print_statuses(struct admin *a, json_t *answer)
 	json_array_foreach(list, i, env)
 	{
 		status = output_text(env, "status", room);
-		admin_print(a, "%s:%s %s", output_text(env, "machine.hostname", room),
-			    output_text(env, "prefix", room),
-			    strcmp(status, "block") == 0  ? "is BLOCKED."
-			    : strcmp(status, "warn") == 0 ? "shows a WARNING."
-							  : "has no explicit status.");
+		admin_print(a, "%s:%s %s%s.", output_text(env, "machine.hostname", host_room),
+			    output_text(env, "prefix", prefix_room),
+			    strcmp(status, "block") == 0  ? "is BLOCKED"
+			    : strcmp(status, "warn") == 0 ? "shows a WARNING"
+							  : "has no explicit status",
+			    delivery_text(env));
 	}
 	return ADMIN_OK;
 }
@@ -214,8 +302,10 @@ enum admin_exit cmd_env_set_status(struct admin *a, const char *const *words, si
 		result = resolve_ids(a, words, n - 1, ids);
 	if (result == ADMIN_OK)
 		result = client_call(a, "POST", "/environments/status", body, &answer);
+	if (result == ADMIN_OK && !a->options.values[OPT_NO_WAIT])
+		await_delivery(a, json_object_get(answer, "environments"));
 	if (result == ADMIN_OK)
-		result = print_statuses(a, answer);
+		result = print_statuses(a, json_object_get(answer, "environments"));
 	json_decref(answer);
 	json_decref(body);
 	json_decref(ids);

@@ -22,6 +22,7 @@ static const struct {
 	[OPT_LIMIT] = {"--limit", true},
 	[OPT_MESSAGE] = {"--message", true},
 	[OPT_UNTIL] = {"--until", true},
+	[OPT_NO_WAIT] = {"--no-wait", false},
 	[OPT_SINCE] = {"--since", true},
 	[OPT_FOLLOW] = {"--follow", false},
 	[OPT_USES] = {"--uses", true},

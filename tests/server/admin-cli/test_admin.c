@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+#include <uv.h>
 
 #include "proto/join_code.h"
 #include "tests/server/api/world.h"
@@ -210,8 +211,9 @@ static void test_list(void **state)
 		"\"15151515-1515-1515-1515-151515151515\",\"prefix\":\"/srv/envs/alpha\","
 		"\"name\":\"alpha\",\"user\":\"ana\",\"machine\":{\"id\":"
 		"\"02020202-0202-0202-0202-020202020202\",\"hostname\":\"host-2\"},"
-		"\"platform\":\"linux-64\",\"tool\":\"conda\",\"packages\":2,\"status\":\"ok\","
-		"\"created\":\"2025-11-24T16:00:00.000Z\",\"last_change\":"
+		"\"connected\":false,\"platform\":\"linux-64\",\"tool\":\"conda\",\"packages\":2,"
+		"\"status\":\"ok\",\"status_delivered\":false,\"created\":\"2025-11-24T16:00:00."
+		"000Z\",\"last_change\":"
 		"\"2025-11-24T16:00:00.000Z\",\"deleted\":false,\"archived\":false}]}\n");
 	assert_int_equal(run("env", "list", "--limit", "2", "--json", NULL), ADMIN_OK);
 	assert_null(strstr(out, "beta"));
@@ -242,14 +244,16 @@ static void test_show(void **state)
 	assert_null(strchr(out, '\x1b'));
 }
 
+#define LATER "; its machine is not connected and hears of it when it next connects.\n"
+
 static void test_set_status(void **state)
 {
 	(void)state;
 	assert_int_equal(run("env", "set-status", "beta", "/srv/envs/alpha", "block", "--message",
 			     "Not this one.", "--until", "7d", NULL),
 			 ADMIN_OK);
-	assert_string_equal(out, "host-1:/home/ana/envs/beta is BLOCKED.\n"
-				 "host-2:/srv/envs/alpha is BLOCKED.\n");
+	assert_string_equal(out, "host-1:/home/ana/envs/beta is BLOCKED" LATER
+				 "host-2:/srv/envs/alpha is BLOCKED" LATER);
 	assert_int_equal(run("env", "list", "--status", "block", NULL), ADMIN_OK);
 	says(out, "beta");
 	assert_null(strstr(out, "/home/ana/envs/alpha"));
@@ -258,10 +262,68 @@ static void test_set_status(void **state)
 	says(out, "Set by    ada\n");
 	assert_int_equal(run("env", "set-status", "alpha", "ok", NULL), ADMIN_FAILED);
 	assert_int_equal(run("env", "set-status", "beta", "/srv/envs/alpha", "ok", NULL), ADMIN_OK);
-	says(out, "host-1:/home/ana/envs/beta has no explicit status.\n");
+	says(out, "host-1:/home/ana/envs/beta has no explicit status" LATER);
 	assert_int_equal(run("audit", "--limit", "5", NULL), ADMIN_OK);
 	says(out, "status.set");
 	says(out, "environment:0c0c0c0c-0c0c-0c0c-0c0c-0c0c0c0c0c0c");
+}
+
+static uint64_t now_ms(void)
+{
+	return uv_hrtime() / 1000000;
+}
+
+static void report_soon(void *arg)
+{
+	(void)arg;
+	uv_sleep(300);
+	world_report(world, 1, 1000);
+}
+
+/* Whoever sets a status and then looks on a connected machine finds it there. */
+static void test_delivery(void **state)
+{
+	uint64_t begin = now_ms();
+	uv_thread_t machine;
+
+	(void)state;
+	world_report(world, 1, 1);
+	assert_int_equal(run("env", "set-status", "beta", "block", NULL), ADMIN_OK);
+	assert_in_range(now_ms() - begin, 0, 1500); /* it is not connected: not waited for */
+
+	atomic_store(&world->connected, 1);
+	assert_int_equal(run("env", "set-status", "beta", "warn", "--no-wait", NULL), ADMIN_OK);
+	assert_string_equal(out, "host-1:/home/ana/envs/beta shows a WARNING; its machine has not "
+				 "confirmed it yet.\n");
+
+	begin = now_ms();
+	assert_int_equal(run("env", "set-status", "beta", "block", NULL), ADMIN_OK);
+	assert_in_range(now_ms() - begin, 2000, 30000);
+	says(out, "is BLOCKED; its machine has not confirmed it yet.\n");
+
+	begin = now_ms();
+	assert_int_equal(uv_thread_create(&machine, report_soon, NULL), 0);
+	assert_int_equal(run("env", "set-status", "/srv/envs/alpha", "beta", "/home/ana/envs/alpha",
+			     "block", NULL),
+			 ADMIN_OK);
+	assert_int_equal(uv_thread_join(&machine), 0);
+	assert_in_range(now_ms() - begin, 300, 30000);
+	assert_string_equal(out, "host-2:/srv/envs/alpha is BLOCKED" LATER
+				 "host-1:/home/ana/envs/beta is BLOCKED (delivered).\n"
+				 "host-1:/home/ana/envs/alpha is BLOCKED (delivered).\n");
+	assert_int_equal(run("env", "show", "beta", NULL), ADMIN_OK);
+	says(out, "Delivered yes\n");
+
+	/* Taking it back is waited for likewise. */
+	world_report(world, 1, 1);
+	assert_int_equal(uv_thread_create(&machine, report_soon, NULL), 0);
+	assert_int_equal(run("env", "set-status", "/srv/envs/alpha", "beta", "/home/ana/envs/alpha",
+			     "ok", "--json", NULL),
+			 ADMIN_OK);
+	assert_int_equal(uv_thread_join(&machine), 0);
+	says(out, "\"connected\":true,");
+	says(out, "\"status\":\"ok\",\"status_delivered\":true,");
+	atomic_store(&world->connected, 0);
 }
 
 static void test_rest(void **state)
@@ -313,7 +375,8 @@ int main(void)
 		cmocka_unit_test(test_usage),	      cmocka_unit_test(test_login),
 		cmocka_unit_test(test_token_refused), cmocka_unit_test(test_list),
 		cmocka_unit_test(test_show),	      cmocka_unit_test(test_set_status),
-		cmocka_unit_test(test_rest),	      cmocka_unit_test(test_output_fails),
+		cmocka_unit_test(test_delivery),      cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_output_fails),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

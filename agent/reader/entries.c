@@ -20,8 +20,9 @@
 #define READS_WAITING_MAX 64	  /* askers of one prefix */
 #define READ_PATIENCE_MS 30000	  /* how long an asker waits for a prefix to settle */
 #define QUIET_MAX_SETTLES 240	  /* settle times after which an unquiet prefix is looked at */
-#define TORN_MAX 8		  /* looks with events meanwhile before one counts all the same */
-#define RETRY_MS 1000		  /* after a look that failed; doubles each time */
+#define OVERDUE_MS (2 * SETTLE_STALE_MS) /* unsettled for longer: it is read as it is */
+#define TORN_MAX 8    /* looks with events meanwhile before one counts all the same */
+#define RETRY_MS 1000 /* after a look that failed; doubles each time */
 #define RETRY_DOUBLES_MAX 11
 #define DUE_URGENT INT64_MIN /* before all others */
 
@@ -48,6 +49,7 @@ struct entry {
 	int64_t due_ms;	       /* mono; when dirty */
 	int64_t event_ms;      /* mono; newest hint */
 	int64_t unquiet_ms;    /* mono; first hint since the last look that counted, 0 none */
+	int64_t unsettled_ms;  /* mono; first look in a row that found it unsettled, 0 none */
 	int64_t began_ms;      /* mono; the last look */
 	unsigned events;       /* hints so far */
 	unsigned job_events;   /* ... when the job began */
@@ -444,6 +446,7 @@ static void send_facts(struct entry *e, struct look_job *job)
 
 	e->busy = false;
 	e->reads = 0;
+	e->unsettled_ms = 0;
 	e->vanished = false;
 	e->known = true;
 	set_plain(e, false);
@@ -508,6 +511,8 @@ static void found_environment(struct entry *e, struct look_job *job)
 		return;
 	if (job->verdict.reason != SETTLE_READY) {
 		answer_impatient(e);
+		if (e->unsettled_ms == 0)
+			e->unsettled_ms = now_mono(all);
 		e->busy = true;
 		e->reads = job->unreadable > 0 ? e->reads + 1 : 0;
 		make_due(e, now_mono(all) + job->verdict.wait_ms);
@@ -561,6 +566,7 @@ static void found(struct entry *e, struct look_job *job)
 		break;
 	case EXAMINE_UNCHANGED:
 		e->busy = false;
+		e->unsettled_ms = 0;
 		e->vanished = false;
 		answer_askers(e, 0);
 		after_clean(e);
@@ -634,6 +640,7 @@ static int look(struct entry *e)
 	job->reads = e->reads;
 	job->known = e->known && e->whole;
 	job->at_start = e->at_start;
+	job->overdue = e->unsettled_ms != 0 && now_mono(all) - e->unsettled_ms > OVERDUE_MS;
 	job->has_stamp = e->has_stamp && e->askers == NULL;
 	memcpy(job->stamp, e->stamp, sizeof job->stamp);
 	undirty(e);

@@ -7,10 +7,16 @@
 #include "lib/base/text.h"
 #include "proto/limits.h"
 
-int64_t look_age_ms(const struct look *look, int64_t mtime_ns)
-{
-	int64_t age = look->request->now_ms - mtime_ns / 1000000;
+#define SKEW_MS 60000 /* how far a file server's clock may be ahead */
 
+int64_t look_age_ms(const struct look *look, int64_t time_ns, int64_t ctime_ns)
+{
+	int64_t age = look->request->now_ms - time_ns / 1000000;
+
+	if (age < 0)
+		age = look->request->now_ms - ctime_ns / 1000000;
+	if (age < -SKEW_MS)
+		return INT64_MAX;
 	return age > 0 ? age : 0;
 }
 

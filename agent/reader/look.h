@@ -20,8 +20,12 @@ struct look {
 	int64_t newest_dist_ns; /* of the distributions that are not conda's */
 };
 
-/* Milliseconds from a file's time to now, at least 0 (a time in the future is "just now"). */
-int64_t look_age_ms(const struct look *look, int64_t mtime_ns);
+/*
+ * Milliseconds from a file's time to now, at least 0. Anybody may date a file into the future; then
+ * the time of its last change of any kind counts, which only the clock makes. One that is far ahead
+ * is from before the clock was turned back: no age at all (INT64_MAX).
+ */
+int64_t look_age_ms(const struct look *look, int64_t time_ns, int64_t ctime_ns);
 
 /* Notes a file that could not be read: "<folder>/<name>: <why>", made harmless for terminals. */
 void look_note(struct look *look, const char *folder, const char *name, const struct err *why);

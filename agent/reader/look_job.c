@@ -66,7 +66,8 @@ void look_job_run(struct work *work)
 	if (found.kind == EXAMINE_ENVIRONMENT) {
 		judge_rename(job, &found);
 		found.signs.reads = job->reads + 1;
-		job->verdict = settle_judge(&found.signs);
+		if (!job->overdue)
+			job->verdict = settle_judge(&found.signs);
 		if (job->verdict.reason == SETTLE_READY && !found.is_cache)
 			job->rc = facts_pack(&found, job->renamed_from, job->at_start, &arena,
 					     &job->frames, &job->err);

@@ -26,6 +26,7 @@ struct look_job {
 	unsigned reads;		  /* damaged readings in a row before this one */
 	bool known;		  /* facts of it were sent before: no rename to wait for */
 	bool at_start;
+	bool overdue;			  /* unsettled for so long that it counts as it is */
 	bool has_stamp;			  /* unchanged is enough of an answer */
 	unsigned char stamp[SHA256_SIZE]; /* in and out */
 

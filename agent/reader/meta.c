@@ -73,17 +73,20 @@ int meta_signs(struct look *look)
 		 * history was, which a record that was held and put back is not.
 		 */
 		if (is_held_copy(e->name))
-			signs->held_copy_age_ms = younger(signs->held_copy_age_ms,
-							  look_age_ms(look, e->info.ctime_ns));
+			signs->held_copy_age_ms =
+				younger(signs->held_copy_age_ms,
+					look_age_ms(look, e->info.ctime_ns, e->info.ctime_ns));
 		else if (is_record(e->name) &&
 			 (history == NULL || e->info.mtime_ns > history->info.mtime_ns))
-			signs->unlisted_record_age_ms = younger(
-				signs->unlisted_record_age_ms, look_age_ms(look, e->info.mtime_ns));
+			signs->unlisted_record_age_ms =
+				younger(signs->unlisted_record_age_ms,
+					look_age_ms(look, e->info.mtime_ns, e->info.ctime_ns));
 	}
 	if (fingerprint != NULL && pixi_installing(look))
-		signs->installing_age_ms = look_age_ms(look, fingerprint->info.mtime_ns);
+		signs->installing_age_ms =
+			look_age_ms(look, fingerprint->info.mtime_ns, fingerprint->info.ctime_ns);
 	if (lock != NULL)
-		signs->lock_age_ms = look_age_ms(look, lock->info.mtime_ns);
+		signs->lock_age_ms = look_age_ms(look, lock->info.mtime_ns, lock->info.ctime_ns);
 	return 0;
 }
 

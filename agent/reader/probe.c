@@ -106,7 +106,10 @@ static void lookup_done(struct work *work)
 
 	if (*l->context.link == NULL)
 		goto out;
-	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN) {
+	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN &&
+	    l->context.left_alone(l->context.ctx, l->prefix)) {
+		l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
+	} else if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN) {
 		e = entries_find(l->context.entries, l->prefix);
 		if (e == NULL)
 			e = entries_find_inode(l->context.entries, l->info.dev, l->info.ino);

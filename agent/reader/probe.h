@@ -5,6 +5,8 @@
 #ifndef ENVWARDEN_AGENT_READER_PROBE_H
 #define ENVWARDEN_AGENT_READER_PROBE_H
 
+#include <stdbool.h>
+
 #include "proto/reader.pb-c.h"
 
 struct entries;
@@ -15,6 +17,8 @@ struct probe_context {
 	struct entries *entries;
 	struct worker *worker;
 	struct link **link; /* NULL inside when it has closed meanwhile */
+	bool (*left_alone)(const void *ctx, const char *path); /* is told as unreadable */
+	const void *ctx;
 };
 
 /* Answers with a ProbeReply, now or later. Call it when the watcher has been drained. ERR_NOMEM. */

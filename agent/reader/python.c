@@ -147,7 +147,7 @@ static int take_dist(struct look *look, const struct listing_entry *e, struct pa
 	(void)snprintf(record, sizeof record, "%s/RECORD", e->name);
 	if (!egg && safe_stat(look->site, record, &unused, NULL) < 0) {
 		/* pip writes it last (and removes it early): not whole. An old one is an orphan. */
-		int64_t age = look_age_ms(look, e->info.ctime_ns);
+		int64_t age = look_age_ms(look, e->info.ctime_ns, e->info.ctime_ns);
 		int64_t *youngest = &look->out->signs.unfinished_dist_age_ms;
 
 		if (*youngest < 0 || age < *youngest)

@@ -171,8 +171,10 @@ static bool on_may_send(void *ctx)
 	return r->link != NULL && r->untaken < UNTAKEN_MAX;
 }
 
-static bool is_excluded(const struct reader *r, const char *path)
+static bool is_excluded(const void *ctx, const char *path)
 {
+	const struct reader *r = ctx;
+
 	for (size_t i = 0; i < r->n_exclude; i++) {
 		size_t n = strlen(r->exclude[i]);
 
@@ -315,12 +317,16 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 			return ERR_PROTOCOL;
 		if (r->watcher != NULL)
 			(void)watcher_drain(r->watcher, NULL);
-		return probe(&(struct probe_context){r->entries, r->probing, &r->link},
-			     message->probe);
+		return probe(
+			&(struct probe_context){r->entries, r->probing, &r->link, is_excluded, r},
+			message->probe);
 	case ENVWARDEN__READER__ENVELOPE__KIND_READ:
 		if (!r->configured)
 			return ERR_PROTOCOL;
-		entries_read(r->entries, message->read->prefix, message->read->id);
+		if (is_excluded(r, message->read->prefix))
+			on_read_done(r, message->read->id, ERR_PERM, message->read->prefix);
+		else
+			entries_read(r->entries, message->read->prefix, message->read->id);
 		return 0;
 	case ENVWARDEN__READER__ENVELOPE__KIND_TAKEN:
 		if (r->untaken == 0)

@@ -1,5 +1,6 @@
 #include "agent/reader/entries.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -100,7 +101,8 @@ static void on_facts(void *ctx, struct buf *frames)
 				       m->facts->renamed_from);
 		} else if (m->kind_case == ENVWARDEN__READER__ENVELOPE__KIND_FACTS_END) {
 			assert_non_null(s);
-			s->packages = m->facts_end->total;
+			if (s != NULL)
+				s->packages = m->facts_end->total;
 		}
 		arena_reset(&arena);
 	}
@@ -631,6 +633,19 @@ static void test_never_quiet(void **state)
 	}
 }
 
+/* A record dated into the future is not for ever just written. */
+static void test_dated_ahead(void **state)
+{
+	struct fixture *f = *state;
+	const struct timespec times[2] = {{.tv_sec = 4102444800}, {.tv_sec = 4102444800}};
+	char path[TMPDIR_PATH_MAX];
+
+	make_env(f, "a");
+	tmpdir_path(&f->dir, "a/conda-meta/foo-1.0-0.json", path);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	assert_int_equal(await(f, 0, SAID_FACTS, "a")->packages, 1);
+}
+
 static void test_denied(void **state)
 {
 	struct fixture *f = *state;
@@ -715,6 +730,7 @@ int main(void)
 		T(test_sweep_finds_what_no_event_told),
 		T(test_many_askers),
 		T(test_never_quiet),
+		T(test_dated_ahead),
 		T(test_denied),
 		T(test_many_plain_folders),
 		T(test_stop_in_the_middle),

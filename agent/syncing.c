@@ -10,6 +10,7 @@
 
 #define KEY_CONTINUITY "continuity"
 #define BATCH_MEMORY_MAX (64u << 20)
+#define BATCH_KEYS_MAX 65536 /* more than a frame of changes can name */
 #define FRAME_MAX (LIMIT_SYNC_FRAME + 4)
 #define LOCAL_ACK_CHANGES 256 /* changes of an agent that is not enrolled */
 
@@ -68,16 +69,18 @@ static int note_keys(struct batch_job *b, Envwarden__Sync__PackageRef *const *re
 		if (sent)
 			continue;
 		buf_add(&b->batch.keys, refs[i]->key.data, 16);
+		if (buf_rc(&b->batch.keys) < 0)
+			return buf_rc(&b->batch.keys);
 		b->batch.n_keys++;
 	}
-	return buf_rc(&b->batch.keys);
+	return 0;
 }
 
 static int add_change(void *ctx, const struct store_change *stored)
 {
 	struct batch_job *b = ctx;
 	struct change *kept = &b->kept[b->changes.n_changes];
-	Envwarden__Sync__JournalChange *wire;
+	Envwarden__Sync__JournalChange *wire = NULL;
 	unsigned char *hash = arena_dup(&b->arena, stored->hash, sizeof stored->hash);
 	size_t size;
 	int rc = hash != NULL ? change_copy(&b->arena, &stored->change, kept) : ERR_NOMEM;
@@ -185,7 +188,7 @@ static void on_read_batch(void *ctx, uint64_t after)
 	b->after = after;
 	arena_init(&b->arena, BATCH_MEMORY_MAX);
 	buf_init(&b->batch.changes, FRAME_MAX);
-	buf_init(&b->batch.keys, (size_t)LIMIT_OFFER_KEYS * 16);
+	buf_init(&b->batch.keys, (size_t)BATCH_KEYS_MAX * 16);
 	envwarden__sync__changes__init(&b->changes);
 	b->job.run = batch_run;
 	b->job.done = batch_done;

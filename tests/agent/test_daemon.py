@@ -16,7 +16,7 @@ import unittest
 
 BIN = pathlib.Path(os.environ["EW_BIN"])
 PATIENCE_S = 60
-ALARMS = ("Sanitizer", "runtime error:", "CHECK failed")
+ALARMS = ("Sanitizer", "runtime error:", "broken invariant")
 
 
 def wait_for(what, probe):
@@ -179,6 +179,18 @@ class Agent(unittest.TestCase):
             self.assertIn(agent.wait(PATIENCE_S), (0, -signal.SIGTERM))
         self.start()
 
+    def test_stop_while_writing(self):
+        """What is on its way to the store gets there, and nothing is begun after that."""
+        for step in range(8):
+            agent = self.start()
+            for i in range(12):
+                self.write(f"e{i}", f"p{step}")
+            wait_for("the first", lambda: len(self.changes()) > 12 * step)
+            self.stop(agent)
+        self.start()
+        wait_for("all of them", lambda: len(self.changes()) >= 12 * 8 or all(
+            len((self.json("show", f"e{i}") or {}).get("packages", [])) == 8 for i in range(12)))
+
     def test_second_agent_is_refused(self):
         self.start()
         other = self.spawn()
@@ -235,6 +247,19 @@ class Agent(unittest.TestCase):
         wait_for("the change", lambda: self.kinds() == [("created", "a")])
         self.envs.rename(self.envs.parent / "gone")
         wait_for("its end", lambda: self.kinds()[1:] == [("deleted", "a")])
+
+    def test_excluded_is_left_alone(self):
+        self.config.write_text(f"settle_ms = 60\nexclude = {self.envs / 'mine'}\n")
+        self.write("mine", "foo")
+        self.start()
+        self.write("a", "foo")
+        wait_for("the change", lambda: self.kinds() == [("created", "a")])
+        self.assertEqual(self.json("check", "--prefix", str(self.envs / "mine"))["decision"],
+                         "allow")
+        self.assertEqual(self.command("record", str(self.envs / "mine")).returncode, 7)
+        self.write("b", "foo")
+        wait_for("the change", lambda: ("created", "b") in self.kinds())
+        self.assertEqual(len(self.kinds()), 2)
 
     def test_follow(self):
         agent = self.start()

@@ -40,6 +40,8 @@ endif()
 
 if(EW_HARDEN)
   add_compile_options(-fstack-protector-strong -fcf-protection)
+  # A section a function, so that a program can leave out what it never calls (--gc-sections).
+  add_compile_options(-ffunction-sections -fdata-sections)
   add_link_options(-fstack-protector-strong) # mingw: brings libssp
   add_compile_definitions(_FORTIFY_SOURCE=2)
   if(NOT WIN32)

@@ -29,8 +29,9 @@ struct link_callbacks {
 int link_new(struct uv_loop_s *loop, int fd, const struct link_callbacks *callbacks, void *ctx,
 	     struct link **out, struct err *err);
 
-/* Packs and queues one message. ERR_LIMIT: more than LINK_QUEUE_MAX bytes would wait; that is room
- * for the facts of two of the largest environments. */
+/* Packs and queues one message; what is said in one turn of the loop is written together at its
+ * end. ERR_LIMIT: more than LINK_QUEUE_MAX bytes would wait; that is room for the facts of two of
+ * the largest environments. */
 #define LINK_QUEUE_MAX (64u << 20)
 int link_send(struct link *link, const Envwarden__Reader__Envelope *message);
 

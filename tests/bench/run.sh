@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Measures the agent and the command against their budgets, and prints the table of
+# docs/performance.md with its date and machine. Takes about eight minutes; the machine should have
+# nothing else to do.
+#
+#   tests/bench/run.sh [--no-build]     programs: build/release/bin, or the folder EW_BIN
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+if [ "${1:-}" != --no-build ]; then
+	packaging/deps/install.sh test >&2
+	cmake --preset release >&2
+	cmake --build --preset release >&2
+fi
+export EW_BIN=${EW_BIN:-$PWD/build/release/bin}
+
+load() {
+	echo "load average $(cut -d ' ' -f 1 /proc/loadavg)"
+}
+
+cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+echo "$(date -u +%Y-%m-%d), $(nproc) x ${cpu:-$(uname -m)}, Linux $(uname -r), $(load) at the start"
+echo
+echo "| what | figure | reference | ratio | budget | |"
+echo "|---|---|---|---|---|---|"
+for program in check scan durable idle; do
+	python3 "tests/bench/bench_$program.py"
+done
+echo
+echo "At the end: $(load)"

@@ -68,8 +68,8 @@ static int take_machine(struct request *r, const struct uuid **id, const char **
 static int take_filter(struct request *r, struct environments *e)
 {
 	const char *status = request_query(r, "status");
-	int shown;
-	int order;
+	int shown = 0;
+	int order = 0;
 	int rc = take_word(r, "shown", shown_words, ARRAY_SIZE(shown_words), &shown);
 
 	if (rc == 0)

@@ -426,6 +426,7 @@ int engine_main(const struct options *options, int channel_fd)
 	e->options = options;
 	e->clock = clock_system();
 	e->channel_fd = channel_fd;
+	e->next_fd = -1;
 	envs_init(&e->envs);
 	CHECK(uv_loop_init(&e->loop) == 0);
 	if (prepare(e, &err) < 0)

@@ -66,6 +66,7 @@ struct engine {
 	struct link *link; /* to the reader, NULL while there is none */
 	uv_poll_t channel; /* descriptors of new readers */
 	int channel_fd;
+	int next_fd; /* of a reader that waits for the link of the one before to close, -1 none */
 	bool scan_done;
 	uint64_t watched;
 	uint64_t polled;

@@ -506,9 +506,11 @@ static void fail_waiters(struct engine *e)
 static void on_link_closed(void *ctx, int rc)
 {
 	struct engine *e = ctx;
+	int next = e->next_fd;
 
 	(void)rc;
 	e->link = NULL;
+	e->next_fd = -1;
 	e->scan_done = false;
 	e->watched = 0;
 	e->polled = 0;
@@ -519,6 +521,8 @@ static void on_link_closed(void *ctx, int rc)
 	checks_link_lost(e);
 	if (!e->stopping)
 		log_warn("core", "the reader has gone, a new one will come", LOG_NONE);
+	if (next >= 0)
+		facts_connect(e, next);
 }
 
 static void forget_seen(void *ctx, struct env *env)
@@ -561,8 +565,14 @@ void facts_connect(struct engine *e, int fd)
 							.closed = on_link_closed};
 	struct err err = ERR_INIT;
 
-	if (e->link != NULL || e->stopping) {
+	if (e->stopping) {
 		process_close(fd);
+		return;
+	}
+	if (e->link != NULL) { /* a new one comes when the old one has ended */
+		process_close(e->next_fd);
+		e->next_fd = fd;
+		link_stop(e->link);
 		return;
 	}
 	envs_each(&e->envs, forget_seen, e);

@@ -218,6 +218,20 @@ class Agent(unittest.TestCase):
         self.assertEqual([c["seq"] for c in self.changes()], list(range(1, len(self.changes()) + 1)))
         self.stop(agent)
 
+    def test_newest_reader_counts(self):
+        """Readers that come and go while the core does not look."""
+        agent = self.start()
+        core = self.worker(agent, "core")
+        os.kill(core, signal.SIGSTOP)
+        reader = self.worker(agent, "reader")
+        for _ in range(2):
+            os.kill(reader, signal.SIGKILL)
+            reader = self.worker(agent, "reader", reader)
+        os.kill(core, signal.SIGCONT)
+        self.write("a", "foo")
+        wait_for("the change", lambda: self.kinds() == [("created", "a")])
+        self.assertEqual(self.worker(agent, "reader"), reader)
+
     def test_killed_supervisor(self):
         agent = self.start()
         self.write("a", "foo")

@@ -235,7 +235,7 @@ class Server(BadStart):
             (lambda: self.init(self.state, "--organisation", "X"), 1,
              "server: something is there already; nothing was changed"),
             (lambda: self.init(new), 2, "--organisation is needed"),
-            (lambda: self.init(new, "--organisation", ""), 2, "needs a name of 1 to"),
+            (lambda: self.init(new, "--organisation", ""), 2, "a name of 1 to"),
             (lambda: self.init(new, "--organisation", "X", "--agent-address", "here:1"), 1,
              'agent_address: needs an IP address and port, not "here:1"'),
             (lambda: self.init(self.state / "ca.pem" / "x", "--organisation", "X"), 1,

@@ -113,6 +113,24 @@ class MainJob(harness.Case):
         self.assertRun(self.check("work"), 0)
         site.start_agent()
 
+    def test_what_is_set_holds_at_once(self):
+        """set-status && check: no waiting in between."""
+        self.sample("create", "work", FIRST)
+        self.seen("work", ["created"])
+        for _ in range(5):
+            for status, code in (("block", 4), ("ok", 0)):
+                told = self.site.admin("env", "set-status", self.prefix("work"), status)
+                self.assertRun(self.check("work", "--timeout-ms", "5000"), code)
+                self.assertRun(told, 0, None, r" \(delivered\)\.$")
+        self.site.agent.stop()
+        harness.wait_for("the end of the connection", lambda: not self.site.api(
+            "/environments")["environments"][0]["connected"], SOON_S)
+        told = self.site.admin("env", "set-status", self.prefix("work"), "block")
+        self.assertRun(told, 0, None, r"is BLOCKED; its machine is not connected and hears of it")
+        self.site.start_agent()
+        self.site.wait_connected()
+        self.wait_check("work", 4)
+
     def test_a_warning_warns(self):
         self.sample("create", "work", FIRST)
         self.seen("work", ["created"])

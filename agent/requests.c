@@ -27,28 +27,29 @@ static void nomem(struct local_call *call)
 	local_call_fail(call, ERR_NOMEM, "the agent is out of memory");
 }
 
+/* What is sent points into *info, so that has to live as long: in the arena. */
 static int make_environment(struct engine *e, const struct env *env, struct arena *arena,
 			    Envwarden__Environment **out)
 {
-	struct environment_info info;
+	struct environment_info *info = arena_alloc(arena, sizeof *info);
 	struct decision_reply reply;
 
-	environment_info_init(&info);
-	if (engine_decide(e, env, env->prefix, arena, &reply) < 0)
+	if (info == NULL || engine_decide(e, env, env->prefix, arena, &reply) < 0)
 		return ERR_NOMEM;
-	info.id = env->id;
-	info.prefix = env->prefix;
-	info.name = env_name(env);
-	info.owner.name = env->owner;
-	info.owner.uid = env->owner_uid;
-	info.platform = env->platform;
-	info.tool = env->tool;
-	info.package_count = env->package_count;
-	info.status = reply.decision.action;
-	info.created_ms = env->created_ms;
-	info.last_change_ms = env->last_change_ms;
-	info.last_used_ms = env->last_check_ms;
-	return environment_to_wire(&info, arena, out);
+	environment_info_init(info);
+	info->id = env->id;
+	info->prefix = env->prefix;
+	info->name = env_name(env);
+	info->owner.name = env->owner;
+	info->owner.uid = env->owner_uid;
+	info->platform = env->platform;
+	info->tool = env->tool;
+	info->package_count = env->package_count;
+	info->status = reply.decision.action;
+	info->created_ms = env->created_ms;
+	info->last_change_ms = env->last_change_ms;
+	info->last_used_ms = env->last_check_ms;
+	return environment_to_wire(info, arena, out);
 }
 
 /* --- a stream of answers that waits for its reader --- */

@@ -170,6 +170,14 @@ class Agent(unittest.TestCase):
         self.start()
         self.assertEqual(self.kinds(), [("created", "a")])
 
+    def test_one_id_everywhere(self):
+        self.start()
+        self.write("a", "foo")
+        wait_for("the change", lambda: self.kinds() == [("created", "a")])
+        told = self.changes()[0]["environment"]["id"]
+        self.assertEqual([e["id"] for e in self.json("list")["environments"]], [told])
+        self.assertEqual(self.json("show", str(self.envs / "a"))["environment"]["id"], told)
+
     def test_stop_at_any_time(self):
         for step in range(12):
             agent = self.spawn()

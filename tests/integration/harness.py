@@ -36,7 +36,7 @@ BIN = pathlib.Path(os.environ.get("EW_BIN") or ROOT / "build" / "asan" / "bin")
 PATIENCE_S = float(os.environ.get("EW_PATIENCE_S", "60"))  # for what takes a second or two
 COMMAND_S = 60
 # What a sanitizer, or a broken invariant of ours, says on stderr.
-ALARM = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|CHECK failed")
+ALARM = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|broken invariant")
 KEPT_VARIABLES = ("PATH", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS",
                   "TMPDIR")
 
@@ -88,6 +88,14 @@ def children(pid):
         return [int(x) for x in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def freeze(pid):
+    """Stops a process of ours where it is, so that it starts no other. Its children then are."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(f"process {pid} to stop", lambda: "State:\tT" in pathlib.Path(
+        f"/proc/{pid}/status").read_text())
+    return [(child, start_ticks(child)) for child in children(pid)]
 
 
 def role(pid):
@@ -163,7 +171,7 @@ class Program:
         """kill -9, with the processes it started; those end by themselves, but when is open."""
         if not self.running():
             return
-        family = [(pid, start_ticks(pid)) for pid in children(self.pid)]
+        family = freeze(self.pid)
         self.process.kill()
         self.process.wait()
         for pid, ticks in family:

@@ -73,12 +73,15 @@ check "second run starts no second agent" starts agent 1
 check "initialised once" [ "$(grep -c '^envwarden-server init' "$STUB/calls")" -eq 1 ]
 check "enrolled once" [ "$(grep -c ' enroll ' "$STUB/calls")" -eq 1 ]
 
-kill -KILL "$(saved_pid agent)"
+agent=$(saved_pid agent)
+kill -KILL "$agent"
+until gone "$agent"; do sleep 0.1; done
 check "status tells a dead agent" fails "$quickstart" --status
 check "a dead agent is started again" "$quickstart"
 check "and the server left alone" starts server 1
-kill -KILL "$(saved_pid server)"
-sleep 0.2
+server=$(saved_pid server)
+kill -KILL "$server"
+until gone "$server"; do sleep 0.1; done
 check "a dead server is started again, and its agent" "$quickstart"
 check "two servers in all" starts server 2
 check "three agents in all" starts agent 3
@@ -86,13 +89,16 @@ check "three agents in all" starts agent 3
 "$quickstart" --stop >/dev/null
 check "stopped" fails "$quickstart" --status
 port=$(cut -d ' ' -f 1 "$EW_QUICKSTART_DIR/ports")
-python3 -c "import socket, time; s = socket.create_server(('127.0.0.1', $port)); time.sleep(60)" &
-taker=$!
-sleep 0.5
+coproc taker { exec python3 -c "import socket, sys
+s = socket.create_server(('127.0.0.1', $port))
+print('taken', flush=True)
+sys.stdin.read()"; }
+taker_pid=$!
+read -r -u "${taker[0]}"
 check "a port that was taken is replaced" "$quickstart"
 check "by another one" fails grep -q ":$port\$" "$STUB/agent-address"
 check "which the agent is told" grep -qF "$(cat "$STUB/agent-address")" "$EW_QUICKSTART_DIR/agent.conf"
-kill "$taker"
+kill "$taker_pid"
 
 server=$(saved_pid server)
 agent=$(saved_pid agent)

@@ -14,6 +14,7 @@ __envwarden_gate() {
 		-h | --help) return 0 ;;
 		-n | --name) target=(--name "${2-}") && shift ;;
 		-p | --prefix) target=(--prefix "${2-}") && shift ;;
+		--name=* | --prefix=*) target=("$1") ;;
 		-*) ;;
 		*) target=(-- "$1") ;;
 		esac
@@ -28,9 +29,9 @@ __envwarden_gate() {
 __envwarden_prompt() {
 	local status=$? tool definition
 	for tool in conda mamba micromamba; do
-		definition="$(declare -f "$tool")"
+		definition="$(declare -f "$tool")" || continue
 		case "$definition" in
-		'' | *__envwarden_gate*) continue ;;
+		*__envwarden_gate*) continue ;;
 		esac
 		eval "__envwarden_own_$definition"
 		eval "$tool() { __envwarden_gate $tool \"\$@\" || return; __envwarden_own_$tool \"\$@\"; }"

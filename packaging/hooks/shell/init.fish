@@ -18,6 +18,8 @@ function __envwarden_gate
                 set target --name $argv[2]
                 string match -q -- '*p*' $argv[1]; and set target --prefix $argv[2]
                 set -e argv[1]
+            case '--name=*' '--prefix=*'
+                set target $argv[1]
             case '-*'
             case '*'
                 set target -- $argv[1]

@@ -15,6 +15,7 @@ __envwarden_gate() {
 		(-h|--help) return 0 ;;
 		(-n|--name) target=(--name "${2-}"); (( $# > 1 )) && shift ;;
 		(-p|--prefix) target=(--prefix "${2-}"); (( $# > 1 )) && shift ;;
+		(--name=*|--prefix=*) target=("$1") ;;
 		(-*) ;;
 		(*) target=(-- "$1") ;;
 		esac

@@ -27,6 +27,7 @@ struct lookup {
 	int64_t deadline_ms;
 	uint32_t uid;
 	char *prefix; /* canonical, once known; else the first candidate */
+	char *held;   /* until the reader tells: the first candidate that is known, or NULL */
 	const char *notice;
 	lookup_cb done;
 	void *ctx;
@@ -38,7 +39,8 @@ struct checks {
 	struct lookup **last;
 	size_t n;
 	uv_timer_t timer;
-	struct arena reply; /* of the answer being made */
+	struct arena reply;   /* of the answer being made */
+	struct lookup *spare; /* the last one that ended: most come one after the other */
 };
 
 static const char notice_busy[] = "It is being changed right now; this is about how it was before.";
@@ -59,6 +61,31 @@ static void remove_lookup(struct checks *all, struct lookup *l)
 	all->n--;
 }
 
+static struct lookup *lookup_new(struct checks *all)
+{
+	struct lookup *l = all->spare;
+
+	if (all->n == LOOKUPS_MAX)
+		return NULL;
+	all->spare = NULL;
+	if (l == NULL)
+		l = mem_calloc(1, sizeof *l);
+	if (l != NULL && l->arena.max == 0)
+		arena_init(&l->arena, LOOKUP_MEMORY_MAX);
+	return l;
+}
+
+static void lookup_free(struct checks *all, struct lookup *l)
+{
+	if (all->spare == NULL) {
+		arena_reset(&l->arena);
+		all->spare = l;
+	} else {
+		arena_deinit(&l->arena);
+		mem_free(l);
+	}
+}
+
 static void finish(struct lookup *l, int rc, const char *error)
 {
 	struct engine *e = l->e;
@@ -72,8 +99,16 @@ static void finish(struct lookup *l, int rc, const char *error)
 	remove_lookup(e->checks, l);
 	result.env = envs_by_path(&e->envs, l->prefix);
 	l->done(l->ctx, &result);
-	arena_deinit(&l->arena);
-	mem_free(l);
+	lookup_free(e->checks, l);
+}
+
+/* The reader did not say in time which candidate is there: the first one that is known. */
+static void finish_unprobed(struct lookup *l, const char *notice)
+{
+	if (l->held != NULL)
+		l->prefix = l->held;
+	l->notice = notice;
+	finish(l, 0, NULL);
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -96,10 +131,8 @@ static void on_timer(uv_timer_t *timer)
 	struct engine *e = timer->data;
 	int64_t now = engine_mono(e);
 
-	while (e->checks->first != NULL && e->checks->first->deadline_ms <= now) {
-		e->checks->first->notice = notice_slow;
-		finish(e->checks->first, 0, NULL);
-	}
+	while (e->checks->first != NULL && e->checks->first->deadline_ms <= now)
+		finish_unprobed(e->checks->first, notice_slow);
 	arm(e);
 }
 
@@ -135,6 +168,7 @@ void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *r
 	if (l == NULL)
 		return; /* its deadline has passed */
 	l->probe = 0;
+	l->held = NULL;
 	take_prefix(l, reply->prefix);
 	switch (reply->state) {
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__CLEAN:
@@ -158,10 +192,8 @@ void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *r
 
 void checks_link_lost(struct engine *e)
 {
-	while (e->checks != NULL && e->checks->first != NULL) {
-		e->checks->first->notice = notice_blind;
-		finish(e->checks->first, 0, NULL);
-	}
+	while (e->checks != NULL && e->checks->first != NULL)
+		finish_unprobed(e->checks->first, notice_blind);
 }
 
 /* --- from the target to the probe --- */
@@ -235,17 +267,12 @@ static int send_probe(struct lookup *l, const struct resolved *resolved)
 	return link_send(l->e->link, &envelope);
 }
 
-/* No reader to ask: the first candidate that is known. */
-static void answer_blind(struct lookup *l, const struct resolved *resolved)
+static char *first_known(struct engine *e, const struct resolved *resolved)
 {
 	for (size_t i = 0; i < resolved->n; i++)
-		if (envs_by_path(&l->e->envs, resolved->candidates[i]) != NULL) {
-			l->prefix = (char *)resolved->candidates[i];
-			break;
-		}
-	if (engine_logging(l->e))
-		l->notice = notice_blind;
-	finish(l, 0, NULL);
+		if (envs_by_path(&e->envs, resolved->candidates[i]) != NULL)
+			return (char *)resolved->candidates[i];
+	return NULL;
 }
 
 static void refuse(lookup_cb done, void *ctx, int rc, const char *error)
@@ -257,7 +284,7 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 		   lookup_cb done, void *ctx)
 {
 	struct checks *all = e->checks;
-	struct lookup *l = all->n < LOOKUPS_MAX ? mem_calloc(1, sizeof *l) : NULL;
+	struct lookup *l = lookup_new(all);
 	struct resolved resolved;
 	struct err err = ERR_INIT;
 	int rc;
@@ -270,22 +297,22 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 			     .uid = uid,
 			     .done = done,
 			     .ctx = ctx,
-			     .deadline_ms = engine_mono(e) + DEADLINE_MS};
-	arena_init(&l->arena, LOOKUP_MEMORY_MAX);
+			     .deadline_ms = engine_mono(e) + DEADLINE_MS,
+			     .arena = l->arena};
 	rc = target != NULL ? find_candidates(l, target, &resolved, &err)
 			    : err_set(&err, ERR_INVALID, "no target");
 	if (rc < 0) {
 		refuse(done, ctx, rc, err.text);
-		arena_deinit(&l->arena);
-		mem_free(l);
+		lookup_free(all, l);
 		return;
 	}
 	l->prefix = (char *)resolved.candidates[0];
+	l->held = first_known(e, &resolved);
 	*all->last = l;
 	all->last = &l->next;
 	all->n++;
 	if (e->link == NULL || !engine_logging(e) || send_probe(l, &resolved) < 0)
-		answer_blind(l, &resolved);
+		finish_unprobed(l, engine_logging(e) ? notice_blind : NULL);
 	else if (all->first == l)
 		arm(e);
 }
@@ -372,6 +399,9 @@ static void on_timer_closed(uv_handle_t *handle)
 	struct engine *e = handle->data;
 
 	arena_deinit(&e->checks->reply);
+	if (e->checks->spare != NULL)
+		arena_deinit(&e->checks->spare->arena);
+	mem_free(e->checks->spare);
 	mem_free(e->checks);
 	e->checks = NULL;
 }

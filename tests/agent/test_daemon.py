@@ -178,6 +178,14 @@ class Agent(unittest.TestCase):
         self.assertEqual([e["id"] for e in self.json("list")["environments"]], [told])
         self.assertEqual(self.json("show", str(self.envs / "a"))["environment"]["id"], told)
 
+    def test_name_while_the_reader_hangs(self):
+        agent = self.start()
+        self.write("a", "foo")
+        wait_for("the change", lambda: self.kinds() == [("created", "a")])
+        os.kill(self.worker(agent, "reader"), signal.SIGSTOP)
+        answer = self.json("check", "a", "--timeout-ms", "10000")
+        self.assertEqual(answer["prefix"], str(self.envs / "a"))
+
     def test_stop_at_any_time(self):
         for step in range(12):
             agent = self.spawn()

@@ -92,8 +92,8 @@ int command_shell_init(int argc, char **argv)
 	if (rc == 0 && args.n_words > 0)
 		text = find(args.words[0]);
 	if (rc == 0 && !text)
-		rc = err_set(&err, ERR_USAGE, "name one of: bash zsh fish posix tcsh powershell");
-	if (rc < 0)
+		err_set(&err, ERR_USAGE, "name one of: bash zsh fish posix tcsh powershell");
+	if (!text)
 		return output_usage(argv[0], &err);
 	if (print(text, &err) < 0) {
 		output_say("%s", err.text);

@@ -71,9 +71,9 @@ static int take(struct picture *p, const Envwarden__Local__Envelope *m, struct a
 
 	switch (m->kind_case) {
 	case ENVWARDEN__LOCAL__ENVELOPE__KIND_ENVIRONMENT:
-		if (m->environment->environment)
-			rc = environment_from_wire(m->environment->environment, &p->environment,
-						   err);
+		if (!m->environment->environment)
+			return 0;
+		rc = environment_from_wire(m->environment->environment, &p->environment, err);
 		p->has_environment = rc == 0;
 		return rc;
 	case ENVWARDEN__LOCAL__ENVELOPE__KIND_PACKAGES:

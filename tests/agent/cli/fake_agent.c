@@ -180,6 +180,18 @@ static void on_list(void *ctx, struct local_call *call, const Envwarden__Local__
 	local_call_end(call, NULL);
 }
 
+/* An environment without anything in it, as no agent sends it. */
+static void send_hollow(struct local_call *call)
+{
+	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__EnvironmentItem item = ENVWARDEN__LOCAL__ENVIRONMENT_ITEM__INIT;
+
+	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_ENVIRONMENT;
+	answer.environment = &item;
+	CHECK(local_call_send(call, &answer) == 0);
+	local_call_end(call, NULL);
+}
+
 static void on_show(void *ctx, struct local_call *call, const Envwarden__Local__ShowRequest *m)
 {
 	const struct package packages[] = {openssl, pyyaml, hostile};
@@ -196,6 +208,10 @@ static void on_show(void *ctx, struct local_call *call, const Envwarden__Local__
 	}
 	if (strcmp(m->target->typed, "secret") == 0) {
 		local_call_fail(call, ERR_PERM, "that environment is not yours");
+		return;
+	}
+	if (strcmp(m->target->typed, "hollow") == 0) {
+		send_hollow(call);
 		return;
 	}
 	make_environment(&info, m->target->typed, "/home/ana/envs/x");

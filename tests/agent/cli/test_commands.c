@@ -133,6 +133,7 @@ static const struct command_case reads[] = {
 	{"show", {"show", "legacy-etl"}, 0, 0, NULL, NULL},
 	{"show_json", {"show", "legacy-etl", "--json"}, 0, 0, NULL, NULL},
 	{"show_gone", {"show", "gone"}, 1, 0, NULL, NULL},
+	{"show_hollow", {"show", "hollow"}, 1, 0, NULL, NULL},
 	{"show_not_permitted", {"show", "secret"}, 7, 0, NULL, NULL},
 	{"history", {"history"}, 0, 0, NULL, NULL},
 	{"history_local_time", {"history"}, 0, 0, NULL, "TZ=XXX-9"},

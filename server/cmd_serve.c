@@ -269,19 +269,24 @@ static void on_signal(uv_signal_t *handle, int number)
 	uv_stop(handle->loop);
 }
 
-static void wait_for_signal(uv_loop_t *loop)
+/* Whoever is told that it serves may end it the next moment: signals are caught before that. */
+static int tell_and_wait(struct server *s, uv_loop_t *loop, struct err *err)
 {
 	static const int numbers[] = {SIGTERM, SIGINT};
 	uv_signal_t handles[ARRAY_SIZE(numbers)];
+	int rc;
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		CHECK(uv_signal_init(loop, &handles[i]) == 0);
 		CHECK(uv_signal_start(&handles[i], on_signal, numbers[i]) == 0);
 	}
-	(void)uv_run(loop, UV_RUN_DEFAULT);
+	rc = listening_tell(s, err);
+	if (rc == 0)
+		(void)uv_run(loop, UV_RUN_DEFAULT);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		uv_close((uv_handle_t *)&handles[i], NULL);
 	(void)uv_run(loop, UV_RUN_DEFAULT);
+	return rc;
 }
 
 static int serve(struct server *s, struct err *err)
@@ -298,9 +303,7 @@ static int serve(struct server *s, struct err *err)
 	rc = uv_loop_init(&loop);
 	if (rc < 0)
 		return err_set(err, rc, "make a loop: %s", uv_strerror(rc));
-	rc = listening_tell(s, err);
-	if (rc == 0)
-		wait_for_signal(&loop);
+	rc = tell_and_wait(s, &loop, err);
 	CHECK(uv_loop_close(&loop) == 0);
 	return rc;
 }

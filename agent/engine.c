@@ -12,8 +12,10 @@
 #include "platform/process.h"
 #include "platform/users.h"
 
-#define PROBE_MS 60000	    /* how long checking a store after a crash may take */
-#define ADOPT_MS 5000	    /* how long a new store waits for the ids the server knows */
+#define PROBE_MS 60000 /* how long checking a store after a crash may take */
+#define ADOPT_MS 5000  /* how long a new store waits for the ids the server knows */
+#define LOCK_MS 1000   /* how long another agent may hold the state folder */
+#define LOCK_STEP_MS 20
 #define PAUSE_FIRST_MS 5000 /* without a reader, after the store could not take its facts */
 #define PAUSE_LAST_MS 300000
 
@@ -294,14 +296,30 @@ static int read_config(struct engine *e, struct err *err)
 	arena_init(&e->config_arena, 4 * CONFIG_FILE_MAX);
 	buf_init(&text, CONFIG_FILE_MAX + 1);
 	rc = files_read_whole(e->options->paths.config, CONFIG_FILE_MAX, &text, err);
-	if (rc == ERR_NOTFOUND && !e->options->config_given)
+	if (rc == ERR_NOTFOUND && !e->options->config_given) {
 		rc = 0;
-	else if (rc == 0)
+	} else if (rc == 0) {
 		rc = config_parse(text.data, text.len, &e->config_arena, &e->config, err);
+		if (rc < 0)
+			err_context(err, "%s", e->options->paths.config);
+	}
 	buf_deinit(&text);
-	if (rc < 0)
-		return err_context(err, "%s", e->options->paths.config);
 	return rc;
+}
+
+/* A core whose supervisor was killed a moment ago is about to end, and lets go then. */
+static int take_lock(struct engine *e, const char *path, struct err *err)
+{
+	for (int waited = 0; waited < LOCK_MS; waited += LOCK_STEP_MS) {
+		int rc = files_lock_take(path, &e->lock, NULL);
+
+		if (rc == 0)
+			return 0;
+		if (rc != ERR_BUSY)
+			break;
+		uv_sleep(LOCK_STEP_MS);
+	}
+	return files_lock_take(path, &e->lock, err);
 }
 
 static int open_state_dir(struct engine *e, struct err *err)
@@ -315,8 +333,8 @@ static int open_state_dir(struct engine *e, struct err *err)
 	if (rc == 0)
 		rc = paths_join(path, dir, "lock", err);
 	if (rc == 0)
-		rc = files_lock_take(path, &e->lock, err);
-	return rc < 0 ? err_context(err, "state folder %s", dir) : 0;
+		rc = take_lock(e, path, err);
+	return rc < 0 ? err_context(err, "state folder") : 0;
 }
 
 static void watch_signal(struct engine *e, uv_signal_t *handle, uv_signal_cb cb, int signum)

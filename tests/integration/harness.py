@@ -93,8 +93,8 @@ def children(pid):
 def freeze(pid):
     """Stops a process of ours where it is, so that it starts no other. Its children then are."""
     os.kill(pid, signal.SIGSTOP)
-    wait_for(f"process {pid} to stop", lambda: "State:\tT" in pathlib.Path(
-        f"/proc/{pid}/status").read_text())
+    wait_for(f"process {pid} to stop", lambda: re.search(r"State:\t[TZ]", pathlib.Path(
+        f"/proc/{pid}/status").read_text()))
     return [(child, start_ticks(child)) for child in children(pid)]
 
 

@@ -122,15 +122,15 @@ class Kill(harness.Case):
         self.killed[target] += 1
 
     def kill_supervisor(self):
-        """Its children end by themselves; then it is started again, as a service manager does."""
+        """And starts it again at once; the children of the old one end by themselves meanwhile."""
         site = self.site
         family = [(pid, harness.start_ticks(pid)) for pid in harness.children(site.agent.pid)]
         site.agent.process.kill()
         site.agent.process.wait()
+        site.agent.start()
         for pid, ticks in family:
             harness.wait_for(f"process {pid} to end with its supervisor", lambda: ticks is None
                              or harness.start_ticks(pid) != ticks)
-        site.agent.start()
 
     def choose(self, others):
         return "supervisor" if others >= OTHERS_IN_A_ROW else self.random.choice(TARGETS)

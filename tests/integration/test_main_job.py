@@ -1,6 +1,7 @@
 """What envwarden is for, from end to end: a change is seen, a block holds, nothing gets lost."""
 
 import json
+import time
 
 import harness
 
@@ -33,9 +34,11 @@ class MainJob(harness.Case):
     def seen(self, name, kinds):
         """Both tell these changes of the environment, and no others, soon."""
         site = self.site
+        since = time.monotonic()
         site.wait_agent(f"{kinds}", lambda found: self.kinds(found, name) == kinds, SOON_S)
         harness.wait_for(f"{kinds} at the server", lambda: sorted(
             self.kinds(self.env_history(name), name)) == sorted(kinds), SOON_S)
+        print(f"{name} {kinds[-1]}: seen after {time.monotonic() - since:.1f} s", flush=True)
 
     def set_status(self, name, *words):
         self.assertRun(self.site.admin("env", "set-status", self.prefix(name), *words), 0)

@@ -113,6 +113,10 @@ class Replay(harness.Case):
     def test_at_the_pace_of_conda(self):
         self.replay_all(8)
 
+    def test_slowly(self):
+        """As if big packages were linked: a run lasts many settle times."""
+        self.replay_all(60)
+
 
 if __name__ == "__main__":
     harness.main()

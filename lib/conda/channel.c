@@ -145,6 +145,35 @@ static void add_path(struct buf *out, struct span path, size_t min_len, bool lea
 	}
 }
 
+/* A part of a fragment that says which file or project is meant, or nothing that has a value. */
+static bool is_harmless(struct span part)
+{
+	static const char *const names[] = {"egg",  "subdirectory", "md5",
+					    "sha1", "sha256",	    "sha512"};
+	size_t name = span_before(part, "=");
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strlen(names[i]) == name && memcmp(names[i], part.p, name) == 0)
+			return true;
+	return name == part.n;
+}
+
+/* "#egg=x&token=y", '#' first. */
+static void add_fragment(struct buf *out, struct span rest)
+{
+	while (rest.n > 0) {
+		struct span behind = span_skip(rest, 1);
+		struct span part = {behind.p, span_before(behind, "&")};
+
+		buf_addc(out, rest.p[0]);
+		if (is_harmless(part))
+			buf_add(out, part.p, part.n);
+		else
+			buf_adds(out, MASK);
+		rest = span_skip(behind, part.n);
+	}
+}
+
 /* One URL, from its scheme on. */
 static void mask_url(struct buf *out, struct span url)
 {
@@ -165,7 +194,7 @@ static void mask_url(struct buf *out, struct span url)
 		buf_adds(out, "?" MASK);
 		rest = span_skip(rest, end);
 	}
-	buf_add(out, rest.p, rest.n);
+	add_fragment(out, rest);
 }
 
 /*

@@ -39,8 +39,7 @@ struct checks {
 	struct lookup **last;
 	size_t n;
 	uv_timer_t timer;
-	struct arena reply;   /* of the answer being made */
-	struct lookup *spare; /* the last one that ended: most come one after the other */
+	struct arena reply; /* of the answer being made */
 };
 
 static const char notice_busy[] = "It is being changed right now; this is about how it was before.";
@@ -61,31 +60,6 @@ static void remove_lookup(struct checks *all, struct lookup *l)
 	all->n--;
 }
 
-static struct lookup *lookup_new(struct checks *all)
-{
-	struct lookup *l = all->spare;
-
-	if (all->n == LOOKUPS_MAX)
-		return NULL;
-	all->spare = NULL;
-	if (l == NULL)
-		l = mem_calloc(1, sizeof *l);
-	if (l != NULL && l->arena.max == 0)
-		arena_init(&l->arena, LOOKUP_MEMORY_MAX);
-	return l;
-}
-
-static void lookup_free(struct checks *all, struct lookup *l)
-{
-	if (all->spare == NULL) {
-		arena_reset(&l->arena);
-		all->spare = l;
-	} else {
-		arena_deinit(&l->arena);
-		mem_free(l);
-	}
-}
-
 static void finish(struct lookup *l, int rc, const char *error)
 {
 	struct engine *e = l->e;
@@ -99,7 +73,8 @@ static void finish(struct lookup *l, int rc, const char *error)
 	remove_lookup(e->checks, l);
 	result.env = envs_by_path(&e->envs, l->prefix);
 	l->done(l->ctx, &result);
-	lookup_free(e->checks, l);
+	arena_deinit(&l->arena);
+	mem_free(l);
 }
 
 /* The reader did not say in time which candidate is there: the first one that is known. */
@@ -284,7 +259,7 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 		   lookup_cb done, void *ctx)
 {
 	struct checks *all = e->checks;
-	struct lookup *l = lookup_new(all);
+	struct lookup *l = all->n < LOOKUPS_MAX ? mem_calloc(1, sizeof *l) : NULL;
 	struct resolved resolved;
 	struct err err = ERR_INIT;
 	int rc;
@@ -297,13 +272,14 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 			     .uid = uid,
 			     .done = done,
 			     .ctx = ctx,
-			     .deadline_ms = engine_mono(e) + DEADLINE_MS,
-			     .arena = l->arena};
+			     .deadline_ms = engine_mono(e) + DEADLINE_MS};
+	arena_init(&l->arena, LOOKUP_MEMORY_MAX);
 	rc = target != NULL ? find_candidates(l, target, &resolved, &err)
 			    : err_set(&err, ERR_INVALID, "no target");
 	if (rc < 0) {
 		refuse(done, ctx, rc, err.text);
-		lookup_free(all, l);
+		arena_deinit(&l->arena);
+		mem_free(l);
 		return;
 	}
 	l->prefix = (char *)resolved.candidates[0];
@@ -399,9 +375,6 @@ static void on_timer_closed(uv_handle_t *handle)
 	struct engine *e = handle->data;
 
 	arena_deinit(&e->checks->reply);
-	if (e->checks->spare != NULL)
-		arena_deinit(&e->checks->spare->arena);
-	mem_free(e->checks->spare);
 	mem_free(e->checks);
 	e->checks = NULL;
 }

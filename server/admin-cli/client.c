@@ -232,7 +232,7 @@ static enum admin_exit one_page(struct admin *a, const struct buf *path, const c
 {
 	enum admin_exit result = ADMIN_OK;
 	struct buf url;
-	json_t *answer;
+	json_t *answer = NULL;
 	json_t *list;
 	size_t i;
 

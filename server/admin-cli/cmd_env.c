@@ -38,7 +38,7 @@ enum admin_exit cmd_env_list(struct admin *a, const char *const *words, size_t n
 	enum admin_exit result;
 	struct buf path;
 	uint64_t limit;
-	json_t *list;
+	json_t *list = NULL;
 
 	(void)words;
 	(void)n;

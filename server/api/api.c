@@ -267,7 +267,7 @@ static void api_free(struct api *api)
 static int start_in(struct api *api, uint16_t *port, struct err *err)
 {
 	uint16_t bound;
-	int fd;
+	int fd = -1;
 	int rc = listen_at(api->config.address, &fd, err);
 
 	if (rc < 0)

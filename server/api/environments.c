@@ -239,9 +239,9 @@ int environment_read(struct db_conn *conn, struct request *r)
 
 int environment_packages_read(struct db_conn *conn, struct request *r)
 {
-	struct db_package *list;
+	struct db_package *list = NULL;
 	struct db_env env;
-	size_t n;
+	size_t n = 0;
 	size_t i;
 	int rc = environment_get(conn, r, &env);
 

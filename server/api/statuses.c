@@ -151,7 +151,7 @@ static int set_one(struct db_conn *conn, struct request *r, const struct statuse
 int status_write(struct db_conn *conn, struct request *r)
 {
 	const struct statuses *s = r->data;
-	struct db_env env;
+	struct db_env env = {0};
 	int rc = set_one(conn, r, s, s->ids, &env);
 
 	if (rc < 0)
@@ -168,7 +168,7 @@ int statuses_write(struct db_conn *conn, struct request *r)
 {
 	const struct statuses *s = r->data;
 	size_t n = s->environments.n;
-	struct db_env env;
+	struct db_env env = {0};
 	size_t i;
 	int rc;
 

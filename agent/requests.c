@@ -843,6 +843,7 @@ static void on_status(void *ctx, struct local_call *call, const Envwarden__Local
 	status.advisories_version = state_version(e, TRUST_ADVISORIES);
 	status.advisories_age_s = -1;
 	status.machine = wire_uuid(&e->identity.machine);
+	status.organisation_id = wire_uuid(&e->identity.organisation);
 	status.degraded = degraded.list;
 	status.n_degraded = degraded.n;
 	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_STATUS_REPLY;

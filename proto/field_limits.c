@@ -109,6 +109,7 @@ static const struct field_limit table[] = {
 	TEXT("notice", LIMIT_TEXT),
 	TEXT("organisation", LIMIT_WORD),
 	FIXED("organisation", UUID_SIZE),
+	FIXED_OR_NONE("organisation_id", UUID_SIZE),
 	TEXT("os", LIMIT_WORD),
 	TEXT("owner", CHANGE_USER_MAX),
 	LIST("packages", LIMIT_PACKAGES),

@@ -8,6 +8,7 @@
 #include "agent/cli/output.h"
 #include "lib/base/text.h"
 #include "platform/terminal.h"
+#include "proto/convert.h"
 #include "proto/join_code.h"
 #include "proto/limits.h"
 
@@ -125,6 +126,7 @@ static int check_enrolled(struct client *client, const struct join_code *code, s
 	Envwarden__Local__StatusRequest nothing = ENVWARDEN__LOCAL__STATUS_REQUEST__INIT;
 	Envwarden__Local__Envelope *m;
 	const Envwarden__Local__StatusReply *status;
+	struct uuid organisation;
 	int rc;
 
 	request.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_STATUS;
@@ -135,7 +137,8 @@ static int check_enrolled(struct client *client, const struct join_code *code, s
 	status = m->status_reply;
 	if (!status->enrolled)
 		return 0;
-	if (strcmp(status->organisation, code->name) != 0) {
+	uuid_from_wire(&status->organisation_id, &organisation);
+	if (uuid_cmp(&organisation, &code->organisation) != 0) {
 		client->refused = true;
 		return err_set(err, ERR_EXISTS, "this machine is enrolled with %s already",
 			       status->organisation);

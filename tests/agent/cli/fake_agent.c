@@ -304,6 +304,7 @@ static void on_record(void *ctx, struct local_call *call, const Envwarden__Local
 static void on_status(void *ctx, struct local_call *call, const Envwarden__Local__StatusRequest *m)
 {
 	static uint8_t id[16] = {9, 9};
+	static uint8_t organisation[16] = {6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6};
 	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__StatusReply status = ENVWARDEN__LOCAL__STATUS_REPLY__INIT;
 	Envwarden__Local__Degraded line = ENVWARDEN__LOCAL__DEGRADED__INIT;
@@ -321,6 +322,8 @@ static void on_status(void *ctx, struct local_call *call, const Envwarden__Local
 	if (fake->options.enrolled) {
 		status.enrolled = true;
 		status.organisation = (char *)(uintptr_t) "Example Org";
+		status.organisation_id =
+			(ProtobufCBinaryData){.len = sizeof(organisation), .data = organisation};
 		status.server = (char *)(uintptr_t) "warden.example.org:7443";
 		status.connected = true;
 		status.logging = true;

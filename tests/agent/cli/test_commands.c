@@ -192,7 +192,7 @@ static void test_status(void **state)
 	run_case(f, &gone);
 }
 
-static const char *join_code(const char *organisation)
+static const char *join_code_of(const char *organisation, int id)
 {
 	static char text[2048];
 	struct join_code code = {.n_addresses = 2};
@@ -202,12 +202,17 @@ static const char *join_code(const char *organisation)
 	snprintf(code.addresses[0], sizeof(code.addresses[0]), "warden.example.org:7443");
 	snprintf(code.addresses[1], sizeof(code.addresses[1]), "10.0.0.7:7443");
 	memset(code.secret, 5, sizeof(code.secret));
-	memset(&code.organisation, 6, sizeof(code.organisation));
+	memset(&code.organisation, id, sizeof(code.organisation));
 	buf_init(&out, sizeof(text) - 2);
 	assert_int_equal(join_code_format(&code, &out, NULL), 0);
 	snprintf(text, sizeof(text), "%s\n", buf_cstr(&out));
 	buf_deinit(&out);
 	return text;
+}
+
+static const char *join_code(const char *organisation)
+{
+	return join_code_of(organisation, 6);
 }
 
 static void test_enroll(void **state)
@@ -262,8 +267,10 @@ static void test_enroll(void **state)
 				  {"enroll", "--join-file", "-", "--yes"},
 				  1,
 				  0,
-				  join_code("Other Org"),
+				  join_code_of("Other Org", 7),
 				  NULL};
+	run_case(f, &c);
+	c.input = join_code_of("Example Org", 8); /* another that has the same name */
 	run_case(f, &c);
 }
 

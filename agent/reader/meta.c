@@ -64,6 +64,7 @@ int meta_signs(struct look *look)
 	const struct listing_entry *history = listing_find(&look->entries, "history");
 	const struct listing_entry *fingerprint = listing_find(&look->entries, FINGERPRINT);
 	const struct listing_entry *lock = listing_find(&look->entries, "conda-meta.lock");
+	struct file_info scratch;
 
 	for (size_t i = 0; i < look->entries.n; i++) {
 		const struct listing_entry *e = &look->entries.entries[i];
@@ -87,6 +88,11 @@ int meta_signs(struct look *look)
 			look_age_ms(look, fingerprint->info.mtime_ns, fingerprint->info.ctime_ns);
 	if (lock != NULL)
 		signs->lock_age_ms = look_age_ms(look, lock->info.mtime_ns, lock->info.ctime_ns);
+	/* conda's scratch for rewriting prefixes: there from before the first link to the end. */
+	if (safe_stat(look->prefix, ".condatmp", &scratch, NULL) == 0 && scratch.is_dir)
+		signs->held_copy_age_ms =
+			younger(signs->held_copy_age_ms,
+				look_age_ms(look, scratch.ctime_ns, scratch.ctime_ns));
 	return 0;
 }
 

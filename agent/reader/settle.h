@@ -22,7 +22,7 @@
 
 /* Ages are milliseconds before now; -1 = there is none. */
 struct settle_signs {
-	int64_t held_copy_age_ms;	/* newest *.c~ in conda-meta */
+	int64_t held_copy_age_ms;	/* newest *.c~ in conda-meta, or conda's scratch folder */
 	int64_t lock_age_ms;		/* conda-meta.lock, held by somebody */
 	int64_t installing_age_ms;	/* pixi's fingerprint says so */
 	int64_t unlisted_record_age_ms; /* newest record that is newer than history */

@@ -154,6 +154,12 @@ static void signs_of_a_run(void **state)
 	tmpdir_path(&f->dir, "conda-meta/foo-1.0-0.json.c~", path);
 	assert_int_equal(unlink(path), 0);
 
+	tmpdir_mkdir(&f->dir, ".condatmp");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_HELD_COPY);
+	tmpdir_path(&f->dir, ".condatmp", path);
+	assert_int_equal(rmdir(path), 0);
+
 	tmpdir_write_text(&f->dir, "conda-meta/.pixi-environment-fingerprint", "pixi:installing!");
 	assert_int_equal(look(f, NULL), 0);
 	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_INSTALLING);

@@ -92,8 +92,9 @@ struct engine {
 
 	bool fallback_writing;
 	bool fallback_again;
-	uv_timer_t switch_timer;   /* switching logging failed */
-	uv_timer_t fallback_timer; /* a decision runs out, or writing failed */
+	unsigned char fallback_digest[SHA256_SIZE]; /* of what was last written; zeroes at start */
+	uv_timer_t switch_timer;		    /* switching logging failed */
+	uv_timer_t fallback_timer;		    /* a decision runs out, or writing failed */
 
 	uv_timer_t readers; /* when readers may come: a new store first waits for the server's ids,
 			       one that could not write for better times */

@@ -14,6 +14,7 @@
 struct fallback_job {
 	struct job job;
 	struct buf bytes;
+	unsigned char digest[SHA256_SIZE];
 };
 
 struct collect {
@@ -118,6 +119,8 @@ static void write_done(struct job *job)
 	e->fallback_writing = false;
 	if (job->rc < 0)
 		log_error("fallback", "not written", LOG_ERR(&job->err));
+	else
+		memcpy(e->fallback_digest, f->digest, sizeof f->digest);
 	if (e->fallback_again)
 		fallback_update(e);
 	else if (job->rc < 0 && !e->stopping)
@@ -142,6 +145,12 @@ void fallback_update(struct engine *e)
 	if (encode(e, &f->bytes, &err) < 0) {
 		log_error("fallback", "not made", LOG_ERR(&err));
 		buf_deinit(&f->bytes);
+		mem_free(f);
+		return;
+	}
+	sha256(f->bytes.data, f->bytes.len, f->digest);
+	if (memcmp(f->digest, e->fallback_digest, sizeof f->digest) == 0) {
+		buf_deinit(&f->bytes); /* it says so already */
 		mem_free(f);
 		return;
 	}

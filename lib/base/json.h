@@ -32,7 +32,7 @@ void json_end_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w);
 void json_end_array(struct json_writer *w);
 void json_key(struct json_writer *w, const char *key);
-/* Invalid UTF-8 becomes U+FFFD; control and line separators are \u-escaped. NULL writes null. */
+/* Invalid UTF-8 becomes U+FFFD; what text_escape escapes is \u-escaped. NULL writes null. */
 void json_str(struct json_writer *w, const char *text);
 void json_strn(struct json_writer *w, const char *text, size_t n);
 void json_int(struct json_writer *w, int64_t v);

@@ -69,6 +69,10 @@ static void add_escape(struct buf *out, uint32_t cp)
 			return;
 		}
 	}
+	if (cp >= 0x10000) {
+		buf_addf(out, "\\u%04x", 0xd800 + (unsigned)((cp - 0x10000) >> 10));
+		cp = 0xdc00 + (cp & 0x3ff);
+	}
 	buf_addf(out, "\\u%04x", (unsigned)cp);
 }
 
@@ -80,8 +84,8 @@ static void add_string(struct buf *out, const char *text, size_t n)
 	for (size_t i = 0; i < n;) {
 		uint32_t cp = 0;
 		size_t len = text_utf8_decode(text + i, n - i, &cp);
-		bool escaped = cp < 0x20 || cp == '"' || cp == '\\' || cp == 0x7f || cp == 0x2028 ||
-			       cp == 0x2029;
+		bool escaped = cp < 0x20 || cp == '"' || cp == '\\' || cp == 0x7f ||
+			       (cp > 0x7f && text_is_hidden(cp));
 
 		if (len == 0 || escaped) {
 			buf_add(out, text + plain, i - plain);

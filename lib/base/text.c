@@ -53,8 +53,7 @@ bool text_is_utf8(const void *data, size_t n)
 	return true;
 }
 
-/* Code points beyond ASCII that show nothing, or move what others show. */
-static bool is_hidden(uint32_t cp)
+bool text_is_hidden(uint32_t cp)
 {
 	static const struct {
 		uint32_t first;
@@ -82,7 +81,7 @@ void text_escape(struct buf *out, const char *text, size_t n)
 		unsigned char c = (unsigned char)text[i];
 		uint32_t cp = 0;
 		size_t len = text_utf8_decode(text + i, n - i, &cp);
-		bool shown = len > 0 && (len == 1 ? c >= 0x20 && c < 0x7f : !is_hidden(cp));
+		bool shown = len > 0 && (len == 1 ? c >= 0x20 && c < 0x7f : !text_is_hidden(cp));
 
 		if (!shown) {
 			buf_add(out, text + plain, i - plain);

@@ -17,6 +17,10 @@ bool text_is_utf8(const void *data, size_t n);
 /* The length (1 to 4) of the sequence that data (n > 0 bytes) begins with, 0 if it is not UTF-8. */
 size_t text_utf8_decode(const void *data, size_t n, uint32_t *code_point);
 
+/* A code point beyond ASCII that shows nothing, or moves what others show: what text_escape
+ * escapes. */
+bool text_is_hidden(uint32_t code_point);
+
 /*
  * Appends text made harmless for a terminal: C0, DEL, C1, bidi controls, line and paragraph
  * separators and other invisible format characters become \xNN or \u{NNNN}; invalid UTF-8 becomes

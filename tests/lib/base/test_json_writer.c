@@ -67,6 +67,7 @@ static void escapes(void **state)
 		{"a\"b\\c/", "\"a\\\"b\\\\c/\""},
 		{"\b\f\n\r\t\x01\x1f\x7f", "\"\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f\""},
 		{"\xe2\x80\xa8x\xe2\x80\xa9", "\"\\u2028x\\u2029\""},
+		{"\xc2\x9b\xe2\x80\xae\xf3\xa0\x80\x81", "\"\\u009b\\u202e\\udb40\\udc01\""},
 		{"caf\xc3\xa9 \xf0\x9f\x98\x80", "\"caf\xc3\xa9 \xf0\x9f\x98\x80\""},
 		{"a\xff"
 		 "b\xc3",

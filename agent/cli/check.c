@@ -154,6 +154,8 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 	struct arena arena;
 	int rc = target_init(&target, &options->words, err);
 
+	if (rc == 0 && !*target.wire.typed && !*target.wire.conda_prefix)
+		rc = err_set(err, ERR_USAGE, "no environment is active; name one");
 	if (rc < 0)
 		return output_usage("check", err);
 	find_places(&places, client_named_socket(options->socket), &request);

@@ -279,7 +279,8 @@ find_environments() {
 }
 
 show() {
-	local prefix
+	local prefix again=$0
+	[ -z "${EW_QUICKSTART_DIR:-}" ] || again="EW_QUICKSTART_DIR='$state' $0"
 	say ""
 	admin_command env list
 	prefix=$(agent_command list --json | tr -d '\n' | sed -n 's/.*"prefix" *: *"\([^"]*\)".*/\1/p')
@@ -298,7 +299,7 @@ show() {
 		  envwarden-admin env set-status '$prefix' ok
 		  envwarden history '$prefix'
 
-		Stop: $0 --stop    Remove: $0 --clean
+		Stop: $again --stop    Remove: $again --clean
 	END
 }
 

@@ -5,7 +5,7 @@
  *   engine.c    life: opening, starting, stopping
  *   facts.c     what the reader says -> store -> environments
  *   checks.c    an activation check from target to decision
- *   requests.c  the other requests of the local socket
+ *   requests.c, request_*.c  the other requests of the local socket
  *   state.c     signed state: taken over, applied, told
  *   syncing.c   what the sync client asks for
  *   fallback.c  the fallback file

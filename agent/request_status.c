@@ -1,0 +1,96 @@
+/* status: how the agent is, with a reason and a remedy for each thing that is not as it should be.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/requests.h"
+
+#define DEGRADED_MAX 8
+
+struct degraded {
+	Envwarden__Local__Degraded items[DEGRADED_MAX];
+	Envwarden__Local__Degraded *list[DEGRADED_MAX];
+	size_t n;
+};
+
+static void degrade(struct degraded *d, const char *what, const char *why, const char *remedy)
+{
+	Envwarden__Local__Degraded *item = &d->items[d->n];
+
+	if (d->n == DEGRADED_MAX)
+		return;
+	envwarden__local__degraded__init(item);
+	item->what = wire_text(what);
+	item->why = wire_text(why);
+	item->remedy = wire_text(remedy);
+	d->list[d->n++] = item;
+}
+
+/* "what\twhy\tremedy" as the reader tells it; cut apart in place. */
+static void degrade_by_reader(struct degraded *d, char *line)
+{
+	char *why = strchr(line, '\t');
+	char *remedy = why != NULL ? strchr(why + 1, '\t') : NULL;
+
+	if (remedy == NULL)
+		return;
+	*why++ = '\0';
+	*remedy++ = '\0';
+	degrade(d, line, why, remedy);
+}
+
+static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENGINE_TEXT_MAX])
+{
+	if (e->enrolled && !syncing_connected(e))
+		degrade(d, "not connected",
+			syncing_why(e)[0] != '\0' ? syncing_why(e) : "the connection is being made",
+			"changes are kept and sent later; check that the server can be reached");
+	if (e->link == NULL)
+		degrade(d, "not watching", "the agent's reader is not running",
+			"it is started again by itself; see the agent's log if this stays");
+	if (e->store_trouble[0] != '\0')
+		degrade(d, "not recording", e->store_trouble,
+			"free space for the agent's state folder; it goes on by itself");
+	if (trusted_time_wall_behind(&e->time, engine_mono(e), engine_wall(e)))
+		degrade(d, "clock behind", "the machine's clock is behind the server's",
+			"set the clock");
+	for (size_t i = 0; i < e->n_reader_trouble; i++) {
+		memcpy(lines[i], e->reader_trouble[i].text, ENGINE_TEXT_MAX);
+		degrade_by_reader(d, lines[i]);
+	}
+}
+
+void request_status(void *ctx, struct local_call *call, const Envwarden__Local__StatusRequest *m)
+{
+	struct engine *e = ctx;
+	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__StatusReply status = ENVWARDEN__LOCAL__STATUS_REPLY__INIT;
+	char lines[ARRAY_SIZE(e->reader_trouble)][ENGINE_TEXT_MAX];
+	struct degraded degraded = {.n = 0};
+
+	(void)m;
+	find_degraded(e, &degraded, lines);
+	status.version = wire_text(ENVWARDEN_VERSION);
+	status.enrolled = e->enrolled;
+	status.organisation = wire_text(e->enrolled ? e->identity.name : "");
+	status.server = wire_text(e->enrolled ? syncing_server(e) : "");
+	status.connected = e->enrolled && syncing_connected(e);
+	status.logging = engine_logging(e);
+	status.environments = e->envs.living;
+	status.watched = e->watched;
+	status.polled = e->polled;
+	status.epoch = wire_uuid(&e->journal.epoch);
+	status.head = e->journal.head;
+	status.acked = e->journal.acked;
+	status.policy_version = state_version(e, TRUST_POLICY);
+	status.status_version = state_version(e, TRUST_STATUS);
+	status.advisories_version = state_version(e, TRUST_ADVISORIES);
+	status.advisories_age_s = -1;
+	status.machine = wire_uuid(&e->identity.machine);
+	status.organisation_id = wire_uuid(&e->identity.organisation);
+	status.degraded = degraded.list;
+	status.n_degraded = degraded.n;
+	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_STATUS_REPLY;
+	answer.status_reply = &status;
+	local_call_end(call, &answer);
+}

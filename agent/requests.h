@@ -1,0 +1,44 @@
+/*
+ * The requests of the local socket other than checks: one file each (request_*.c), and what they
+ * share. Private to them. Loop thread.
+ */
+#ifndef ENVWARDEN_AGENT_REQUESTS_H
+#define ENVWARDEN_AGENT_REQUESTS_H
+
+#include "agent/engine.h"
+
+#define STREAM_MEMORY_MAX (64u << 20)
+
+/* A stream of answers that waits for its reader. */
+struct stream {
+	struct engine *e;
+	struct local_call *call;
+	struct arena arena; /* of what is being sent now */
+	/* Sends the next answer: 1 = more to come, 0 = that was all, ERR_LIMIT = later, < 0 = over.
+	 */
+	int (*next)(struct stream *stream);
+	void (*release)(struct stream *stream);
+};
+
+void stream_init(struct stream *stream, struct engine *e, struct local_call *call);
+/* Sends what `next` has, for as long as the peer takes it; a writable callback too. */
+void stream_go_on(struct local_call *call);
+/* Releases the stream and ends its call, with an error unless rc is 0 or ERR_CLOSED. */
+void stream_end(struct stream *stream, int rc);
+
+void request_nomem(struct local_call *call);
+void request_no_environment(struct local_call *call, const struct lookup_result *result);
+/* An environment as lists show it, with the decision on it, in the arena. ERR_NOMEM. */
+int request_environment(struct engine *e, const struct env *env, struct arena *arena,
+			Envwarden__Environment **out);
+/* How many of n packages fit in room bytes; at least one. */
+size_t request_fit(Envwarden__Package *const *items, size_t n, size_t room);
+
+void request_list(void *ctx, struct local_call *call, const Envwarden__Local__ListRequest *m);
+void request_show(void *ctx, struct local_call *call, const Envwarden__Local__ShowRequest *m);
+void request_history(void *ctx, struct local_call *call, const Envwarden__Local__HistoryRequest *m);
+void request_record(void *ctx, struct local_call *call, const Envwarden__Local__RecordRequest *m);
+void request_status(void *ctx, struct local_call *call, const Envwarden__Local__StatusRequest *m);
+void request_enroll(void *ctx, struct local_call *call, const Envwarden__Local__EnrollRequest *m);
+
+#endif

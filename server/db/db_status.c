@@ -144,7 +144,8 @@ int status_inherit(struct db_conn *conn, const struct apply_machine *machine, in
 		" FROM env_status s JOIN env e ON e.id = s.env_id"
 		" WHERE e.machine_id = $3 AND e.id <> $1"
 		" AND (s.until_ms = 0 OR s.until_ms > $2)"
-		" AND (e.uuid = $4 OR (e.digest = $5 AND s.action = $6))"
+		/* Environments without a package are alike, and no copies for that. */
+		" AND (e.uuid = $4 OR (e.digest = $5 AND e.package_count > 0 AND s.action = $6))"
 		" ORDER BY CASE WHEN e.uuid = $4 THEN 0 ELSE 1 END, e.id LIMIT 1"
 		" ON CONFLICT (env_id) DO NOTHING",
 		ARG_INT(env), ARG_INT(now_ms), ARG_INT(machine->row), ARG_UUID(&c->cloned_from),

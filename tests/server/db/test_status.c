@@ -109,9 +109,11 @@ static void test_clones(void **state)
 		.environment = id_of(1), .action = ACTION_BLOCK, .message = "m"};
 	struct status_entry *got;
 	struct change c = change_of(CHANGE_CREATED, 1, "/envs/x");
+	struct package foo = package_of("foo", "1");
 
 	c.has_digest = true;
 	c.digest[0] = 3;
+	assert_int_equal(package_list_add(&c.added, &foo), 0);
 	assert_int_equal(journal_write(s, &w, &c), 0);
 	assert_int_equal(db_status_set(s->conn, &status, "ana", T0, &s->err), 0);
 	c = change_of(CHANGE_CLONED, 2, "/envs/by-history");
@@ -135,6 +137,26 @@ static void test_clones(void **state)
 	c = change_of(CHANGE_DELETED, 3, "/envs/by-digest");
 	assert_int_equal(journal_write(s, &w, &c), 0);
 	assert_int_equal(list(s, &w.machine, T0, &got), 2);
+}
+
+/* One that is empty is like every other that is: none of them is its copy. */
+static void test_empty_are_no_clones(void **state)
+{
+	struct store *s = *state;
+	struct journal_writer w = {.machine = store_machine(s, 1), .epoch = id_of(200)};
+	struct status_entry status = {
+		.environment = id_of(1), .action = ACTION_BLOCK, .message = "m"};
+	struct status_entry *got;
+
+	for (unsigned char n = 1; n <= 2; n++) {
+		struct change c = change_of(CHANGE_CREATED, n, n == 1 ? "/envs/x" : "/envs/y");
+
+		c.has_digest = true;
+		c.digest[0] = 3;
+		assert_int_equal(journal_write(s, &w, &c), 0);
+		assert_int_equal(db_status_set(s->conn, &status, "ana", T0, &s->err), 0);
+	}
+	assert_int_equal(list(s, &w.machine, T0, &got), 1);
 }
 
 static bool delivered(struct store *s, unsigned char env)
@@ -201,6 +223,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refuses, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_everywhere, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_clones, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_empty_are_no_clones, store_setup,
+						store_teardown),
 		cmocka_unit_test_setup_teardown(test_delivered, store_setup, store_teardown),
 	};
 

@@ -14,7 +14,7 @@
 
 #define PROBE_MS 60000 /* how long checking a store after a crash may take */
 #define ADOPT_MS 5000  /* how long a new store waits for the ids the server knows */
-#define LOCK_MS 1000   /* how long another agent may hold the state folder */
+#define LOCK_MS 3000
 #define LOCK_STEP_MS 20
 #define PAUSE_FIRST_MS 5000 /* without a reader, after the store could not take its facts */
 #define PAUSE_LAST_MS 300000

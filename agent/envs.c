@@ -33,10 +33,32 @@ void envs_init(struct envs *all)
 	RB_INIT(&all->inodes);
 }
 
+static void drop_notes(struct env *env)
+{
+	for (size_t i = 0; i < env->n_notes; i++)
+		mem_free(env->notes[i]);
+	mem_free(env->notes);
+	env->notes = NULL;
+	env->n_notes = 0;
+}
+
+void env_set_notes(struct env *env, const char *const *notes, size_t n)
+{
+	drop_notes(env);
+	env->notes = n > 0 ? mem_calloc(n, sizeof *env->notes) : NULL;
+	for (size_t i = 0; env->notes != NULL && i < n; i++) {
+		char *note = mem_strdup(notes[i]);
+
+		if (note != NULL)
+			env->notes[env->n_notes++] = note;
+	}
+}
+
 static void env_free(struct env *env)
 {
 	if (env == NULL)
 		return;
+	drop_notes(env);
 	mem_free(env->prefix);
 	mem_free(env->owner);
 	mem_free(env->platform);
@@ -147,6 +169,10 @@ int envs_put(struct envs *all, const struct environment *row)
 	env->seen = old != NULL && old->seen;
 	env->last_check_ms = old != NULL ? old->last_check_ms : 0;
 	if (old != NULL) {
+		env->notes = old->notes;
+		env->n_notes = old->n_notes;
+		old->notes = NULL;
+		old->n_notes = 0;
 		leave(all, old);
 		env_free(old);
 	}

@@ -31,6 +31,9 @@ struct env {
 	bool lives;
 	bool at_path; /* the one its path leads to: the newest of those that were there */
 	bool at_inode;
+	char **notes; /* what could not be read in it, escaped; memory only: told anew at each start
+		       */
+	size_t n_notes;
 	bool seen;	       /* told by the reader that runs now */
 	int64_t last_check_ms; /* newest activation check, 0 none; memory only */
 };
@@ -51,6 +54,9 @@ void envs_deinit(struct envs *all);
 
 /* Takes over a row of the store, new or changed. ERR_NOMEM: the old row stays. */
 int envs_put(struct envs *all, const struct environment *row);
+
+/* Replaces the notes of an environment; copies them, as many as there is memory for. */
+void env_set_notes(struct env *env, const char *const *notes, size_t n);
 
 struct env *envs_by_id(const struct envs *all, const struct uuid *id);
 struct env *envs_by_path(const struct envs *all, const char *path); /* deleted ones too */

@@ -41,12 +41,15 @@ static void take_rows(struct engine *e, const struct environment *rows, size_t n
 				  LOG_STR("prefix", rows[i].prefix));
 }
 
-static void mark_seen(struct engine *e, const struct uuid *id)
+/* What the store does not keep of an environment: that it was told, and what could not be read. */
+static void mark_seen(struct engine *e, const struct inlet *in)
 {
-	struct env *env = envs_by_id(&e->envs, id);
+	struct env *env = envs_by_id(&e->envs, &in->applied.environment);
 
-	if (env != NULL)
-		env->seen = true;
+	if (env == NULL)
+		return;
+	env->seen = true;
+	env_set_notes(env, in->snapshot.unreadable, in->snapshot.n_unreadable);
 }
 
 static void journal_grew(struct engine *e, const struct applied *applied)
@@ -226,7 +229,7 @@ static void apply_done(struct job *job)
 
 	note_store(e, job, &in->applied);
 	take_rows(e, in->rows, in->n_rows);
-	mark_seen(e, &in->applied.environment);
+	mark_seen(e, in);
 	journal_grew(e, &in->applied);
 	if (in->applied.changed)
 		log_info("journal", change_kind_name(in->applied.kind),

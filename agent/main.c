@@ -34,15 +34,14 @@ static int print_config(const struct options *options)
 	buf_init(&text, CONFIG_FILE_MAX + 1);
 	buf_init(&out, 4 * CONFIG_FILE_MAX);
 	rc = files_read_whole(options->paths.config, CONFIG_FILE_MAX, &text, &err);
-	if (rc == 0)
-		rc = config_parse(text.data, text.len, &arena, &config, &err);
+	if (rc == 0 && config_parse(text.data, text.len, &arena, &config, &err) < 0)
+		rc = err_context(&err, "%s", options->paths.config);
 	if (rc == ERR_NOTFOUND && !options->config_given)
 		rc = 0;
 	if (rc == 0) {
 		config_print(&config, &out);
 		(void)fputs(buf_cstr(&out), stdout);
 	} else {
-		err_context(&err, "%s", options->paths.config);
 		(void)fail(&err, 1);
 	}
 	buf_deinit(&out);

@@ -15,7 +15,7 @@
 #include "platform/local_socket.h"
 #include "proto/local.pb-c.h"
 
-#define CLIENT_ANSWER_MS 30000 /* how long a command waits for a frame, if it says nothing else */
+#define CLIENT_ANSWER_MS 10000 /* how long a command waits for a frame, if it says nothing else */
 #define CLIENT_MEMORY ((size_t)256 * 1024 * 1024) /* of an arena that collects an answer */
 
 struct client {

@@ -826,6 +826,7 @@ void entries_health(const struct entries *all, struct entries_health *out)
 	{
 		out->environments += e->known;
 		out->denied += e->denied;
+		out->failed += e->failures > 0;
 		out->watched += e->known && !e->polled;
 		out->polled += e->known && e->polled;
 	}

@@ -98,6 +98,7 @@ struct entries_health {
 	size_t watched;
 	size_t polled;
 	bool watches_exhausted;
+	size_t failed; /* prefixes whose last look failed, named in the log */
 	size_t denied; /* prefixes that may not be read */
 };
 void entries_health(const struct entries *all, struct entries_health *out);

@@ -107,8 +107,9 @@ static void send_health(struct reader *r)
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Health health = ENVWARDEN__READER__HEALTH__INIT;
 	struct entries_health seen;
-	char *lines[2];
+	char *lines[3];
 	char denied[160];
+	char failed[160];
 
 	entries_health(r->entries, &seen);
 	r->told = seen;
@@ -126,6 +127,13 @@ static void send_health(struct reader *r)
 			       seen.denied);
 		lines[health.n_degraded++] = denied;
 	}
+	if (seen.failed > 0) {
+		(void)snprintf(failed, sizeof failed,
+			       "not read\t%zu environments could not be read (a path that is not "
+			       "UTF-8, too much in it)\tthe agent's log names them",
+			       seen.failed);
+		lines[health.n_degraded++] = failed;
+	}
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_HEALTH;
 	envelope.health = &health;
 	send_message(r, &envelope);
@@ -138,7 +146,8 @@ static void on_health(uv_timer_t *timer)
 
 	entries_health(r->entries, &seen);
 	if (seen.watched != r->told.watched || seen.polled != r->told.polled ||
-	    seen.denied != r->told.denied || seen.watches_exhausted != r->told.watches_exhausted)
+	    seen.denied != r->told.denied || seen.failed != r->told.failed ||
+	    seen.watches_exhausted != r->told.watches_exhausted)
 		send_health(r);
 }
 

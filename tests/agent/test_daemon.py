@@ -178,6 +178,23 @@ class Agent(unittest.TestCase):
         self.assertEqual([e["id"] for e in self.json("list")["environments"]], [told])
         self.assertEqual(self.json("show", str(self.envs / "a"))["environment"]["id"], told)
 
+    def test_what_cannot_be_read_is_told(self):
+        agent = self.start()
+        self.write("a", "foo")
+        os.mkfifo(self.envs / "a" / "conda-meta" / "bar-1.0-0.json")
+        bad = os.fsencode(self.envs) + b"/b\xff/conda-meta"
+        os.makedirs(bad)
+        with open(bad + b"/history", "w"):
+            pass
+        notes = lambda: [e["degraded"] for e in self.json("list")["environments"]]
+        wait_for("the note", lambda: notes() and notes()[0])
+        self.assertEqual(len(notes()), 1)
+        self.assertIn("conda-meta/bar-1.0-0.json", notes()[0][0])
+        wait_for("the other one in the status", lambda: self.degraded() == ["not read"])
+        self.stop(agent)
+        self.spawn()  # told anew after a start, though nothing has changed
+        wait_for("the note again", lambda: self.status() and notes() and notes()[0])
+
     def test_name_while_the_reader_hangs(self):
         agent = self.start()
         self.write("a", "foo")

@@ -7,7 +7,7 @@
     bench.row("what", figure, reference, "ms", "<= 2 x", ok)
 
 A row is one of the table in docs/performance.md, with the reference taken in the same run. The
-programs come from the folder EW_BIN, else build/release/bin.
+programs come from the folder EW_BIN, else build/bench/bin.
 """
 
 import json
@@ -22,7 +22,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BIN = pathlib.Path(os.environ.get("EW_BIN") or ROOT / "build" / "release" / "bin")
+BIN = pathlib.Path(os.environ.get("EW_BIN") or ROOT / "build" / "bench" / "bin")
 FIXTURES = ROOT / "tests" / "fixtures" / "conda-meta"
 PATIENCE_S = 120
 # Most real records are small; of the big ones these are the sizes.

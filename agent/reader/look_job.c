@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/reader/facts.h"
+#include "agent/prefix/facts.h"
 
 #define FRAMES_MAX (24u << 20)
 

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/reader/examine.h"
-#include "agent/reader/settle.h"
+#include "agent/prefix/examine.h"
+#include "agent/prefix/settle.h"
 #include "agent/worker.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"

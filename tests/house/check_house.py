@@ -35,10 +35,11 @@ ARROWS = {
     "agent": ["agent"] + SHARED,
     "agent/core": ["agent/core", "proto", "lib"],
     "agent/store": ["agent/store", "agent/core"] + AGENT_SHARED,
-    "agent/reader": ["agent/reader"] + AGENT_SHARED,
+    "agent/prefix": ["agent/prefix"] + SHARED,
+    "agent/reader": ["agent/reader", "agent/prefix"] + AGENT_SHARED,
     "agent/local": ["agent/local", "agent/core", "agent/store"] + AGENT_SHARED,
     "agent/sync": ["agent/sync", "agent/core", "agent/store"] + AGENT_SHARED,
-    "agent/cli": ["agent/cli", "agent/reader"] + SHARED,
+    "agent/cli": ["agent/cli", "agent/prefix"] + SHARED,
     "server": ["server"] + SHARED,
     "server/db": ["server/db"] + SHARED,
     "server/pki": ["server/pki", "server/db"] + SHARED,
@@ -70,7 +71,7 @@ NEVER_IN = [
 ]
 
 # What must compile for every system includes C11's headers and the libraries, nothing of an OS.
-PORTABLE = ("lib/", "proto/", "agent/core/", "agent/cli/")
+PORTABLE = ("lib/", "proto/", "agent/core/", "agent/prefix/", "agent/cli/")
 C11_HEADERS = set(
     "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal "
     "stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath time "

@@ -11,7 +11,7 @@ failures=0
 good_tree() {
 	rm -rf "${tree:?}"/*
 	mkdir -p "$tree"/{lib/base,lib/conda,lib/policy,lib/net,proto,platform,packaging}
-	mkdir -p "$tree"/agent/{core,store,reader,cli,local,sync} "$tree"/server/{db,api,session}
+	mkdir -p "$tree"/agent/{core,store,prefix,reader,cli,local,sync} "$tree"/server/{db,api,session}
 	printf '#include "lib/base/a.h"\n\n#include <string.h>\n#include <uv.h>\n' >"$tree/lib/net/b.c"
 	printf '#include <stddef.h>\n' >"$tree/lib/base/a.h"
 	printf '#include "lib/base/a.h"\n\n#include <stdio.h>\n' >"$tree/lib/base/a.c"
@@ -68,6 +68,8 @@ expect_fault arrow agent/core/z.c '#include "agent/local/x.h"\n'
 expect_fault arrow agent/core/z.c '#include "agent/sync/x.h"\n'
 expect_fault arrow agent/local/z.c '#include "agent/sync/x.h"\n'
 expect_fault arrow agent/reader/z.c '#include "agent/store/x.h"\n'
+expect_fault arrow agent/prefix/z.c '#include "agent/reader/x.h"\n'
+expect_fault arrow agent/cli/z.c '#include "agent/reader/x.h"\n'
 expect_fault arrow server/api/z.c '#include "server/session/x.h"\n'
 expect_fault arrow lib/base/z.c '#include "tests/support/x.h"\n'
 

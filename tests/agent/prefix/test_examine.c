@@ -1,4 +1,4 @@
-#include "agent/reader/examine.h"
+#include "agent/prefix/examine.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

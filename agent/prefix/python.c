@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/reader/look.h"
+#include "agent/prefix/look.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "lib/conda/dist_info.h"

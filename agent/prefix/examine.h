@@ -3,14 +3,14 @@
  * so it runs on a reader thread, beneath the prefix, following no links, within named limits; it
  * writes nothing.
  */
-#ifndef ENVWARDEN_AGENT_READER_EXAMINE_H
-#define ENVWARDEN_AGENT_READER_EXAMINE_H
+#ifndef ENVWARDEN_AGENT_PREFIX_EXAMINE_H
+#define ENVWARDEN_AGENT_PREFIX_EXAMINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/reader/settle.h"
+#include "agent/prefix/settle.h"
 #include "lib/base/arena.h"
 #include "lib/base/crypto.h"
 #include "lib/base/err.h"

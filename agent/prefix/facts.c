@@ -1,4 +1,4 @@
-#include "agent/reader/facts.h"
+#include "agent/prefix/facts.h"
 
 #include <stdio.h>
 #include <string.h>

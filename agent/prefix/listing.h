@@ -1,6 +1,6 @@
 /* The entries of one directory, sorted by name, each with what a stat says. */
-#ifndef ENVWARDEN_AGENT_READER_LISTING_H
-#define ENVWARDEN_AGENT_READER_LISTING_H
+#ifndef ENVWARDEN_AGENT_PREFIX_LISTING_H
+#define ENVWARDEN_AGENT_PREFIX_LISTING_H
 
 #include <stdbool.h>
 #include <stddef.h>

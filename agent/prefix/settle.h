@@ -6,8 +6,8 @@
  * "pixi:installing!" into its fingerprint and replaces it by 16 hex digits; pip writes RECORD last.
  * All of them write records in place, so a record can be seen half-written.
  */
-#ifndef ENVWARDEN_AGENT_READER_SETTLE_H
-#define ENVWARDEN_AGENT_READER_SETTLE_H
+#ifndef ENVWARDEN_AGENT_PREFIX_SETTLE_H
+#define ENVWARDEN_AGENT_PREFIX_SETTLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

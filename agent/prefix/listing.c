@@ -1,4 +1,4 @@
-#include "agent/reader/listing.h"
+#include "agent/prefix/listing.h"
 
 #include <stdlib.h>
 #include <string.h>

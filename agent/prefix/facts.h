@@ -1,10 +1,10 @@
 /* What an examination found, as frames for the core (proto/reader.proto): facts, packages, end. */
-#ifndef ENVWARDEN_AGENT_READER_FACTS_H
-#define ENVWARDEN_AGENT_READER_FACTS_H
+#ifndef ENVWARDEN_AGENT_PREFIX_FACTS_H
+#define ENVWARDEN_AGENT_PREFIX_FACTS_H
 
 #include <stdbool.h>
 
-#include "agent/reader/examine.h"
+#include "agent/prefix/examine.h"
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"

@@ -1,8 +1,8 @@
-#include "agent/reader/examine.h"
+#include "agent/prefix/examine.h"
 
 #include <string.h>
 
-#include "agent/reader/look.h"
+#include "agent/prefix/look.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "proto/limits.h"

@@ -1,4 +1,4 @@
-#include "agent/reader/settle.h"
+#include "agent/prefix/settle.h"
 
 /* Looking again costs one directory listing, and the end usually announces itself by an event. */
 #define RECHECK_MS 250

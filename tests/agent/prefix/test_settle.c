@@ -1,4 +1,4 @@
-#include "agent/reader/settle.h"
+#include "agent/prefix/settle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,9 +1,9 @@
 /* What the parts of one examination share (examine.c, meta.c, python.c). */
-#ifndef ENVWARDEN_AGENT_READER_LOOK_H
-#define ENVWARDEN_AGENT_READER_LOOK_H
+#ifndef ENVWARDEN_AGENT_PREFIX_LOOK_H
+#define ENVWARDEN_AGENT_PREFIX_LOOK_H
 
-#include "agent/reader/examine.h"
-#include "agent/reader/listing.h"
+#include "agent/prefix/examine.h"
+#include "agent/prefix/listing.h"
 
 struct look {
 	const struct examine_request *request;

@@ -143,6 +143,11 @@ static void enter(struct envs *all, struct env *env)
 	env->at_inode = true;
 }
 
+static int64_t newest(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 int envs_put(struct envs *all, const struct environment *row)
 {
 	struct env *old = envs_by_id(all, &row->id);
@@ -162,12 +167,16 @@ int envs_put(struct envs *all, const struct environment *row)
 	env->owner_uid = row->owner.uid;
 	env->device = row->device;
 	env->inode = row->inode;
+	memcpy(env->volume, row->volume, sizeof env->volume);
 	env->package_count = row->package_count;
 	env->created_ms = row->created_ms;
 	env->last_change_ms = row->last_change_ms;
 	env->lives = environment_lives(row);
 	env->seen = old != NULL && old->seen;
 	env->last_check_ms = old != NULL ? old->last_check_ms : 0;
+	/* What was seen since the store last heard of it is newer than the row. */
+	env->last_used_ms = newest(row->last_used_ms, old != NULL ? old->last_used_ms : 0);
+	env->last_run_ms = newest(row->last_run_ms, old != NULL ? old->last_run_ms : 0);
 	if (old != NULL) {
 		env->notes = old->notes;
 		env->n_notes = old->n_notes;

@@ -25,6 +25,7 @@ struct env {
 	int64_t owner_uid;
 	uint64_t device;
 	uint64_t inode;
+	unsigned char volume[VOLUME_SIZE]; /* identity of its file system, zero unknown */
 	uint64_t package_count;
 	int64_t created_ms;
 	int64_t last_change_ms;
@@ -36,6 +37,10 @@ struct env {
 	size_t n_notes;
 	bool seen;	       /* told by the reader that runs now */
 	int64_t last_check_ms; /* newest activation check, 0 none; memory only */
+	/* Newest interactive activation check, newest sight of a running interpreter; 0 none. The
+	   store follows in batches. */
+	int64_t last_used_ms;
+	int64_t last_run_ms;
 };
 
 RB_HEAD(env_ids, env);

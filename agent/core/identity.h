@@ -24,12 +24,15 @@ struct environment {
 	const char *prefix; /* a deleted one's last */
 	uint64_t device;
 	uint64_t inode;
+	unsigned char volume[VOLUME_SIZE]; /* identity of its file system, zero unknown */
 	uint32_t filesystem;
 	struct person owner;
 	const char *platform;
 	const char *tool;
 	int64_t created_ms;
 	int64_t last_change_ms; /* time of its newest change in the journal */
+	int64_t last_used_ms;	/* newest interactive activation check, 0 none */
+	int64_t last_run_ms;	/* newest sight of a running interpreter, 0 none */
 	int64_t deleted_ms;	/* 0 = it lives */
 	bool expected;		/* named by the server, not seen here yet */
 	struct uuid cloned_from;

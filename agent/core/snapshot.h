@@ -20,6 +20,7 @@
 #define SNAPSHOT_PACKAGES_MAX 16384
 #define SNAPSHOT_STAMP_MAX 256
 #define SNAPSHOT_NAMES_MAX 64 /* config_names */
+#define VOLUME_SIZE 16
 
 /* What the last run in the environment left in conda-meta/history. */
 struct run_facts {
@@ -35,7 +36,8 @@ struct snapshot {
 	const char *prefix; /* canonical */
 	uint64_t device;
 	uint64_t inode;
-	uint32_t filesystem; /* enum fs_class of platform/safe_open.h */
+	unsigned char volume[VOLUME_SIZE]; /* identity of its file system, zero unknown */
+	uint32_t filesystem;		   /* enum fs_class of platform/safe_open.h */
 	struct person owner;
 	const char *platform;
 	const char *tool;   /* the one the environment belongs to */

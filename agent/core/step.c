@@ -158,11 +158,22 @@ static void fill_common(const struct step_input *in, struct change *c)
 static bool row_differs(const struct environment *e, const struct snapshot *s)
 {
 	return e->device != s->device || e->inode != s->inode || e->filesystem != s->filesystem ||
-	       e->owner.uid != s->owner.uid || strcmp(e->owner.name, s->owner.name) != 0 ||
-	       strcmp(e->platform, s->platform) != 0 || strcmp(e->tool, s->tool) != 0 ||
-	       e->created_ms != s->created_ms || e->sections != s->history.sections ||
-	       e->stamp_n != s->stamp_n ||
+	       memcmp(e->volume, s->volume, VOLUME_SIZE) != 0 || e->owner.uid != s->owner.uid ||
+	       strcmp(e->owner.name, s->owner.name) != 0 || strcmp(e->platform, s->platform) != 0 ||
+	       strcmp(e->tool, s->tool) != 0 || e->created_ms != s->created_ms ||
+	       e->sections != s->history.sections || e->stamp_n != s->stamp_n ||
 	       (s->stamp_n > 0 && memcmp(e->stamp, s->stamp, s->stamp_n) != 0);
+}
+
+/* Of lists that hold the same packages. */
+static bool marks_differ(const struct package_list *before, const struct package_list *now)
+{
+	for (size_t i = 0; i < now->n; i++) {
+		if (before->items[i].stamp != now->items[i].stamp ||
+		    before->items[i].claim != now->items[i].claim)
+			return true;
+	}
+	return false;
 }
 
 int step_make(const struct step_input *in, struct step *out)
@@ -184,7 +195,10 @@ int step_make(const struct step_input *in, struct step *out)
 	fill_common(in, &step.change);
 	step.changed = classify(in, &d, &step.change);
 	step.packages_differ = d.added.n > 0 || d.removed.n > 0 || d.attributes || !living;
-	step.store = step.changed || step.packages_differ || row_differs(known, in->snapshot);
+	step.marks_differ =
+		!step.packages_differ && marks_differ(in->before, &in->snapshot->packages);
+	step.store = step.changed || step.packages_differ || step.marks_differ ||
+		     row_differs(known, in->snapshot);
 	if (step.changed) {
 		attribute(in, &d, &step.change);
 		step.change.added = d.added;

@@ -32,6 +32,7 @@ struct step {
 	bool changed; /* `change` is one for the journal; epoch, seq are the caller's to fill */
 	bool store;   /* something to be stored differs: the environment's row or its packages */
 	bool packages_differ; /* the stored packages, attributes included */
+	bool marks_differ;    /* only the reader's marks of their files */
 	struct change change;
 };
 

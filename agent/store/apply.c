@@ -2,6 +2,7 @@
 
 #include "agent/core/step.h"
 #include "agent/store/internal.h"
+#include "agent/store/layout.h"
 
 /*
  * What has to be done before a change is added; not after it, for a change that is on the disk must
@@ -74,7 +75,7 @@ static int end_environment(struct store *s, const struct environment *env, bool 
 		goto out;
 	}
 	e.change = &c;
-	rc = db_write(s->db, DB_ADD, end_txn, &e, err);
+	rc = store_write(s, DB_ADD, end_txn, &e, err);
 	if (rc == 0)
 		s->epoch = e.next;
 out:
@@ -220,6 +221,8 @@ static void fill_row(struct applying *a)
 		e->id = known->id;
 		e->cloned_from = known->cloned_from;
 		e->last_change_ms = known->last_change_ms;
+		e->last_used_ms = known->last_used_ms;
+		e->last_run_ms = known->last_run_ms;
 	}
 	if (a->step.changed) {
 		e->id = a->step.change.environment;
@@ -230,6 +233,7 @@ static void fill_row(struct applying *a)
 	e->prefix = s->prefix;
 	e->device = s->device;
 	e->inode = s->inode;
+	memcpy(e->volume, s->volume, sizeof(e->volume));
 	e->filesystem = s->filesystem;
 	e->owner = s->owner;
 	e->platform = s->platform;
@@ -252,7 +256,7 @@ static int save_txn(struct db_txn *txn, void *ctx, struct err *err)
 	int rc = dictionary_write(txn, a->definitions.items, a->definitions.n, err);
 
 	a->next = a->store->epoch;
-	if (rc == 0 && a->step.packages_differ)
+	if (rc == 0 && (a->step.packages_differ || a->step.marks_differ))
 		rc = db_put(txn, DB_SNAPSHOT, key_uuid(&a->env.id), BYTES_OF_BUF(&a->refs), err);
 	if (rc == 0)
 		rc = environment_write(txn, a->identity.known, &a->env, err);
@@ -270,11 +274,16 @@ static int save(struct applying *a, struct err *err)
 		rc = dictionary_prepare(a->store, &a->snap->packages, &a->definitions, err);
 		if (rc < 0)
 			return rc;
-		row_put_refs(&a->refs, &a->snap->packages);
+	}
+	if (a->step.packages_differ || a->step.marks_differ) {
+		/* Beside the change of a huge one the marks have no room; the next reading brings
+		   them again, and then they go alone. */
+		row_put_snapshot(&a->refs, &a->snap->packages,
+				 !a->step.changed || a->snap->packages.n <= LAYOUT_MARKED_MAX);
 		if (buf_rc(&a->refs) < 0)
 			return err_nomem(err);
 	}
-	rc = db_write(a->store->db, DB_ADD, save_txn, a, err);
+	rc = store_write(a->store, DB_ADD, save_txn, a, err);
 	if (rc == 0)
 		a->store->epoch = a->next;
 	return rc;
@@ -358,7 +367,7 @@ static int end_at(struct store *s, const struct store_gone *gone, int64_t now_ms
 	if (rc < 0)
 		return rc;
 	if (env.expected) /* what the server remembers went before it was seen here */
-		return db_write(s->db, DB_DELETE, forget_txn, &env, err);
+		return store_write(s, DB_DELETE, forget_txn, &env, err);
 	if (!environment_lives(&env) || !is_it(&env, gone))
 		return 0;
 	rc = end_environment(s, &env, gone->seen_at_start, now_ms, err);

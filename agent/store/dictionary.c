@@ -40,6 +40,8 @@ int dictionary_resolve(struct db_txn *txn, const struct ref_list *refs, struct a
 		if (rc < 0)
 			break;
 		p.requested = ref.requested;
+		p.stamp = ref.stamp;
+		p.claim = ref.claim;
 		rc = package_list_add(&list, &p);
 		if (rc < 0)
 			err_nomem(err);
@@ -153,7 +155,7 @@ int dictionary_prepare(struct store *s, const struct package_list *packages,
 		struct batch b = {.items = missing.items + done};
 
 		b.n = fitting(b.items, missing.n - done, LAYOUT_DEFINITIONS);
-		rc = db_write(s->db, DB_ADD, batch_txn, &b, err);
+		rc = store_write(s, DB_ADD, batch_txn, &b, err);
 		done += b.n;
 	}
 	if (rc < 0) {
@@ -248,7 +250,7 @@ static int mark(struct store *s, const unsigned char *keys, size_t n, bool sent,
 	for (size_t done = 0; rc == 0 && done < n; done += m.n) {
 		m.keys = keys + done * PACKAGE_KEY_SIZE;
 		m.n = n - done < MARK_BATCH ? n - done : MARK_BATCH;
-		rc = db_write(s->db, DB_ADD, mark_txn, &m, err);
+		rc = store_write(s, DB_ADD, mark_txn, &m, err);
 	}
 	buf_deinit(&m.room);
 	arena_deinit(&m.arena);

@@ -176,7 +176,7 @@ int environment_packages(struct db_txn *txn, const struct uuid *id, struct arena
 	}
 	if (rc < 0)
 		return rc;
-	rc = row_get_refs(value, &refs);
+	rc = row_get_snapshot(value, &refs);
 	if (rc < 0)
 		return store_damaged(err, rc, "a snapshot");
 	return dictionary_resolve(txn, &refs, arena, out, err);
@@ -229,5 +229,70 @@ int store_expect(struct store *s, const struct uuid *id, const char *prefix, con
 	env.prefix = prefix;
 	env.owner.name = owner;
 	env.expected = true;
-	return db_write(s->db, DB_ADD, expect_txn, &env, err);
+	return store_write(s, DB_ADD, expect_txn, &env, err);
+}
+
+/* --- use ---------------------------------------------------------------------------------- */
+
+#define USE_BATCH 64 /* rows of one transaction */
+
+struct using
+{
+	const struct store_use *items;
+	size_t n;
+	struct arena arena;
+};
+
+static int64_t newer(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int use_one(struct db_txn *txn, const struct store_use *use, struct arena *arena,
+		   struct err *err)
+{
+	struct environment env;
+	struct bytes value;
+	int64_t used;
+	int64_t run;
+	int rc = db_get(txn, DB_ENVIRONMENT, key_uuid(&use->environment), &value, err);
+
+	if (rc < 0)
+		return rc == ERR_NOTFOUND ? 0 : rc;
+	arena_reset(arena);
+	rc = row_get_environment(&use->environment, value, arena, &env);
+	if (rc < 0)
+		return store_damaged(err, rc, "an environment");
+	used = use->forget ? 0 : newer(env.last_used_ms, use->last_used_ms);
+	run = use->forget ? 0 : newer(env.last_run_ms, use->last_run_ms);
+	if (used == env.last_used_ms && run == env.last_run_ms)
+		return 0;
+	env.last_used_ms = used;
+	env.last_run_ms = run;
+	return environment_write(txn, &env, &env, err);
+}
+
+static int use_txn(struct db_txn *txn, void *ctx, struct err *err)
+{
+	struct using *u = ctx;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < u->n; i++)
+		rc = use_one(txn, &u->items[i], &u->arena, err);
+	return rc;
+}
+
+int store_use(struct store *s, const struct store_use *items, size_t n, struct err *err)
+{
+	struct using u = {0};
+	int rc = 0;
+
+	arena_init(&u.arena, STORE_ARENA_MAX);
+	for (size_t done = 0; rc == 0 && done < n; done += u.n) {
+		u.items = items + done;
+		u.n = n - done < USE_BATCH ? n - done : USE_BATCH;
+		rc = store_write(s, DB_ADD, use_txn, &u, err);
+	}
+	arena_deinit(&u.arena);
+	return rc;
 }

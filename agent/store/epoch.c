@@ -88,7 +88,7 @@ static int tell_next(struct store *s, struct err *err)
 			err_nomem(err);
 	}
 	if (rc == 0)
-		rc = db_write(s->db, DB_ADD, tell_txn, &t, err);
+		rc = store_write(s, DB_ADD, tell_txn, &t, err);
 	if (rc == 0)
 		s->epoch = t.next;
 	change_deinit(&c);
@@ -157,7 +157,7 @@ int store_new_epoch(struct store *s, const struct store_new_epoch *how, struct e
 	int rc;
 
 	uuid_new(&b.uuid);
-	rc = db_write(s->db, DB_ADD, begin_txn, &b, err);
+	rc = store_write(s, DB_ADD, begin_txn, &b, err);
 	if (rc < 0)
 		return rc;
 	s->epoch_no++;

@@ -17,6 +17,8 @@ struct store {
 	uint64_t journal_max_bytes;
 	uint64_t epoch_no;
 	struct epoch_row epoch; /* the present one, as on disk */
+	bool old_layout;	/* to be taken over before anything is written */
+	bool rewrite;		/* rows of the layout before may be left */
 };
 
 #define BYTES_OF_TEXT(text) ((struct bytes){(text), strlen(text)})
@@ -27,6 +29,19 @@ struct store {
 
 /* err for a value that does not decode. */
 int store_damaged(struct err *err, int rc, const char *what);
+
+/* db_write, once no older program can mistake what is written. */
+int store_write(struct store *s, enum db_purpose purpose, db_write_cb fn, void *ctx,
+		struct err *err);
+
+/* --- migrate.c --- */
+
+/* Whether this layout is the present one, or the one before (s->old_layout); what is left to do. */
+int migrate_look(struct db_txn *txn, struct store *s, struct err *err);
+/* Takes the layout's number over; before any row is written. */
+int migrate_begin(struct store *s, struct err *err);
+/* Rewrites the rows of the layout before, if there may be some. What fails is done next time. */
+int migrate_rows(struct store *s, struct err *err);
 
 /* --- environments.c --- */
 

@@ -242,7 +242,7 @@ int store_set_acked(struct store *s, uint64_t seq, struct err *err)
 	if (seq <= s->epoch.acked)
 		return 0;
 	a.next.acked = seq;
-	rc = db_write(s->db, DB_DELETE, ack_txn, &a, err);
+	rc = store_write(s, DB_DELETE, ack_txn, &a, err);
 	if (rc == 0)
 		s->epoch = a.next;
 	return rc;
@@ -306,7 +306,7 @@ int journal_trim(struct store *s, struct err *err)
 	do {
 		rc = find_trim(s, &t, err);
 		if (rc == 0 && t.n > 0)
-			rc = db_write(s->db, DB_DELETE, trim_txn, &t, err);
+			rc = store_write(s, DB_DELETE, trim_txn, &t, err);
 	} while (rc == 0 && t.n > 0);
 	return rc;
 }

@@ -32,7 +32,7 @@ int store_kv_put(struct store *s, const char *key, const void *data, size_t n, s
 		return rc;
 	if (n > STORE_VALUE_MAX)
 		return err_set(err, ERR_LIMIT, "store: setting %s is too long", key);
-	return db_write(s->db, DB_ADD, put_txn, &put, err);
+	return store_write(s, DB_ADD, put_txn, &put, err);
 }
 
 int store_kv_get(struct store *s, const char *key, struct buf *out, struct err *err)
@@ -69,5 +69,5 @@ int store_kv_delete(struct store *s, const char *key, struct err *err)
 	if (rc < 0)
 		return rc;
 	memcpy(name, key, strlen(key));
-	return db_write(s->db, DB_DELETE, delete_txn, name, err);
+	return store_write(s, DB_DELETE, delete_txn, name, err);
 }

@@ -68,7 +68,7 @@ static int check_snapshot(void *ctx, struct bytes key, struct bytes value, struc
 	struct ref_list refs;
 
 	(void)key;
-	if (row_get_refs(value, &refs) < 0)
+	if (row_get_snapshot(value, &refs) < 0)
 		return bad(err, "a snapshot");
 	return check_refs(ctx, &refs, err);
 }

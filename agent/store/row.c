@@ -5,6 +5,8 @@
 #include "agent/store/layout.h"
 
 #define REF_SIZE (PACKAGE_KEY_SIZE + 1)
+#define MARKED_REF_SIZE (REF_SIZE + 16)
+#define ROW_BEFORE 1  /* version of environments in the layout before */
 #define TEXT_MAX 8192 /* bytes of any text; the fields' own limits are below it */
 
 enum {
@@ -76,15 +78,55 @@ static int get_end(const struct rd *r)
 
 struct package_ref ref_at(const struct ref_list *list, size_t i)
 {
-	const unsigned char *p = list->items + i * REF_SIZE;
-	struct package_ref ref;
+	struct package_ref ref = {0};
+	struct rd r;
 
-	memcpy(ref.key, p, PACKAGE_KEY_SIZE);
-	ref.requested = p[PACKAGE_KEY_SIZE] != 0;
+	rd_init(&r, list->items + i * list->size, list->size);
+	get_bytes(&r, ref.key, PACKAGE_KEY_SIZE);
+	ref.requested = rd_u8(&r) != 0;
+	if (list->size == MARKED_REF_SIZE) {
+		ref.stamp = rd_u64(&r);
+		ref.claim = rd_u64(&r);
+	}
 	return ref;
 }
 
-void row_put_refs(struct buf *out, const struct package_list *packages)
+static void put_ref(struct buf *out, const struct package_ref *ref, bool marked)
+{
+	buf_add(out, ref->key, PACKAGE_KEY_SIZE);
+	buf_add_u8(out, ref->requested);
+	if (marked) {
+		buf_add_u64(out, ref->stamp);
+		buf_add_u64(out, ref->claim);
+	}
+}
+
+void row_put_snapshot(struct buf *out, const struct package_list *packages, bool marked)
+{
+	buf_add_u8(out, LAYOUT_SNAPSHOT_VERSION);
+	buf_add_u8(out, marked);
+	buf_add_u32(out, (uint32_t)packages->n);
+	for (size_t i = 0; i < packages->n; i++) {
+		const struct package *p = &packages->items[i];
+		struct package_ref ref = {
+			.requested = p->requested, .stamp = p->stamp, .claim = p->claim};
+
+		package_def_key(p, ref.key);
+		put_ref(out, &ref, marked);
+	}
+}
+
+void row_put_snapshot_refs(struct buf *out, const struct ref_list *refs)
+{
+	bool marked = refs->size == MARKED_REF_SIZE;
+
+	buf_add_u8(out, LAYOUT_SNAPSHOT_VERSION);
+	buf_add_u8(out, marked);
+	buf_add_u32(out, (uint32_t)refs->n);
+	buf_add(out, refs->items, refs->n * refs->size);
+}
+
+static void put_refs(struct buf *out, const struct package_list *packages)
 {
 	unsigned char key[PACKAGE_KEY_SIZE];
 
@@ -96,20 +138,31 @@ void row_put_refs(struct buf *out, const struct package_list *packages)
 	}
 }
 
-static void get_refs(struct rd *r, struct ref_list *out)
+static void get_refs(struct rd *r, size_t size, struct ref_list *out)
 {
 	uint32_t n = rd_u32(r);
 
-	out->items = rd_bytes(r, (size_t)n * REF_SIZE);
+	out->size = size;
+	out->items = rd_bytes(r, (size_t)n * size);
 	out->n = out->items ? n : 0;
 }
 
-int row_get_refs(struct bytes value, struct ref_list *out)
+bool row_is_old_snapshot(struct bytes value)
+{
+	return value.n > 0 && *(const unsigned char *)value.data == 0;
+}
+
+int row_get_snapshot(struct bytes value, struct ref_list *out)
 {
 	struct rd r;
 
 	rd_init(&r, value.data, value.n);
-	get_refs(&r, out);
+	if (row_is_old_snapshot(value)) {
+		get_refs(&r, REF_SIZE, out);
+	} else {
+		get_version(&r, LAYOUT_SNAPSHOT_VERSION);
+		get_refs(&r, rd_u8(&r) != 0 ? MARKED_REF_SIZE : REF_SIZE, out);
+	}
 	return get_end(&r);
 }
 
@@ -137,6 +190,14 @@ void row_put_environment(struct buf *out, const struct environment *env)
 	put_hash(out, env->digest);
 	put_hash(out, env->attribute_digest);
 	buf_add_lp(out, env->stamp, env->stamp_n);
+	buf_add(out, env->volume, VOLUME_SIZE);
+	buf_add_u64(out, (uint64_t)env->last_used_ms);
+	buf_add_u64(out, (uint64_t)env->last_run_ms);
+}
+
+bool row_is_old_environment(struct bytes value)
+{
+	return value.n > 0 && *(const unsigned char *)value.data == ROW_BEFORE;
 }
 
 int row_get_environment(const struct uuid *id, struct bytes value, struct arena *arena,
@@ -147,7 +208,7 @@ int row_get_environment(const struct uuid *id, struct bytes value, struct arena 
 	struct rd r;
 
 	rd_init(&r, value.data, value.n);
-	get_version(&r, LAYOUT_ROW_VERSION);
+	get_version(&r, row_is_old_environment(value) ? ROW_BEFORE : LAYOUT_ROW_VERSION);
 	e.prefix = get_text(&r, arena);
 	e.device = rd_u64(&r);
 	e.inode = rd_u64(&r);
@@ -171,6 +232,11 @@ int row_get_environment(const struct uuid *id, struct bytes value, struct arena 
 		e.stamp = arena_dup(arena, stamp, e.stamp_n);
 		if (!e.stamp)
 			r.rc = ERR_NOMEM;
+	}
+	if (!row_is_old_environment(value)) {
+		get_bytes(&r, e.volume, VOLUME_SIZE);
+		e.last_used_ms = (int64_t)rd_u64(&r);
+		e.last_run_ms = (int64_t)rd_u64(&r);
 	}
 	if (get_end(&r) < 0)
 		return get_end(&r);
@@ -264,8 +330,8 @@ void row_put_change(struct buf *out, const struct change *c, const unsigned char
 				  (c->seen_at_start ? FLAG_AT_START : 0) |
 				  (c->has_digest ? FLAG_DIGEST : 0)));
 	put_hash(out, c->digest);
-	row_put_refs(out, &c->added);
-	row_put_refs(out, &c->removed);
+	put_refs(out, &c->added);
+	put_refs(out, &c->removed);
 }
 
 int row_get_hash(struct bytes value, unsigned char hash[SHA256_SIZE])
@@ -306,8 +372,8 @@ int row_get_change(struct bytes value, struct arena *arena, struct change_row *o
 	c->seen_at_start = flags & FLAG_AT_START;
 	c->has_digest = flags & FLAG_DIGEST;
 	get_bytes(&r, c->digest, SHA256_SIZE);
-	get_refs(&r, &row.added);
-	get_refs(&r, &row.removed);
+	get_refs(&r, REF_SIZE, &row.added);
+	get_refs(&r, REF_SIZE, &row.removed);
 	if (get_end(&r) < 0)
 		return get_end(&r);
 	*out = row;

@@ -1,7 +1,7 @@
 /*
  * The values of the store's tables, as bytes. Encoding fails only as the buf does (buf_rc).
  * Decoding returns ERR_CORRUPT for anything that was not encoded so, and allocates texts in the
- * arena.
+ * arena. Values of the layout before are read too: what they lack is zero.
  */
 #ifndef ENVWARDEN_AGENT_STORE_ROW_H
 #define ENVWARDEN_AGENT_STORE_ROW_H
@@ -23,15 +23,25 @@
 struct package_ref {
 	unsigned char key[PACKAGE_KEY_SIZE];
 	bool requested;
+	uint64_t stamp; /* snapshots only */
+	uint64_t claim;
 };
 struct ref_list { /* borrowed bytes of a value */
 	const unsigned char *items;
 	size_t n;
+	size_t size; /* bytes of an item */
 };
 struct package_ref ref_at(const struct ref_list *list, size_t i);
 
-void row_put_refs(struct buf *out, const struct package_list *packages);
-int row_get_refs(struct bytes value, struct ref_list *out); /* of a snapshot */
+/* Not marked: without the reader's marks, in half the space. */
+void row_put_snapshot(struct buf *out, const struct package_list *packages, bool marked);
+int row_get_snapshot(struct bytes value, struct ref_list *out);
+/* The same snapshot as the present layout has it. */
+void row_put_snapshot_refs(struct buf *out, const struct ref_list *refs);
+
+/* Whether a value is of the layout before; of these two tables only. */
+bool row_is_old_environment(struct bytes value);
+bool row_is_old_snapshot(struct bytes value);
 
 void row_put_environment(struct buf *out, const struct environment *env);
 int row_get_environment(const struct uuid *id, struct bytes value, struct arena *arena,

@@ -39,15 +39,10 @@ static int load_txn(struct db_txn *txn, struct store *s, struct err *err)
 {
 	struct bytes key;
 	struct bytes value;
-	struct rd r;
-	int rc = db_get(txn, DB_META, BYTES_OF_TEXT(LAYOUT_KEY), &value, err);
+	int rc = migrate_look(txn, s, err);
 
 	if (rc < 0)
 		return rc;
-	rd_init(&r, value.data, value.n);
-	if (rd_u32(&r) != LAYOUT_VERSION)
-		return err_set(err, ERR_UNSUPPORTED,
-			       "store: it was written by another version of this program");
 	rc = db_last(txn, DB_EPOCH, &key, &value, err);
 	if (rc == ERR_NOTFOUND)
 		return store_damaged(err, ERR_CORRUPT, "the list of epochs");
@@ -70,6 +65,14 @@ static int load(struct store *s, struct err *err)
 	return rc == ERR_NOTFOUND ? make(s, err) : rc;
 }
 
+int store_write(struct store *s, enum db_purpose purpose, db_write_cb fn, void *ctx,
+		struct err *err)
+{
+	int rc = s->old_layout ? migrate_begin(s, err) : 0;
+
+	return rc < 0 ? rc : db_write(s->db, purpose, fn, ctx, err);
+}
+
 int store_open(const char *dir, const struct store_options *options, struct store **out,
 	       struct err *err)
 {
@@ -85,6 +88,8 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 		rc = load(s, err);
 	if (rc == 0 && db_was_short(s->db))
 		rc = store_check(s->db, err);
+	if (rc == 0)
+		rc = migrate_rows(s, err);
 	if (rc == 0)
 		rc = baseline_finish(s, err);
 	/* A full disk is no reason not to read what is there; the next write tries again. */

@@ -44,7 +44,8 @@ struct store_options {
 
 /*
  * Opens or makes the store in dir; a half-told baseline is finished first. ERR_CORRUPT: damaged;
- * ERR_UNSUPPORTED: written by a newer version.
+ * ERR_UNSUPPORTED: written by a newer version (or one too old). A store of the layout before is
+ * taken over.
  */
 int store_open(const char *dir, const struct store_options *options, struct store **out,
 	       struct err *err);
@@ -78,7 +79,8 @@ int store_environment_get(struct store *s, const struct uuid *id, struct arena *
 int store_environment_at(struct store *s, const char *prefix, struct arena *arena,
 			 struct environment *out, struct err *err);
 
-/* The packages of its last snapshot, strings in arena; none for a deleted one. ERR_NOTFOUND. */
+/* The packages of its last snapshot with the reader's marks, strings in arena; none for a deleted
+ * one. ERR_NOTFOUND. */
 int store_packages(struct store *s, const struct uuid *id, struct arena *arena,
 		   struct package_list *out, struct err *err);
 
@@ -98,6 +100,15 @@ struct applied {
 	bool displaced; /* another environment at the path has ended by this: */
 	struct uuid displaced_environment;
 };
+
+/* When environments were used. Times go forward only, 0 says nothing; unknown ids are ignored. */
+struct store_use {
+	struct uuid environment;
+	int64_t last_used_ms;
+	int64_t last_run_ms;
+	bool forget; /* both are to be unknown again */
+};
+int store_use(struct store *s, const struct store_use *items, size_t n, struct err *err);
 
 /*
  * Takes in a sealed snapshot: finds which environment it is of, what changed, and makes both

@@ -95,7 +95,7 @@ static int put_pieces(struct store *s, const struct store_bundle *b, struct held
 
 		p.value.data = (const char *)b->data + at;
 		p.value.n = b->n - at < LAYOUT_PIECE ? b->n - at : LAYOUT_PIECE;
-		rc = db_write(s->db, DB_ADD, piece_txn, &p, err);
+		rc = store_write(s, DB_ADD, piece_txn, &p, err);
 	}
 	return rc;
 }
@@ -207,7 +207,7 @@ static int sweep(struct store *s, struct err *err)
 	do {
 		rc = find_stale(s, &w, err);
 		if (rc == 0 && w.n > 0)
-			rc = db_write(s->db, DB_DELETE, sweep_txn, &w, err);
+			rc = store_write(s, DB_DELETE, sweep_txn, &w, err);
 	} while (rc == 0 && w.n > 0);
 	return rc;
 }
@@ -228,7 +228,7 @@ int store_trusted_put(struct store *s, const struct store_bundle *set, size_t n,
 		rc = sweep(s, err);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = put_pieces(s, &set[i], &held[i], err);
-	return rc < 0 ? rc : db_write(s->db, DB_ADD, flip_txn, &flip, err);
+	return rc < 0 ? rc : store_write(s, DB_ADD, flip_txn, &flip, err);
 }
 
 static int clear_txn(struct db_txn *txn, void *ctx, struct err *err)
@@ -245,7 +245,7 @@ static int clear_txn(struct db_txn *txn, void *ctx, struct err *err)
 
 int store_trusted_clear(struct store *s, struct err *err)
 {
-	int rc = db_write(s->db, DB_DELETE, clear_txn, NULL, err);
+	int rc = store_write(s, DB_DELETE, clear_txn, NULL, err);
 
 	return rc < 0 ? rc : sweep(s, err);
 }

@@ -43,13 +43,21 @@ struct package {
 	bool has_sha256;
 	bool has_md5;
 	bool requested; /* somebody asked for it by name */
+	/*
+	 * The reader's marks of the file it was read from, 0 none: they spare reading it again.
+	 * No facts: outside identity, attributes and every comparison; only the last snapshot in
+	 * the store keeps them.
+	 */
+	uint64_t stamp;
+	uint64_t claim;
 };
 
 /* Identity order: manager, name, version, build, build number, channel, subdir, hashes (bytewise).
  */
 int package_cmp(const struct package *a, const struct package *b);
 
-/* Same order plus the attributes outside the identity (license, url, size, requested). */
+/* Same order plus the attributes outside the identity (license, url, size, requested, md5); the
+ * reader's marks count nowhere. */
 int package_cmp_all(const struct package *a, const struct package *b);
 
 /* Deep copy; ERR_NOMEM. */

@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		row_get_epoch(value, &epoch);
 		break;
 	default:
-		row_get_refs(value, &refs);
+		row_get_snapshot(value, &refs);
 	}
 	buf_deinit(&out);
 	arena_deinit(&arena);

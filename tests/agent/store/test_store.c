@@ -90,6 +90,7 @@ static void everything_of_a_row_comes_back(void **state)
 	sample_snapshot(&s, &f->arena, PREFIX, 7, "a=1 b=1");
 	s.filesystem = 2;
 	s.config_names = "state,pinned";
+	memset(s.volume, 9, sizeof(s.volume));
 	memset(s.config_digest, 5, sizeof(s.config_digest));
 	s.stamp = stamp;
 	s.stamp_n = sizeof(stamp);
@@ -107,6 +108,7 @@ static void everything_of_a_row_comes_back(void **state)
 	assert_string_equal(env.platform, "linux-64");
 	assert_string_equal(env.tool, "conda");
 	assert_int_equal(env.created_ms, 1000007);
+	assert_memory_equal(env.volume, s.volume, sizeof(env.volume));
 	assert_int_equal(env.last_change_ms, f->now_ms);
 	assert_int_equal(env.deleted_ms, 0);
 	assert_int_equal(env.sections, 3);
@@ -117,6 +119,58 @@ static void everything_of_a_row_comes_back(void **state)
 	assert_memory_equal(env.attribute_digest, s.attribute_digest, sizeof(env.digest));
 	assert_int_equal(env.stamp_n, sizeof(stamp));
 	assert_memory_equal(env.stamp, stamp, sizeof(stamp));
+}
+
+/* The reader's marks are kept with the last snapshot, and are no change by themselves. */
+static void marks_are_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct package_list list;
+	struct snapshot s;
+	struct applied a;
+
+	fixture_see(f, PREFIX, 7, "a=1 b=1");
+	sample_snapshot(&s, &f->arena, PREFIX, 7, "a=1 b=1");
+	s.packages.items[1].stamp = UINT64_C(0x1122334455667788);
+	s.packages.items[1].claim = 5;
+	a = fixture_apply(f, &s);
+	assert_false(a.changed);
+	assert_false(a.packages_differ);
+	fixture_reopen(f);
+	assert_int_equal(store_packages(f->store, &a.environment, &f->arena, &list, NULL), 0);
+	assert_int_equal(list.n, 2);
+	assert_int_equal(list.items[0].stamp, 0);
+	assert_int_equal(list.items[1].stamp, UINT64_C(0x1122334455667788));
+	assert_int_equal(list.items[1].claim, 5);
+	package_list_deinit(&list);
+}
+
+static void use_is_kept(void **state)
+{
+	struct fixture *f = *state;
+	struct applied a = fixture_see(f, PREFIX, 7, "a=1");
+	struct store_use use[] = {{.environment = a.environment, .last_used_ms = 50},
+				  {.last_used_ms = 60}};
+	struct environment env;
+
+	assert_int_equal(store_use(f->store, use, 2, NULL), 0);
+	use[0] = (struct store_use){.environment = a.environment, .last_run_ms = 70};
+	assert_int_equal(store_use(f->store, use, 1, NULL), 0);
+	fixture_see(f, PREFIX, 7, "a=2");
+	fixture_reopen(f);
+	assert_int_equal(store_environment_at(f->store, PREFIX, &f->arena, &env, NULL), 0);
+	assert_int_equal(env.last_used_ms, 50);
+	assert_int_equal(env.last_run_ms, 70);
+	/* Never backwards; forgotten on request only. */
+	use[0] = (struct store_use){.environment = a.environment, .last_used_ms = 40};
+	assert_int_equal(store_use(f->store, use, 1, NULL), 0);
+	assert_int_equal(store_environment_at(f->store, PREFIX, &f->arena, &env, NULL), 0);
+	assert_int_equal(env.last_used_ms, 50);
+	use[0] = (struct store_use){.environment = a.environment, .forget = true};
+	assert_int_equal(store_use(f->store, use, 1, NULL), 0);
+	assert_int_equal(store_environment_at(f->store, PREFIX, &f->arena, &env, NULL), 0);
+	assert_int_equal(env.last_used_ms, 0);
+	assert_int_equal(env.last_run_ms, 0);
 }
 
 static void moved_directories_keep_their_identity(void **state)
@@ -411,6 +465,8 @@ int main(void)
 		TEST(nothing_new_writes_nothing),
 		TEST(attributes_are_stored_but_no_change),
 		TEST(everything_of_a_row_comes_back),
+		TEST(marks_are_kept),
+		TEST(use_is_kept),
 		TEST(moved_directories_keep_their_identity),
 		TEST(a_rename_displaces_what_was_there),
 		TEST(a_clone_names_its_source),

@@ -1,0 +1,32 @@
+/*
+ * The mount table of this process, kept current: read at the start and when the kernel says that it
+ * has changed. Nothing mounted is touched. Loop thread.
+ */
+#ifndef ENVWARDEN_PLATFORM_MOUNTS_H
+#define ENVWARDEN_PLATFORM_MOUNTS_H
+
+#include "lib/base/err.h"
+#include "platform/mount_table.h"
+
+struct uv_loop_s;
+struct mounts;
+
+/* The table has changed: mounts_table() is another one. From the loop, or within mounts_refresh. */
+typedef void (*mounts_cb)(void *ctx);
+
+/* ERR_UNSUPPORTED: this system does not tell. */
+int mounts_new(struct uv_loop_s *loop, mounts_cb cb, void *ctx, struct mounts **out,
+	       struct err *err);
+
+/* Until the next change; to keep it, count it. */
+struct mount_table *mounts_table(const struct mounts *mounts);
+
+/* Reads it now, for whom the kernel's word may come too late. What can't be read stays as it was.
+ */
+void mounts_refresh(struct mounts *mounts);
+
+/* stopped(owner), if given, follows, once, when nothing of it is left. */
+typedef void (*mounts_stopped_cb)(void *owner);
+void mounts_stop(struct mounts *mounts, mounts_stopped_cb stopped, void *owner);
+
+#endif

@@ -1,0 +1,56 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <uv.h>
+
+#include "lib/base/compiler.h"
+#include "platform/mounts.h"
+
+static void on_changed(void *ctx)
+{
+	unsigned *changes = ctx;
+
+	++*changes;
+}
+
+static void on_stopped(void *owner)
+{
+	bool *stopped = owner;
+
+	*stopped = true;
+}
+
+/* The table of this very process: a root there is always. Changes: tests/integration. */
+static void own_table(void **state)
+{
+	struct mounts *mounts = NULL;
+	unsigned changes = 0;
+	bool stopped = false;
+	uv_loop_t loop;
+
+	(void)state;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(mounts_new(&loop, on_changed, &changes, &mounts, NULL), 0);
+	assert_non_null(mount_table_find(mounts_table(mounts), "/"));
+	assert_int_equal(mount_table_find(mounts_table(mounts), "/proc/self")->fs, FS_UNKNOWN);
+	mounts_refresh(mounts);
+	(void)uv_run(&loop, UV_RUN_NOWAIT);
+	mounts_stop(mounts, on_stopped, &stopped);
+	mounts_stop(mounts, NULL, NULL);
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	assert_true(stopped);
+	assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(own_table),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -7,6 +7,8 @@
 #include "lib/base/text.h"
 #include "lib/conda/channel.h"
 
+#define VCS_MAX 8 /* bytes: git, hg, svn, bzr */
+
 /* A piece of a file. */
 struct span {
 	const char *p;
@@ -18,10 +20,12 @@ struct draft {
 	char name[PACKAGE_NAME_MAX + 1];
 	char version[PACKAGE_VERSION_MAX + 1];
 	char license[PACKAGE_LICENSE_MAX + 1];
-	char expression[PACKAGE_LICENSE_MAX + 1]; /* License-Expression, goes before License */
+	char expression[PACKAGE_LICENSE_MAX + 1];  /* License-Expression, goes before License */
+	char classifiers[PACKAGE_LICENSE_MAX + 1]; /* goes after License */
 	char installer[DIST_INFO_INSTALLER_MAX + 1];
 	char url[PACKAGE_URL_MAX + 1];
 	char revision[DIST_INFO_REVISION_MAX + 1];
+	char vcs[VCS_MAX + 1];
 	enum dist_info_origin origin;
 	unsigned char sha256[SHA256_SIZE];
 	bool has_sha256;
@@ -140,6 +144,31 @@ static void set_license(char *out, struct span value)
 	copy_cut(out, PACKAGE_LICENSE_MAX, value);
 }
 
+/* "License :: OSI Approved :: MIT License" -> "MIT License"; there may be several. */
+static void add_classifier(char *out, struct span value)
+{
+	static const char prefix[] = "License ::";
+	size_t used = strlen(out);
+	struct span last;
+
+	if (value.n < strlen(prefix) || memcmp(value.p, prefix, strlen(prefix)) != 0 ||
+	    !is_text(value))
+		return;
+	last = value;
+	for (size_t i = 0; i + 1 < value.n; i++)
+		if (value.p[i] == ':' && value.p[i + 1] == ':')
+			last = trim((struct span){value.p + i + 2, value.n - i - 2});
+	/* The class itself says nothing: "License :: OSI Approved". */
+	if (last.n == 0 || (last.n == 12 && memcmp(last.p, "OSI Approved", 12) == 0) ||
+	    used + 2 + last.n > PACKAGE_LICENSE_MAX)
+		return;
+	if (used > 0) {
+		memcpy(out + used, "; ", 2);
+		used += 2;
+	}
+	copy_cut(out + used, PACKAGE_LICENSE_MAX - used, last);
+}
+
 /* Of a header that is there twice the first counts, as in Python's email parser. */
 static int take_header(struct draft *d, struct span line, struct err *err)
 {
@@ -153,6 +182,8 @@ static int take_header(struct draft *d, struct span line, struct err *err)
 		set_license(d->license, value);
 	else if (is_header(line, "License-Expression", &value))
 		set_license(d->expression, value);
+	else if (is_header(line, "Classifier", &value))
+		add_classifier(d->classifiers, value);
 	return 0;
 }
 
@@ -272,16 +303,27 @@ static int archive_member(const struct direct_url *u, const char *key)
 	return set_sha256(u->draft, hash);
 }
 
+static bool is_vcs(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] < 'a' || s.p[i] > 'z')
+			return false;
+	return s.n > 0 && s.n <= VCS_MAX;
+}
+
 static int vcs_member(const struct direct_url *u, const char *key)
 {
-	struct span commit;
+	bool is_commit = strcmp(key, "commit_id") == 0;
+	struct span value;
 	int rc;
 
-	if (strcmp(key, "commit_id") != 0)
+	if (!is_commit && strcmp(key, "vcs") != 0)
 		return json_skip(u->reader, NULL);
-	rc = read_string(u, &commit);
-	if (rc == 0)
-		copy_cut(u->draft->revision, DIST_INFO_REVISION_MAX, commit);
+	rc = read_string(u, &value);
+	if (rc == 0 && is_commit)
+		copy_cut(u->draft->revision, DIST_INFO_REVISION_MAX, value);
+	else if (rc == 0 && is_vcs(value))
+		copy_cut(u->draft->vcs, VCS_MAX, value);
 	return rc;
 }
 
@@ -365,33 +407,85 @@ static int read_direct_url(struct draft *d, const struct dist_info_files *files,
 	return 0;
 }
 
-/* ------------------------------------------------------------------------------------------ */
+/* --- the package -------------------------------------------------------------------------- */
 
-static int keep(const struct draft *d, struct arena *arena, bool requested, struct dist_info *out)
+/* A path as a URL: what is no plain character of one is percent-encoded. */
+static void add_file_url(struct buf *out, const char *path)
 {
-	struct dist_info info = {.origin = d->origin};
-	struct package *p = &info.package;
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-._~/+,=@:";
+
+	buf_adds(out, path[0] == '/' ? "file://" : "file:///");
+	for (; *path != '\0'; path++) {
+		if (*path == '\\')
+			buf_addc(out, '/');
+		else if (strchr(plain, *path) != NULL)
+			buf_addc(out, *path);
+		else
+			buf_addf(out, "%%%02X", (unsigned)(unsigned char)*path);
+	}
+}
+
+/* How it got there. "" when that does not fit: a cut URL misleads. */
+static int keep_url(const struct draft *d, const char *source, struct arena *arena,
+		    const char **out)
+{
+	struct buf url;
+	int rc;
+
+	buf_init(&url, PACKAGE_URL_MAX);
+	if (source != NULL)
+		add_file_url(&url, source);
+	else if (d->origin == DIST_INFO_VCS && d->vcs[0] != '\0' && d->url[0] != '\0')
+		buf_addf(&url, "%s+%s", d->vcs, d->url);
+	else
+		buf_adds(&url, d->url);
+	if (url.len > 0 && d->origin == DIST_INFO_VCS && d->revision[0] != '\0')
+		buf_addf(&url, "@%s", d->revision);
+	if (url.len > 0 && d->origin == DIST_INFO_EDITABLE)
+		buf_adds(&url, "#editable");
+	rc = buf_rc(&url);
+	*out = rc == ERR_NOMEM ? NULL : arena_strdup(arena, rc == 0 ? buf_cstr(&url) : "");
+	buf_deinit(&url);
+	return *out != NULL ? 0 : ERR_NOMEM;
+}
+
+static int keep_package(const struct draft *d, const char *source, struct arena *arena,
+			struct package *p)
+{
 	char name[PACKAGE_NAME_MAX + 1];
+	const char *license = d->expression[0] != '\0' ? d->expression
+			      : d->license[0] != '\0'  ? d->license
+						       : d->classifiers;
 
 	CHECK(dist_info_normalise_name(d->name, strlen(d->name), name, sizeof name) == 0);
-	p->manager = "pypi";
-	p->channel = "pypi";
-	p->build = "";
-	p->subdir = "";
-	p->build_number = PACKAGE_BUILD_NUMBER_UNKNOWN;
+	*p = (struct package){.manager = "pypi",
+			      .channel = "pypi",
+			      .build = "",
+			      .subdir = "",
+			      .build_number = PACKAGE_BUILD_NUMBER_UNKNOWN};
 	p->name = arena_strdup(arena, name);
 	p->version = arena_strdup(arena, d->version);
-	p->license = arena_strdup(arena, d->expression[0] != '\0' ? d->expression : d->license);
-	p->url = arena_strdup(arena, d->url);
-	info.installer = arena_strdup(arena, d->installer);
-	info.revision = arena_strdup(arena, d->revision);
-	if (p->name == NULL || p->version == NULL || p->license == NULL || p->url == NULL ||
-	    info.installer == NULL || info.revision == NULL)
-		return ERR_NOMEM;
+	p->license = arena_strdup(arena, license);
 	p->has_sha256 = d->has_sha256;
 	if (d->has_sha256)
 		memcpy(p->sha256, d->sha256, sizeof p->sha256);
-	p->requested = requested;
+	if (p->name == NULL || p->version == NULL || p->license == NULL)
+		return ERR_NOMEM;
+	return keep_url(d, source, arena, &p->url);
+}
+
+static int keep(const struct draft *d, const struct dist_info_files *files, struct arena *arena,
+		struct dist_info *out)
+{
+	struct dist_info info = {.origin = d->origin};
+
+	info.installer = arena_strdup(arena, d->installer);
+	info.revision = arena_strdup(arena, d->revision);
+	if (info.installer == NULL || info.revision == NULL ||
+	    keep_package(d, files->source, arena, &info.package) < 0)
+		return ERR_NOMEM;
+	info.package.requested = files->requested;
 	*out = info;
 	return 0;
 }
@@ -399,7 +493,8 @@ static int keep(const struct draft *d, struct arena *arena, bool requested, stru
 int dist_info_read(const struct dist_info_files *files, struct json_reader *reader,
 		   struct arena *arena, struct dist_info *out, struct err *err)
 {
-	struct draft draft = {.origin = DIST_INFO_INDEX};
+	struct draft draft = {.origin =
+				      files->source != NULL ? DIST_INFO_EDITABLE : DIST_INFO_INDEX};
 	int rc = read_metadata(&draft, files, err);
 
 	if (rc < 0)
@@ -407,6 +502,47 @@ int dist_info_read(const struct dist_info_files *files, struct json_reader *read
 	read_installer(&draft, files);
 	rc = read_direct_url(&draft, files, reader);
 	if (rc == 0)
-		rc = keep(&draft, arena, files->requested, out);
+		rc = keep(&draft, files, arena, out);
 	return rc == ERR_NOMEM ? err_nomem(err) : rc;
+}
+
+/* Cuts at the first dash: "name-version-py3.11" */
+static bool next_part(struct span *rest, struct span *part)
+{
+	const char *dash = rest->n > 0 ? memchr(rest->p, '-', rest->n) : NULL;
+
+	part->p = rest->p;
+	part->n = dash != NULL ? (size_t)(dash - rest->p) : rest->n;
+	rest->p += part->n + (dash != NULL);
+	rest->n -= part->n + (dash != NULL);
+	return part->n > 0;
+}
+
+int dist_info_from_name(const char *file_name, const char *source, struct arena *arena,
+			struct package *out, struct err *err)
+{
+	struct draft draft = {.origin = source != NULL ? DIST_INFO_EDITABLE : DIST_INFO_INDEX};
+	const char *suffix = source != NULL ? ".egg-link" : ".egg";
+	struct span rest = {file_name, strlen(file_name)};
+	struct span name;
+	struct span version = {"", 0};
+	int rc;
+
+	if (!text_ends(file_name, suffix))
+		return err_set(err, ERR_INVALID, "no Python distribution's name");
+	rest.n -= strlen(suffix);
+	/* An egg's project name has its dashes as underscores; a link's is as it is. */
+	if (source != NULL)
+		name = rest;
+	else if (!next_part(&rest, &name) || !next_part(&rest, &version))
+		return err_set(err, ERR_INVALID, "no Python distribution's name");
+	rc = name.n > 0 ? set_exact(draft.name, PACKAGE_NAME_MAX, name, "the name", err)
+			: err_set(err, ERR_INVALID, "no Python distribution's name");
+	if (rc == 0)
+		rc = set_exact(draft.version, PACKAGE_VERSION_MAX, version, "the version", err);
+	if (rc == 0 && keep_package(&draft, source, arena, out) < 0)
+		rc = err_nomem(err);
+	if (rc == 0)
+		out->requested = source != NULL; /* nobody gets an editable one unasked */
+	return rc;
 }

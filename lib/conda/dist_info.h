@@ -1,6 +1,14 @@
 /*
  * Python distributions that did not come as conda packages (pip, uv, poetry...): the few files of a
- * X.dist-info, X.egg-info or X.egg/EGG-INFO folder, or the single file X.egg-info, as a package.
+ * X.dist-info, X.egg-info or X.egg/EGG-INFO folder, or the single file X.egg-info, as a package; or
+ * what the name of an X.egg or X.egg-link alone says.
+ *
+ * How it got there stands in the package's url, secrets masked, in the form pip itself prints:
+ *   ""                          by an index, and which one is not recorded (or not known)
+ *   https://h/f.whl             an archive; sha256 too, if it is recorded
+ *   git+https://h/r.git@COMMIT  a repository; also hg+, svn+, bzr+
+ *   file:///srv/x               a local source tree, copied
+ *   file:///srv/x#editable      a local source tree, used in place
  *
  * All of it belongs to whoever owns the environment: claims, bounded as package.h says.
  */
@@ -38,13 +46,15 @@ struct dist_info_files {
 	size_t installer_n;
 	const void *direct_url; /* direct_url.json */
 	size_t direct_url_n;
-	bool requested; /* the file REQUESTED exists */
+	bool requested;	    /* the file REQUESTED exists */
+	const char *source; /* of an egg-link: the source tree's path, as bytes; else NULL */
 };
 
 struct dist_info {
 	/*
 	 * manager "pypi"; name normalised; channel "pypi", as conda lists these; no build and no
-	 * subdir; url masked, and sha256, if direct_url.json has them.
+	 * subdir; url as above. The license is License-Expression's, else License's, else what the
+	 * "License ::" classifiers end in, joined by "; ".
 	 */
 	struct package package;
 	const char *installer; /* "pip", "uv", "conda"... first line, lower case; "" unknown */
@@ -60,6 +70,13 @@ struct dist_info {
  */
 int dist_info_read(const struct dist_info_files *files, struct json_reader *reader,
 		   struct arena *arena, struct dist_info *out, struct err *err);
+
+/*
+ * What a name alone says: "foo-1.0-py3.11.egg" (an archive, or its metadata is missing), "foo.egg-
+ * link" (source: what it names, whose version is not known: ""). ERR_INVALID: no such name.
+ */
+int dist_info_from_name(const char *file_name, const char *source, struct arena *arena,
+			struct package *out, struct err *err);
 
 /*
  * PEP 503: lower case, runs of "-", "_" and "." as one "-". Writes at most cap bytes with the '\0';

@@ -67,6 +67,13 @@ static const struct {
 	{META "Name: Second\nVersion: 9\nLicense: a\nLicense: b\n", "foo", "1.2", "a"},
 	{"Name\nName :x\n: y\n" META, "foo", "1.2", ""},
 	{META "License: \xff\n", "foo", "1.2", ""},
+	{META "Classifier: License :: OSI Approved :: MIT License\n", "foo", "1.2", "MIT License"},
+	{META "Classifier: License :: OSI Approved\nClassifier: Topic :: Other\n", "foo", "1.2",
+	 ""},
+	{META "Classifier: License :: A\nClassifier: License :: B :: C\n", "foo", "1.2", "A; C"},
+	{META "License: MIT\nClassifier: License :: A\n", "foo", "1.2", "MIT"},
+	{META "License: UNKNOWN\nClassifier: License :: A\n", "foo", "1.2", "A"},
+	{META "Classifier: License :: \xff\n", "foo", "1.2", ""},
 };
 
 static void test_metadata(void **state)
@@ -170,12 +177,16 @@ static const struct {
 	 "https://h/f.whl?***#x", "", false},
 	{"{\"url\":\"https://h/r.git\",\"vcs_info\":{\"vcs\":\"git\",\"requested_revision\":\"m\","
 	 "\"commit_id\":\"abc\"},\"subdirectory\":\"d\"}",
-	 DIST_INFO_VCS, "https://h/r.git", "abc", false},
+	 DIST_INFO_VCS, "git+https://h/r.git@abc", "abc", false},
+	{"{\"url\":\"ssh://git@h/r\",\"vcs_info\":{\"vcs\":\"hg\"}}", DIST_INFO_VCS,
+	 "hg+ssh://***@h/r", "", false},
+	{"{\"url\":\"https://u:p@h/r\",\"vcs_info\":{\"vcs\":\"../x\",\"commit_id\":\"1\"}}",
+	 DIST_INFO_VCS, "https://***@h/r@1", "1", false},
 	{"{\"url\":\"file:///s\",\"dir_info\":{}}", DIST_INFO_FOLDER, "file:///s", "", false},
 	{"{\"url\":\"file:///s\",\"dir_info\":{\"editable\":false}}", DIST_INFO_FOLDER, "file:///s",
 	 "", false},
 	{"{\"dir_info\":{\"editable\":true},\"url\":\"file:///s\"}", DIST_INFO_EDITABLE,
-	 "file:///s", "", false},
+	 "file:///s#editable", "", false},
 	{"{\"url\":\"https://h/x\"}", DIST_INFO_UNKNOWN, "https://h/x", "", false},
 	{"", DIST_INFO_UNKNOWN, "", "", false},
 	{"[]", DIST_INFO_UNKNOWN, "", "", false},
@@ -299,6 +310,63 @@ static void test_names(void **state)
 	assert_int_equal(dist_info_normalise_name("", 0, out, 0), ERR_LIMIT);
 }
 
+static void test_egg_names(void **state)
+{
+	static const struct {
+		const char *file;
+		const char *source;
+		int rc;
+		const char *name, *version, *url;
+	} rows[] = {
+		{"Foo_Bar-1.0-py3.11.egg", NULL, 0, "foo-bar", "1.0", ""},
+		{"foo-1.0.egg", NULL, 0, "foo", "1.0", ""},
+		{"foo.egg", NULL, ERR_INVALID, NULL, NULL, NULL},
+		{"-1.0.egg", NULL, ERR_INVALID, NULL, NULL, NULL},
+		{".egg", NULL, ERR_INVALID, NULL, NULL, NULL},
+		{"foo-\xff.egg", NULL, ERR_INVALID, NULL, NULL, NULL},
+		{"foo.dist-info", NULL, ERR_INVALID, NULL, NULL, NULL},
+		{"my-pkg.egg-link", "/home/a b/\xff", 0, "my-pkg", "",
+		 "file:///home/a%20b/%FF#editable"},
+		{"my-pkg.egg-link", "C:\\src", 0, "my-pkg", "", "file:///C:/src#editable"},
+		{".egg-link", "/x", ERR_INVALID, NULL, NULL, NULL},
+	};
+	struct setup s;
+
+	(void)state;
+	start(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct package p;
+
+		assert_int_equal(
+			dist_info_from_name(rows[i].file, rows[i].source, &s.arena, &p, &s.err),
+			rows[i].rc);
+		if (rows[i].rc < 0)
+			continue;
+		assert_string_equal(p.manager, "pypi");
+		assert_string_equal(p.name, rows[i].name);
+		assert_string_equal(p.version, rows[i].version);
+		assert_string_equal(p.url, rows[i].url);
+		assert_int_equal(p.requested, rows[i].source != NULL);
+	}
+	stop(&s);
+}
+
+static void test_egg_link_metadata(void **state)
+{
+	struct dist_info_files files = files_of(META, NULL);
+	struct setup s;
+
+	(void)state;
+	start(&s);
+	files.source = "/home/ana/src/foo";
+	files.requested = true;
+	assert_int_equal(read_files(&s, &files), 0);
+	assert_int_equal(s.info.origin, DIST_INFO_EDITABLE);
+	assert_string_equal(s.info.package.version, "1.2");
+	assert_string_equal(s.info.package.url, "file:///home/ana/src/foo#editable");
+	stop(&s);
+}
+
 static int read_one(void *ctx)
 {
 	struct dist_info_files files = files_of(META, urls[0].text);
@@ -331,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_metadata),   cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_direct_url), cmocka_unit_test(test_direct_url_limits),
 		cmocka_unit_test(test_installer),  cmocka_unit_test(test_names),
+		cmocka_unit_test(test_egg_names),  cmocka_unit_test(test_egg_link_metadata),
 		cmocka_unit_test(test_faults),
 	};
 

@@ -27,7 +27,8 @@ struct file_info {
 	uint64_t size;
 	int64_t mtime_ns;
 	int64_t ctime_ns;
-	uint32_t uid; /* the owner */
+	uint32_t uid;	/* the owner */
+	uint32_t links; /* names it has (hard links) */
 	bool is_dir;
 	bool is_regular;
 	bool is_link;
@@ -43,6 +44,20 @@ int safe_dir_open(const char *path, struct safe_dir **out, struct err *err);
 /* Opens a directory beneath another. */
 int safe_dir_open_at(const struct safe_dir *dir, const char *relative, struct safe_dir **out,
 		     struct err *err);
+/*
+ * The same, but links on the way are followed as long as they stay beneath `dir`. One that leaves
+ * it, and an absolute one counts as such, is ERR_INVALID. Kernels without openat2 follow none.
+ */
+int safe_dir_open_inside(const struct safe_dir *dir, const char *relative, struct safe_dir **out,
+			 struct err *err);
+/*
+ * Opens a directory by an absolute path that a file beneath `dir` names: without following a link,
+ * and without leaving dir's file system on the way, so that nobody can make the caller wait for a
+ * server or a program of his choice. dir_path: dir's canonical path. ERR_INVALID: it lies
+ * elsewhere, or is no plain path; ERR_UNSUPPORTED: this system can't promise that.
+ */
+int safe_dir_open_near(const struct safe_dir *dir, const char *dir_path, const char *path,
+		       struct safe_dir **out, struct err *err);
 void safe_dir_close(struct safe_dir *dir); /* NULL is fine */
 
 int safe_dir_info(const struct safe_dir *dir, struct file_info *out, struct err *err);

@@ -69,27 +69,33 @@ static int open_stepwise(int dir, const char *relative, int flags)
 	}
 }
 
-static int open_beneath(int dir, const char *relative, int flags)
+/* -1 with ENOSYS when the kernel has no such call, or a filter does not know it. */
+static int resolve(int dir, const char *relative, int flags, uint64_t how_resolved)
 {
-	struct open_how how = {
-		.flags = (unsigned)flags,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	if (!relative_ok(relative)) {
-		errno = EINVAL;
-		return -1;
-	}
+	struct open_how how = {.flags = (unsigned)flags,
+			       .resolve = how_resolved | RESOLVE_NO_MAGICLINKS};
 	for (int i = 0; i < RACE_RETRIES; i++) {
 		long fd = syscall(SYS_openat2, dir, relative, &how, sizeof(how));
 		if (fd >= 0)
 			return (int)fd;
-		/* EPERM: what filters of containers answer for calls they don't know. */
-		if (errno == ENOSYS || errno == EPERM)
-			return open_stepwise(dir, relative, flags);
+		if (errno ==
+		    EPERM) /* what filters of containers answer for calls unknown to them */
+			errno = ENOSYS;
 		if (errno != EAGAIN && errno != EINTR) /* EAGAIN: something was renamed meanwhile */
 			return -1;
 	}
 	return -1;
+}
+
+static int open_beneath(int dir, const char *relative, int flags)
+{
+	int fd;
+	if (!relative_ok(relative)) {
+		errno = EINVAL;
+		return -1;
+	}
+	fd = resolve(dir, relative, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	return fd < 0 && errno == ENOSYS ? open_stepwise(dir, relative, flags) : fd;
 }
 
 static int open_error(const char *relative, struct err *err)
@@ -130,6 +136,7 @@ static void fill_info(const struct stat *st, struct file_info *out)
 		.mtime_ns = to_ns(&st->st_mtim),
 		.ctime_ns = to_ns(&st->st_ctim),
 		.uid = (uint32_t)st->st_uid,
+		.links = st->st_nlink < UINT32_MAX ? (uint32_t)st->st_nlink : UINT32_MAX,
 		.is_dir = S_ISDIR(st->st_mode),
 		.is_regular = S_ISREG(st->st_mode),
 		.is_link = S_ISLNK(st->st_mode),
@@ -164,6 +171,64 @@ int safe_dir_open_at(const struct safe_dir *dir, const char *relative, struct sa
 	int fd = open_beneath(dir->fd, relative, OPEN_DIR);
 	if (fd < 0)
 		return open_error(relative, err);
+	return dir_new(fd, out, err);
+}
+
+int safe_dir_open_inside(const struct safe_dir *dir, const char *relative, struct safe_dir **out,
+			 struct err *err)
+{
+	int fd = -1;
+	if (!relative_ok(relative))
+		errno = EINVAL;
+	else
+		fd = resolve(dir->fd, relative, OPEN_DIR & ~O_NOFOLLOW, RESOLVE_BENEATH);
+	if (fd < 0 && errno == ENOSYS)
+		fd = open_stepwise(dir->fd, relative, OPEN_DIR);
+	if (fd < 0 && (errno == EXDEV || errno == ELOOP))
+		return err_set(err, ERR_INVALID, "%s: a link that leads out of here", relative);
+	if (fd < 0)
+		return open_error(relative, err);
+	return dir_new(fd, out, err);
+}
+
+/* "/home/u/envs/a" and "/home/u/src/x" -> "../../src/x"; false when it does not fit. */
+static bool path_between(const char *from, const char *to, char out[SAFE_PATH_MAX])
+{
+	size_t common = 0;
+	size_t n = 0;
+	for (size_t i = 0; i == 0 || (from[i - 1] != '\0' && from[i] == to[i]); i++)
+		if (from[i] == '\0' || from[i] == '/')
+			common = i;
+	for (const char *p = from + common; *p != '\0'; p++)
+		if (*p == '/' && p[1] != '\0') {
+			if (n + 4 >= SAFE_PATH_MAX)
+				return false;
+			memcpy(out + n, "../", 3);
+			n += 3;
+		}
+	to += common;
+	to += *to == '/';
+	if (n + strlen(to) + 2 > SAFE_PATH_MAX)
+		return false;
+	memcpy(out + n, to, strlen(to) + 1);
+	if (out[0] == '\0')
+		memcpy(out, ".", 2);
+	return true;
+}
+
+int safe_dir_open_near(const struct safe_dir *dir, const char *dir_path, const char *path,
+		       struct safe_dir **out, struct err *err)
+{
+	char relative[SAFE_PATH_MAX];
+	int fd;
+	if (path[0] != '/' || (path[1] != '\0' && !relative_ok(path + 1)) ||
+	    !path_between(dir_path, path, relative))
+		return err_set(err, ERR_INVALID, "%.200s: not a plain absolute path", path);
+	fd = resolve(dir->fd, relative, OPEN_DIR, RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
+	if (fd < 0 && errno == ENOSYS)
+		return err_set(err, ERR_UNSUPPORTED, "%.200s: not looked at", path);
+	if (fd < 0)
+		return open_error(path, err);
 	return dir_new(fd, out, err);
 }
 

@@ -133,6 +133,7 @@ static int fill_info(HANDLE handle, struct file_info *out, struct err *err)
 		.mtime_ns = to_ns(&info.ftLastWriteTime),
 		.ctime_ns = to_ns(&change),
 		.uid = owner_of(handle),
+		.links = info.nNumberOfLinks,
 		.is_dir = dir && !link,
 		.is_regular = !dir && !link && GetFileType(handle) == FILE_TYPE_DISK,
 		.is_link = link,
@@ -190,6 +191,22 @@ int safe_dir_open_at(const struct safe_dir *dir, const char *relative, struct sa
 			      FILE_LIST_DIRECTORY | FILE_READ_ATTRIBUTES | READ_CONTROL, &handle,
 			      err);
 	return rc < 0 ? rc : dir_new(handle, relative, out, err);
+}
+
+/* Where a link leads is not told before it is followed: none is. */
+int safe_dir_open_inside(const struct safe_dir *dir, const char *relative, struct safe_dir **out,
+			 struct err *err)
+{
+	return safe_dir_open_at(dir, relative, out, err);
+}
+
+int safe_dir_open_near(const struct safe_dir *dir, const char *dir_path, const char *path,
+		       struct safe_dir **out, struct err *err)
+{
+	(void)dir;
+	(void)dir_path;
+	(void)out;
+	return err_set(err, ERR_UNSUPPORTED, "%.200s: not looked at", path);
 }
 
 void safe_dir_close(struct safe_dir *dir)

@@ -86,6 +86,79 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void links_inside(void **state)
+{
+	static const struct {
+		const char *path;
+		int want;
+	} cases[] = {
+		{"conda-meta", 0},
+		{"link-dir", 0},
+		{"link-to-link", 0},
+		{"link-up-and-down", 0},
+		{"empty", ERR_INVALID},
+		{"link-out-dir", ERR_INVALID},
+		{"link-root", ERR_INVALID},
+		{"link-absolute", ERR_INVALID},
+		{"link-magic", ERR_INVALID},
+		{"link-loop", ERR_INVALID},
+		{"link-dangling", ERR_NOTFOUND},
+		{"..", ERR_INVALID},
+		{"conda-meta/..", ERR_INVALID},
+	};
+	struct place *p = *state;
+	char path[TMPDIR_PATH_MAX];
+
+	link_at(&p->tmp, "link-dir", "env/link-to-link");
+	link_at(&p->tmp, "conda-meta/../conda-meta", "env/link-up-and-down");
+	link_at(&p->tmp, "..", "env/link-out-dir");
+	tmpdir_path(&p->tmp, "env/conda-meta", path);
+	link_at(&p->tmp, path, "env/link-absolute");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct safe_dir *dir = NULL;
+
+		if (safe_dir_open_inside(p->dir, cases[i].path, &dir, NULL) != cases[i].want)
+			fail_msg("%s", cases[i].path);
+		safe_dir_close(dir);
+	}
+}
+
+/* From env to what lies beside it, and not to another file system. */
+static void near(void **state)
+{
+	struct place *p = *state;
+	char here[TMPDIR_PATH_MAX];
+	char path[TMPDIR_PATH_MAX];
+	struct safe_dir *dir = NULL;
+	struct file_info info;
+
+	assert_int_equal(safe_dir_real_path(p->dir, here, sizeof(here), NULL), 0);
+	tmpdir_write_text(&p->tmp, "env-src/x/a", "");
+	tmpdir_path(&p->tmp, "env-src/x", path);
+	assert_int_equal(safe_dir_open_near(p->dir, here, path, &dir, NULL), 0);
+	assert_int_equal(safe_stat(dir, "a", &info, NULL), 0);
+	safe_dir_close(dir);
+	assert_int_equal(safe_dir_open_near(p->dir, here, here, &dir, NULL), 0);
+	assert_int_equal(safe_stat(dir, "conda-meta", &info, NULL), 0);
+	safe_dir_close(dir);
+	assert_int_equal(safe_dir_open_near(p->dir, here, p->tmp.path, &dir, NULL), 0);
+	assert_int_equal(safe_stat(dir, "secret", &info, NULL), 0);
+	safe_dir_close(dir);
+	tmpdir_path(&p->tmp, "env/conda-meta", path);
+	assert_int_equal(safe_dir_open_near(p->dir, here, path, &dir, NULL), 0);
+	safe_dir_close(dir);
+
+	dir = NULL;
+	tmpdir_path(&p->tmp, "env/link-dir", path);
+	assert_int_equal(safe_dir_open_near(p->dir, here, path, &dir, NULL), ERR_INVALID);
+	tmpdir_path(&p->tmp, "missing", path);
+	assert_int_equal(safe_dir_open_near(p->dir, here, path, &dir, NULL), ERR_NOTFOUND);
+	assert_int_equal(safe_dir_open_near(p->dir, here, "/proc/self", &dir, NULL), ERR_INVALID);
+	assert_int_equal(safe_dir_open_near(p->dir, here, "/dev/..", &dir, NULL), ERR_INVALID);
+	assert_int_equal(safe_dir_open_near(p->dir, here, "relative", &dir, NULL), ERR_INVALID);
+	assert_null(dir);
+}
+
 /* The number of the first case that goes wrong, 0 if none does. */
 static int check_files(struct place *p)
 {
@@ -432,6 +505,8 @@ int main(void)
 		cmocka_unit_test(reads_more_than_announced),
 		cmocka_unit_test_setup_teardown(stats, setup, teardown),
 		cmocka_unit_test_setup_teardown(directories, setup, teardown),
+		cmocka_unit_test_setup_teardown(links_inside, setup, teardown),
+		cmocka_unit_test_setup_teardown(near, setup, teardown),
 		cmocka_unit_test_setup_teardown(lists, setup, teardown),
 		cmocka_unit_test_setup_teardown(out_of_memory, setup, teardown),
 	};

@@ -341,8 +341,6 @@ static void check_found(void *ctx, const struct lookup_result *result)
 						       : result->notice) != NULL &&
 	    decision_to_wire(&reply, arena, &answer.decision) == 0) {
 		answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_DECISION;
-		if (result->env != NULL)
-			result->env->last_check_ms = engine_wall(e);
 		local_call_end(call, &answer);
 	} else {
 		local_call_fail(call, ERR_NOMEM, "the agent is out of memory");
@@ -350,10 +348,21 @@ static void check_found(void *ctx, const struct lookup_result *result)
 	arena_reset(arena);
 }
 
+/* An answer to the gate, as somebody activates; what people or scripts ask by hand is no use. */
+static void interactive_found(void *ctx, const struct lookup_result *result)
+{
+	struct engine *e = local_call_data(ctx);
+
+	if (result->rc == 0 && result->env != NULL && result->env->lives)
+		use_note(e, result->env);
+	check_found(ctx, result);
+}
+
 void checks_handle(void *ctx, struct local_call *call, const Envwarden__Local__CheckRequest *m)
 {
 	local_call_set_data(call, ctx);
-	checks_lookup(ctx, local_call_uid(call), m->target, check_found, call);
+	checks_lookup(ctx, local_call_uid(call), m->target,
+		      m->interactive ? interactive_found : check_found, call);
 }
 
 /* --- life --- */

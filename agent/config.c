@@ -11,7 +11,8 @@ enum kind {
 	KIND_LEVEL,
 	KIND_NUMBER,
 	KIND_LIST,
-	KIND_PATHS
+	KIND_PATHS,
+	KIND_SWITCH
 };
 
 struct key {
@@ -38,6 +39,8 @@ static const struct key keys[] = {
 	{"poll_s", KIND_NUMBER, AT(poll_s), 5, 3600, "time between looks at what can't be watched"},
 	{"journal_max_mb", KIND_NUMBER, AT(journal_max_mb), 1, 4096,
 	 "changes kept for local history after the server has them"},
+	{"last_used", KIND_SWITCH, AT(last_used), 0, 0,
+	 "on or off: keep, show and report when an environment was last used"},
 	{"log_level", KIND_LEVEL, AT(log_level), 0, 0, "error, warn, info or debug"},
 };
 
@@ -48,7 +51,8 @@ void config_init(struct config *config)
 				  .settle_ms = 250,
 				  .sweep_s = 3600,
 				  .poll_s = 30,
-				  .journal_max_mb = 64};
+				  .journal_max_mb = 64,
+				  .last_used = true};
 }
 
 static const struct key *find_key(const char *name, size_t n)
@@ -121,6 +125,14 @@ static int set_list(const struct key *key, const char *value, struct arena *aren
 	return 0;
 }
 
+static int set_switch(const struct key *key, const char *value, bool *out, struct err *err)
+{
+	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+		return err_set(err, ERR_INVALID, "%s: needs \"on\" or \"off\"", key->name);
+	*out = strcmp(value, "on") == 0;
+	return 0;
+}
+
 static int set_value(const struct key *key, const char *value, struct arena *arena,
 		     struct config *config, struct err *err)
 {
@@ -139,6 +151,8 @@ static int set_value(const struct key *key, const char *value, struct arena *are
 				       key->name, (long long)key->min, (long long)key->max);
 		*(int64_t *)(void *)field = number;
 		return 0;
+	case KIND_SWITCH:
+		return set_switch(key, value, (bool *)(void *)field, err);
 	case KIND_LEVEL:
 		if (log_level_parse(value, &level) < 0)
 			return err_set(err, ERR_INVALID, "%s: %s", key->name, key->help);
@@ -219,6 +233,9 @@ void config_print(const struct config *config, struct buf *out)
 		if (key->kind == KIND_NUMBER) {
 			buf_addf(out, "%s = %lld\n", key->name,
 				 (long long)*(const int64_t *)(const void *)field);
+		} else if (key->kind == KIND_SWITCH) {
+			buf_addf(out, "%s = %s\n", key->name,
+				 *(const bool *)(const void *)field ? "on" : "off");
 		} else if (key->kind == KIND_LIST || key->kind == KIND_PATHS) {
 			const struct config_list *list = (const void *)field;
 

@@ -166,10 +166,11 @@ static void on_sync_stopped(void *owner)
 
 void engine_stop(struct engine *e)
 {
-	uv_handle_t *handles[] = {(uv_handle_t *)&e->channel,	  (uv_handle_t *)&e->terminate,
-				  (uv_handle_t *)&e->interrupt,	  (uv_handle_t *)&e->reload,
-				  (uv_handle_t *)&e->readers,	  (uv_handle_t *)&e->fallback_timer,
-				  (uv_handle_t *)&e->switch_timer};
+	uv_handle_t *handles[] = {
+		(uv_handle_t *)&e->channel,	 (uv_handle_t *)&e->terminate,
+		(uv_handle_t *)&e->interrupt,	 (uv_handle_t *)&e->reload,
+		(uv_handle_t *)&e->readers,	 (uv_handle_t *)&e->fallback_timer,
+		(uv_handle_t *)&e->switch_timer, (uv_handle_t *)&e->use_timer};
 
 	if (e->stopping)
 		return;
@@ -177,6 +178,7 @@ void engine_stop(struct engine *e)
 	log_info("core", "stopping", LOG_NONE);
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		uv_close(handles[i], NULL);
+	use_save(e);
 	requests_stop(e);
 	engine_restart_reader(e);
 	syncing_stop(e, on_sync_stopped, e);
@@ -392,6 +394,7 @@ static int go(struct engine *e, struct err *err)
 	if (rc < 0)
 		return rc;
 	fallback_update(e);
+	use_start(e);
 	/* A new store of an enrolled machine first hears which ids the server knows. */
 	if (e->enrolled && e->envs.living == 0 && e->journal.head == 0)
 		uv_timer_start(&e->readers, on_readers_may_come, ADOPT_MS, 0);
@@ -455,6 +458,7 @@ int engine_main(const struct options *options, int channel_fd)
 	make_timer(e, &e->readers);
 	make_timer(e, &e->fallback_timer);
 	make_timer(e, &e->switch_timer);
+	make_timer(e, &e->use_timer);
 	CHECK(uv_poll_init(&e->loop, &e->channel, channel_fd) == 0);
 	e->channel.data = e;
 	if (go(e, &err) < 0)

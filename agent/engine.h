@@ -9,6 +9,7 @@
  *   state.c     signed state: taken over, applied, told
  *   syncing.c   what the sync client asks for
  *   fallback.c  the fallback file
+ *   use.c       when environments were used
  *
  * Loop thread only, but for the bodies of jobs, which run on the store's thread and touch nothing
  * but their own struct and the store.
@@ -96,6 +97,7 @@ struct engine {
 	uv_timer_t switch_timer;		    /* switching logging failed */
 	uv_timer_t fallback_timer;		    /* a decision runs out, or writing failed */
 
+	uv_timer_t use_timer;
 	uv_timer_t readers; /* when readers may come: a new store first waits for the server's ids,
 			       one that could not write for better times */
 	uv_signal_t terminate;
@@ -207,5 +209,14 @@ void syncing_enrol(struct engine *e, const struct join_code *code, syncing_enrol
 
 /* --- fallback.c --- */
 void fallback_update(struct engine *e); /* decisions changed: write the file, soon */
+
+/* --- use.c --- */
+void use_start(struct engine *e);
+/* What the store lags behind by more than an hour is written; or, with last_used off, forgotten. */
+void use_save(struct engine *e);
+bool use_kept(const struct engine *e);
+void use_note(struct engine *e, struct env *env); /* an interactive activation check */
+/* The newest activation or running interpreter; 0 unknown, or not to be told. */
+int64_t use_last(const struct engine *e, const struct env *env);
 
 #endif

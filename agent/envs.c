@@ -173,7 +173,8 @@ int envs_put(struct envs *all, const struct environment *row)
 	env->last_change_ms = row->last_change_ms;
 	env->lives = environment_lives(row);
 	env->seen = old != NULL && old->seen;
-	env->last_check_ms = old != NULL ? old->last_check_ms : 0;
+	env->saved_used_ms = row->last_used_ms;
+	env->saved_run_ms = row->last_run_ms;
 	/* What was seen since the store last heard of it is newer than the row. */
 	env->last_used_ms = newest(row->last_used_ms, old != NULL ? old->last_used_ms : 0);
 	env->last_run_ms = newest(row->last_run_ms, old != NULL ? old->last_run_ms : 0);

@@ -35,12 +35,13 @@ struct env {
 	char **notes; /* what could not be read in it, escaped; memory only: told anew at each start
 		       */
 	size_t n_notes;
-	bool seen;	       /* told by the reader that runs now */
-	int64_t last_check_ms; /* newest activation check, 0 none; memory only */
+	bool seen; /* told by the reader that runs now */
 	/* Newest interactive activation check, newest sight of a running interpreter; 0 none. The
 	   store follows in batches. */
 	int64_t last_used_ms;
 	int64_t last_run_ms;
+	int64_t saved_used_ms; /* as the store has them */
+	int64_t saved_run_ms;
 };
 
 RB_HEAD(env_ids, env);

@@ -44,7 +44,7 @@ int request_environment(struct engine *e, const struct env *env, struct arena *a
 	info->status = reply.decision.action;
 	info->created_ms = env->created_ms;
 	info->last_change_ms = env->last_change_ms;
-	info->last_used_ms = env->last_check_ms;
+	info->last_used_ms = use_last(e, env);
 	info->degraded = (const char *const *)env->notes;
 	info->n_degraded = env->n_notes;
 	return environment_to_wire(info, arena, out);

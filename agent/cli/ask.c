@@ -34,6 +34,7 @@ static void question_send(struct question *q, const struct ask *request, const c
 	if (rc < 0)
 		return;
 	check.target = &target;
+	check.interactive = request->interactive;
 	m.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_CHECK;
 	m.check = &check;
 	rc = client_send(&q->client, &m, request->deadline_ms, &q->why);

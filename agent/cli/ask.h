@@ -6,6 +6,7 @@
 #ifndef ENVWARDEN_AGENT_CLI_ASK_H
 #define ENVWARDEN_AGENT_CLI_ASK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "agent/cli/target.h"
@@ -22,6 +23,7 @@ struct ask {
 	struct ask_place machine;
 	struct ask_place own; /* the named socket's, or this account's own */
 	const struct target *target;
+	bool interactive;    /* somebody is activating it */
 	int64_t deadline_ms; /* for all of it, clock_system's mono_ms */
 };
 

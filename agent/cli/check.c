@@ -23,6 +23,7 @@ struct options {
 	struct target_words words;
 	const char *timeout;
 	const char *socket;
+	bool hook;
 	bool json;
 };
 
@@ -33,6 +34,8 @@ static const struct arg_option option_table[] = {
 	{"--tool", "TOOL", "on behalf of conda, mamba, micromamba or pixi",
 	 offsetof(struct options, words.tool)},
 	{"--base", "PATH", "the base of that tool", offsetof(struct options, words.base)},
+	{"--hook", NULL, "the gate asks: somebody is activating it",
+	 offsetof(struct options, hook)},
 	{"--timeout-ms", "N", "how long to wait for the agent (150)",
 	 offsetof(struct options, timeout)},
 	ARG_JSON(struct options),
@@ -128,7 +131,8 @@ static void print_message(const struct decision_reply *reply)
 /* A person asks, not a gate: the answer comes every time, also a good one. */
 static bool asked_by_person(const struct options *options)
 {
-	return !options->words.tool && terminal_is(TERMINAL_OUT) && terminal_is(TERMINAL_ERR);
+	return !options->hook && !options->words.tool && terminal_is(TERMINAL_OUT) &&
+	       terminal_is(TERMINAL_ERR);
 }
 
 static void tell(const struct options *options, const struct decision_reply *reply)
@@ -148,7 +152,7 @@ static void tell(const struct options *options, const struct decision_reply *rep
 static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 {
 	struct target target;
-	struct ask request = {.target = &target};
+	struct ask request = {.target = &target, .interactive = options->hook};
 	struct places places;
 	struct decision_reply reply;
 	struct arena arena;

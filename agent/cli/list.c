@@ -25,14 +25,12 @@ static const struct arg_table table = {
 	.n_options = ARRAY_SIZE(option_table),
 };
 
-static const struct table_column columns[] = {{"NAME", false},	 {"PATH", false},
-					      {"USER", false},	 {"PACKAGES", true},
-					      {"STATUS", false}, {"LAST CHANGE", false}};
-static const struct table_column own_columns[] = {{"NAME", false},
-						  {"PATH", false},
-						  {"PACKAGES", true},
-						  {"STATUS", false},
-						  {"LAST CHANGE", false}};
+static const struct table_column columns[] = {
+	{"NAME", false},   {"PATH", false},	   {"USER", false},	{"PACKAGES", true},
+	{"STATUS", false}, {"LAST CHANGE", false}, {"LAST USED", false}};
+static const struct table_column own_columns[] = {{"NAME", false},	  {"PATH", false},
+						  {"PACKAGES", true},	  {"STATUS", false},
+						  {"LAST CHANGE", false}, {"LAST USED", false}};
 
 /* What is printed, environment by environment. */
 struct listing {
@@ -64,13 +62,15 @@ static void add(struct listing *l, const struct environment_info *environment)
 		document_environment(&l->writer, environment);
 		return;
 	}
-	times_local(environment->last_change_ms, time);
+	times_day(environment->last_change_ms, time); /* `show` has the minute */
 	table_cell(&l->table, environment->name);
 	table_cell(&l->table, environment->prefix);
 	if (l->options->all)
 		table_cell(&l->table, environment->owner.name);
 	table_number(&l->table, environment->package_count);
 	table_cell(&l->table, action_status_name(environment->status));
+	table_cell(&l->table, time);
+	times_day(environment->last_used_ms, time);
 	table_cell(&l->table, time);
 }
 

@@ -7,6 +7,7 @@
 #include "lib/base/clock.h"
 #include "platform/clock.h"
 
+#define DAY_LENGTH 10
 #define MINUTE_LENGTH 16 /* of "2026-11-22T17:17" */
 
 void times_local(int64_t wall_ms, char out[TIMES_TEXT_MAX])
@@ -19,8 +20,15 @@ void times_local(int64_t wall_ms, char out[TIMES_TEXT_MAX])
 	}
 	clock_format(wall_ms + clock_local_offset_ms(wall_ms), text);
 	memcpy(out, text, MINUTE_LENGTH);
-	out[10] = ' ';
+	out[DAY_LENGTH] = ' ';
 	out[MINUTE_LENGTH] = '\0';
+}
+
+void times_day(int64_t wall_ms, char out[TIMES_TEXT_MAX])
+{
+	times_local(wall_ms, out);
+	if (wall_ms != 0)
+		out[DAY_LENGTH] = '\0';
 }
 
 static const struct {

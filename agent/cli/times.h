@@ -9,6 +9,9 @@
 /* "2026-11-22 17:17" in local time; "-" for 0 (unknown). */
 void times_local(int64_t wall_ms, char out[TIMES_TEXT_MAX]);
 
+/* Its day alone, "2026-11-22". */
+void times_day(int64_t wall_ms, char out[TIMES_TEXT_MAX]);
+
 /* "45 s", "12 min", "3 h", "2 d" for a duration in seconds. */
 void times_span(int64_t seconds, char out[TIMES_TEXT_MAX]);
 

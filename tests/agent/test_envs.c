@@ -73,7 +73,7 @@ static void test_moves(void **state)
 
 	assert_int_equal(envs_put(all, &a), 0);
 	envs_by_id(all, &a.id)->seen = true;
-	envs_by_id(all, &a.id)->last_check_ms = 5;
+	envs_by_id(all, &a.id)->last_used_ms = 5;
 	env_set_notes(envs_by_id(all, &a.id), (const char *const[]){"first", "second"}, 2);
 	env_set_notes(envs_by_id(all, &a.id), (const char *const[]){"third"}, 1);
 	a.prefix = "/envs/b";
@@ -84,7 +84,7 @@ static void test_moves(void **state)
 	assert_int_equal(at_inode(all, 10), 0);
 	assert_int_equal(at_inode(all, 11), 1);
 	assert_true(envs_by_id(all, &a.id)->seen); /* what the store does not know stays */
-	assert_int_equal(envs_by_id(all, &a.id)->last_check_ms, 5);
+	assert_int_equal(envs_by_id(all, &a.id)->last_used_ms, 5);
 	assert_int_equal(envs_by_id(all, &a.id)->n_notes, 1);
 	assert_string_equal(envs_by_id(all, &a.id)->notes[0], "third");
 	assert_int_equal(all->living, 1);

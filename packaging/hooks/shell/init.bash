@@ -21,7 +21,7 @@ __envwarden_gate() {
 		[ $# -gt 0 ] && shift
 	done
 	[ ${#target[@]} -gt 0 ] || target=(-- base)
-	command "$__envwarden_command" check --tool "$tool" "${target[@]}" </dev/null 1>&2
+	command "$__envwarden_command" check --hook --tool "$tool" "${target[@]}" </dev/null 1>&2
 	[ $? -ne 4 ] || return 4
 }
 

@@ -26,7 +26,7 @@ function __envwarden_gate
         end
         set -e argv[1]
     end
-    command $__envwarden_command check --tool $tool $target </dev/null 1>&2
+    command $__envwarden_command check --hook --tool $tool $target </dev/null 1>&2
     test $status -ne 4; or return 4
 end
 

@@ -22,7 +22,7 @@ __envwarden_gate() {
 		shift
 	done
 	(( $#target > 0 )) || target=(-- base)
-	command "$__envwarden_command" check --tool "$tool" "${target[@]}" </dev/null 1>&2
+	command "$__envwarden_command" check --hook --tool "$tool" "${target[@]}" </dev/null 1>&2
 	(( $? != 4 )) || return 4
 }
 

@@ -163,6 +163,7 @@ static void on_list(void *ctx, struct local_call *call, const Envwarden__Local__
 
 	make_environment(&info, "churn", "/home/ana/envs/churn");
 	info.package_count = 412;
+	info.last_used_ms = TIME_MS + HOUR_MS;
 	send_environment(ctx, call, &info);
 	make_environment(&info, "\033]0;x\007",
 			 "/home/ana/envs/caf\303\251 \346\227\245\346\234\254");

@@ -16,6 +16,9 @@
 #define ADOPT_MS 5000  /* how long a new store waits for the ids the server knows */
 #define LOCK_MS 3000
 #define LOCK_STEP_MS 20
+#define DAMAGED_FILE "damaged"
+#define EPOCH_FILE "epoch" /* of the journal, 16 bytes: a store that takes its place names it */
+#define RUNNING_FILE "running"
 #define PAUSE_FIRST_MS 5000 /* without a reader, after the store could not take its facts */
 #define PAUSE_LAST_MS 300000
 
@@ -49,12 +52,34 @@ static void job_run(struct work *work)
 	store_journal(job->e->store, &job->journal);
 }
 
+/* What a store that has to take this one's place should say it lacks. */
+static void note_epoch(struct engine *e)
+{
+	char path[PATHS_MAX];
+	struct err err = ERR_INIT;
+
+	if (paths_join(path, e->options->paths.state, EPOCH_FILE, &err) < 0 ||
+	    files_atomic_write(path, e->journal.epoch.b, UUID_SIZE, 0600, &err) < 0)
+		log_warn("store", "the journal's epoch is not noted", LOG_ERR(&err));
+}
+
 static void job_done(struct work *work)
 {
 	struct job *job = container_of(work, struct job, work);
 
-	job->e->journal = job->journal;
+	struct engine *e = job->e;
+	char what[ERR_TEXT_MAX] = "";
+
+	if (uuid_cmp(&e->journal.epoch, &job->journal.epoch) != 0) {
+		e->journal = job->journal;
+		note_epoch(e);
+	}
+	e->journal = job->journal;
+	if (job->rc == ERR_CORRUPT)
+		(void)snprintf(what, sizeof what, "%s", job->err.text);
 	job->done(job);
+	if (what[0] != '\0')
+		engine_store_damaged(e, what);
 }
 
 void engine_submit(struct engine *e, struct job *job)
@@ -127,6 +152,22 @@ void engine_store_failed(struct engine *e)
 		e->pause_ms = PAUSE_LAST_MS;
 	(void)uv_poll_stop(&e->channel);
 	uv_timer_start(&e->readers, on_readers_may_come, (uint64_t)e->pause_ms, 0);
+}
+
+void engine_store_damaged(struct engine *e, const char *what)
+{
+	char path[PATHS_MAX];
+	struct err err = ERR_INIT;
+
+	if (e->exit_code == ENGINE_EXIT_DAMAGED)
+		return;
+	log_error("store", "damaged, it will be set aside", LOG_STR("what", what));
+	/* Without the mark the next core checks the store itself, as after any crash. */
+	if (paths_join(path, e->options->paths.state, DAMAGED_FILE, &err) < 0 ||
+	    files_atomic_write(path, what, strlen(what), 0600, &err) < 0)
+		log_warn("store", "the damage could not be marked", LOG_ERR(&err));
+	e->exit_code = ENGINE_EXIT_DAMAGED;
+	engine_stop(e);
 }
 
 void engine_store_works(struct engine *e)
@@ -244,41 +285,73 @@ static void mark_open(const char *path)
 		log_warn("store", "a crash will not be noticed", LOG_ERR(&err));
 }
 
+/* The epoch of the journal that is lost; zero if that is not known. */
+static void read_epoch(const struct engine *e, struct uuid *out)
+{
+	char path[PATHS_MAX];
+	struct buf bytes;
+
+	buf_init(&bytes, 64);
+	if (paths_join(path, e->options->paths.state, EPOCH_FILE, NULL) == 0 &&
+	    files_read_whole(path, UUID_SIZE, &bytes, NULL) == 0 && bytes.len == UUID_SIZE)
+		memcpy(out->b, bytes.data, UUID_SIZE);
+	buf_deinit(&bytes);
+}
+
+/* The damaged store keeps a name of its own; a new one declares that there is a gap. */
+static int replace_store(struct engine *e, const char *dir, const struct store_options *options,
+			 struct err *err)
+{
+	struct store_new_epoch how = {.gap = true, .now_ms = engine_wall(e)};
+	char aside[PATHS_MAX] = "";
+	int rc = 0;
+
+	if (files_exists(dir))
+		rc = store_set_aside(dir, engine_wall(e), aside, sizeof aside, err);
+	if (rc < 0)
+		return rc;
+	log_error("store", "damaged, set aside; starting a new one", LOG_STR("folder", aside));
+	rc = files_mkdir_private(dir, err);
+	if (rc == 0)
+		rc = store_open(dir, options, &e->store, err);
+	read_epoch(e, &how.lost);
+	if (rc == 0)
+		rc = store_new_epoch(e->store, &how, err);
+	/* An organisation's switch begins another epoch, which has to say it again. */
+	if (rc == 0)
+		rc = store_kv_put(e->store, ENGINE_KEY_LOST, how.lost.b, UUID_SIZE, err);
+	return rc;
+}
+
 static int open_store(struct engine *e, struct err *err)
 {
 	struct store_options options = {.journal_max_bytes = (uint64_t)e->config.journal_max_mb
 							     << 20};
 	char dir[PATHS_MAX];
 	char dirty[PATHS_MAX];
-	char aside[PATHS_MAX];
+	char damaged[PATHS_MAX];
 	int rc = paths_join(dir, e->options->paths.state, "store", err);
 	bool crashed;
 
 	if (rc == 0)
-		rc = paths_join(dirty, e->options->paths.state, "running", err);
+		rc = paths_join(dirty, e->options->paths.state, RUNNING_FILE, err);
+	if (rc == 0)
+		rc = paths_join(damaged, e->options->paths.state, DAMAGED_FILE, err);
 	if (rc < 0)
 		return rc;
 	crashed = files_exists(dirty);
-	rc = crashed ? probe_in_child(e) : 0;
+	if (files_exists(damaged))
+		rc = ERR_CORRUPT;
+	else if (crashed)
+		rc = probe_in_child(e);
 	if (rc == 0)
 		rc = files_mkdir_private(dir, err);
 	if (rc == 0)
 		rc = store_open(dir, &options, &e->store, err);
-	if (rc == ERR_CORRUPT) {
-		rc = store_set_aside(dir, engine_wall(e), aside, sizeof aside, err);
-		if (rc < 0)
-			return rc;
-		log_error("store", "damaged, set aside; starting a new one",
-			  LOG_STR("folder", aside));
-		rc = files_mkdir_private(dir, err);
-		if (rc == 0)
-			rc = store_open(dir, &options, &e->store, err);
-		if (rc == 0)
-			rc = store_new_epoch(
-				e->store,
-				&(struct store_new_epoch){.gap = true, .now_ms = engine_wall(e)},
-				err);
-	}
+	if (rc == ERR_CORRUPT)
+		rc = replace_store(e, dir, &options, err);
+	if (rc == 0)
+		rc = files_remove(damaged, err);
 	if (rc == 0 && !crashed)
 		mark_open(dirty);
 	return rc;
@@ -369,6 +442,7 @@ static int prepare(struct engine *e, struct err *err)
 		rc = store_environments(e->store, load_environment, &e->envs, err);
 	if (rc == 0) {
 		store_journal(e->store, &e->journal);
+		note_epoch(e);
 		rc = worker_new(&e->loop, "store", &e->disk, err);
 	}
 	if (rc == 0)
@@ -423,7 +497,7 @@ static void mark_clean(struct engine *e)
 {
 	char dirty[PATHS_MAX];
 
-	if (paths_join(dirty, e->options->paths.state, "running", NULL) == 0)
+	if (paths_join(dirty, e->options->paths.state, RUNNING_FILE, NULL) == 0)
 		(void)files_remove(dirty, NULL);
 }
 
@@ -465,9 +539,10 @@ int engine_main(const struct options *options, int channel_fd)
 		goto refuse;
 	uv_run(&e->loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&e->loop) == 0);
-	mark_clean(e);
+	if (e->exit_code == 0)
+		mark_clean(e);
 	engine_free(e);
-	return 0;
+	return e->exit_code;
 
 refuse:
 	/* The process ends here with all it has; nothing was half-made that a restart can't take.

@@ -47,7 +47,8 @@ struct waiter;	/* facts.c: who waits for a reading */
 struct follower;
 
 #define ENGINE_TEXT_MAX 512
-#define ENGINE_EXIT_DAMAGED 65 /* of the process that checks the store */
+#define ENGINE_KEY_LOST "lost" /* setting: epoch of a journal that was lost and not told yet */
+#define ENGINE_EXIT_DAMAGED 65 /* the store is: of the process that checks it, and of the core */
 
 struct engine {
 	uv_loop_t loop;
@@ -122,6 +123,11 @@ void engine_restart_reader(struct engine *e);
  * one tells everything again after a pause, which grows for as long as that does not help.
  */
 void engine_store_failed(struct engine *e);
+/*
+ * A value of the store is not what was written: the core ends, and the one that comes after it sets
+ * the store aside. Nothing that was decided before is taken back meanwhile.
+ */
+void engine_store_damaged(struct engine *e, const char *what);
 void engine_store_works(struct engine *e); /* something was written */
 void engine_stop(struct engine *e);
 /* The server has answered: ids it knows are adopted now, the reader may begin. */

@@ -158,6 +158,25 @@ struct switch_job {
 	bool on;
 };
 
+/* A baseline; and if the journal before it was lost with its store, that is said first. */
+static int begin_logging(struct job *job)
+{
+	struct store *store = job->e->store;
+	struct store_new_epoch how = {.baseline = true, .now_ms = engine_wall(job->e)};
+	struct buf lost;
+	int rc;
+
+	buf_init(&lost, UUID_SIZE + 1);
+	how.gap = store_kv_get(store, ENGINE_KEY_LOST, &lost, NULL) == 0 && lost.len == UUID_SIZE;
+	if (how.gap)
+		memcpy(how.lost.b, lost.data, UUID_SIZE);
+	buf_deinit(&lost);
+	rc = store_new_epoch(store, &how, &job->err);
+	if (rc == 0 && how.gap)
+		rc = store_kv_delete(store, ENGINE_KEY_LOST, &job->err);
+	return rc;
+}
+
 static void switch_run(struct job *job)
 {
 	struct switch_job *sw = container_of(job, struct switch_job, job);
@@ -165,10 +184,7 @@ static void switch_run(struct job *job)
 
 	/* Turning on starts with a baseline; nothing from before is sent. */
 	if (sw->on)
-		job->rc = store_new_epoch(
-			store,
-			&(struct store_new_epoch){.baseline = true, .now_ms = engine_wall(job->e)},
-			&job->err);
+		job->rc = begin_logging(job);
 	if (job->rc == 0)
 		job->rc = store_kv_put(store, KEY_LOGGING, sw->on ? "1" : "0", 1, &job->err);
 }

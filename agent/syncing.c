@@ -584,6 +584,8 @@ static void adopt_run(struct job *job)
 	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, KEY_CONTINUITY, &job->err);
 	if (job->rc == 0)
+		job->rc = store_kv_delete(e->store, ENGINE_KEY_LOST, &job->err);
+	if (job->rc == 0)
 		job->rc = store_kv_put(e->store, "logging", "0", 1, &job->err);
 	if (job->rc == 0)
 		job->rc = sync_identity_save(&e->identity, e->syncing->identity_path, &job->err);

@@ -57,6 +57,10 @@ static int translate(int code)
 	case MDB_INVALID:
 	case MDB_INCOMPATIBLE:
 	case MDB_BAD_VALSIZE:
+	/* LMDB passes over what it meets when it looks at a table for the first time, and then
+	   calls the transaction bad; ours end at their first error. */
+	case MDB_BAD_TXN:
+	case MDB_BAD_DBI:
 		return ERR_CORRUPT;
 	case MDB_TXN_FULL:
 	case MDB_READERS_FULL:

@@ -120,7 +120,8 @@ static void gap_change(const struct beginning *b, struct buf *name, struct chang
 	change_init(c);
 	c->kind = CHANGE_GAP;
 	c->time_ms = b->how->now_ms;
-	buf_add_hex(name, b->store->epoch.uuid.b, UUID_SIZE);
+	buf_add_hex(name, uuid_is_zero(&b->how->lost) ? b->store->epoch.uuid.b : b->how->lost.b,
+		    UUID_SIZE);
 	c->detail = buf_cstr(name);
 }
 

@@ -182,8 +182,9 @@ int store_unacked(struct store *s, uint64_t after, size_t max_changes, size_t ma
 int store_set_acked(struct store *s, uint64_t seq, struct err *err);
 
 struct store_new_epoch {
-	bool gap;      /* first tell a hole that names the epoch before */
-	bool baseline; /* then every living environment as created, seen at start */
+	bool gap;	  /* first tell a hole that names the epoch before, */
+	struct uuid lost; /* or this one, of another store, if it is not zero */
+	bool baseline;	  /* then every living environment as created, seen at start */
 	int64_t now_ms;
 };
 /*

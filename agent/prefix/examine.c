@@ -20,31 +20,131 @@ int64_t look_age_ms(const struct look *look, int64_t time_ns, int64_t ctime_ns)
 	return age > 0 ? age : 0;
 }
 
-void look_note(struct look *look, const char *folder, const char *name, const struct err *why)
+static bool room_for_note(struct examined *out)
+{
+	if (out->n_notes < EXAMINE_NOTES_MAX)
+		return true;
+	out->n_more++;
+	return false;
+}
+
+static void add_note(struct look *look, struct buf *text)
 {
 	struct examined *out = look->out;
-	struct buf text;
 
-	out->signs.unreadable++;
-	if (out->n_notes == EXAMINE_NOTES_MAX)
+	if (buf_rc(text) == 0)
+		out->notes[out->n_notes] = arena_strdup(look->arena, buf_cstr(text));
+	if (buf_rc(text) == 0 && out->notes[out->n_notes] != NULL)
+		out->n_notes++;
+	buf_deinit(text);
+}
+
+void look_note(struct look *look, const char *what, const char *text)
+{
+	struct buf note;
+
+	if (!room_for_note(look->out))
 		return;
-	buf_init(&text, LIMIT_TEXT);
-	buf_adds(&text, folder);
-	buf_addc(&text, '/');
-	text_escape(&text, name, strnlen(name, 64));
-	buf_adds(&text, ": ");
-	text_escape(&text, why->text, strnlen(why->text, 200));
-	if (buf_rc(&text) == 0) {
-		out->notes[out->n_notes] = arena_strdup(look->arena, buf_cstr(&text));
-		if (out->notes[out->n_notes] != NULL)
-			out->n_notes++;
-	}
-	buf_deinit(&text);
+	buf_init(&note, LIMIT_TEXT);
+	buf_addf(&note, "%s: ", what);
+	text_escape(&note, text, strnlen(text, 200));
+	add_note(look, &note);
+}
+
+void look_note_file(struct look *look, const char *folder, const struct listing_entry *entry,
+		    const struct err *why)
+{
+	const char *name = entry->name;
+	const char *text = why->text;
+	struct buf note;
+
+	look->broken++;
+	if (look_age_ms(look, entry->info.mtime_ns, entry->info.ctime_ns) < EXAMINE_YOUNG_MS)
+		look->out->signs.unreadable++;
+	if (!room_for_note(look->out))
+		return;
+	if (text_starts(text, name) && text_starts(text + strlen(name), ": "))
+		text += strlen(name) + 2;
+	buf_init(&note, LIMIT_TEXT);
+	buf_addf(&note, "%s/", folder);
+	text_escape(&note, name, strnlen(name, 64));
+	buf_adds(&note, ": ");
+	text_escape(&note, text, strnlen(text, 200));
+	add_note(look, &note);
+}
+
+/* After the last look at a file: what was not named is counted. */
+static void count_notes(struct look *look)
+{
+	struct examined *out = look->out;
+	struct buf note;
+
+	if (out->n_more == 0)
+		return;
+	buf_init(&note, LIMIT_TEXT);
+	buf_addf(&note, "and %zu more", out->n_more);
+	add_note(look, &note);
 }
 
 int look_add_package(struct look *look, const struct package *package)
 {
 	return package_list_add(&look->out->packages, package);
+}
+
+bool look_keep(struct look *look, uint64_t stamp)
+{
+	struct examined *out = look->out;
+	uint64_t claim = 0;
+
+	if (look->kept == NULL || !marks_find(look->request->marks, stamp, &claim) ||
+	    (claim != 0 && look_add_claim(look, claim) < 0))
+		return false;
+	look->kept[out->n_kept++] = stamp;
+	return true;
+}
+
+bool look_is_enough(struct look *look, const char *folder)
+{
+	if (look->out->packages.n + look->out->n_kept >= EXAMINE_PACKAGES_MAX)
+		look_note(look, folder, "too many packages, the rest is left out");
+	else if (look->bytes > EXAMINE_RECORDS_BYTES)
+		look_note(look, folder, "too much to read, the rest is left out");
+	else if (look->broken > EXAMINE_BROKEN_MAX)
+		look_note(look, folder, "too much can't be read, the rest is left out");
+	else
+		return false;
+	return true;
+}
+
+int look_add_claim(struct look *look, uint64_t claim)
+{
+	if (look->n_claims == look->cap_claims) {
+		size_t cap = look->cap_claims != 0 ? look->cap_claims * 2 : 256;
+		uint64_t *grown = mem_realloc(look->claims, cap * sizeof *grown);
+
+		if (grown == NULL)
+			return ERR_NOMEM;
+		look->claims = grown;
+		look->cap_claims = cap;
+	}
+	look->claims[look->n_claims++] = claim;
+	return 0;
+}
+
+int look_open(const struct look *look, const struct safe_dir *dir, const char *name,
+	      struct safe_file *out, struct file_info *info, struct err *err)
+{
+	struct safe_file file = SAFE_FILE_NONE;
+	int rc = safe_file_open(dir, name, SAFE_OWNER_ANY, &file, info, err);
+
+	if (rc < 0)
+		return rc;
+	if (info->links > 1 && info->uid != 0 && info->uid != look->out->info.uid) {
+		safe_file_close(&file);
+		return err_set(err, ERR_PERM, "somebody else's file with another name elsewhere");
+	}
+	*out = file;
+	return 0;
 }
 
 /* Package caches and trash carry conda-meta-like trees and are never environments. */
@@ -87,23 +187,18 @@ static int open_prefix(struct look *look, struct err *err)
 
 static int list_all(struct look *look, struct err *err)
 {
-	struct examined *out = look->out;
 	int rc = listing_read(look->meta, meta_wants, EXAMINE_ENTRIES_MAX, look->arena,
 			      &look->entries, err);
 
 	if (rc < 0)
 		return err_context(err, "conda-meta");
-	out->site_packages = python_site_guess(look);
-	if (out->site_packages == NULL)
-		out->site_packages = "";
-	if (out->site_packages[0] == '\0' ||
-	    safe_dir_open_at(look->prefix, out->site_packages, &look->site, NULL) < 0)
-		return 0;
-	rc = listing_read(look->site, python_wants, EXAMINE_ENTRIES_MAX, look->arena, &look->dists,
-			  err);
-	return rc < 0 ? err_context(err, "site-packages") : 0;
+	return site_guess(look, err);
 }
 
+/*
+ * Over both folders. Where python's record sends us to another place than its name promised, the
+ * stamp is one that no look finds before it has read that record: such a prefix is always read.
+ */
 static void make_stamp(struct look *look)
 {
 	struct examined *out = look->out;
@@ -111,6 +206,7 @@ static void make_stamp(struct look *look)
 
 	sha256_init(&hash);
 	sha256_update(&hash, out->prefix, strlen(out->prefix) + 1);
+	sha256_update(&hash, out->site_packages, strlen(out->site_packages) + 1);
 	listing_stamp(&look->entries, &hash);
 	listing_stamp(&look->dists, &hash);
 	sha256_final(&hash, out->stamp);
@@ -129,24 +225,6 @@ static void note_times(struct look *look)
 	out->changed_ms = newest / 1000000;
 }
 
-/* The platform is what most of the records that are not noarch say; python's own first. */
-static const char *platform_of(const struct package_list *packages)
-{
-	const char *found = "";
-
-	for (size_t i = 0; i < packages->n; i++) {
-		const struct package *p = &packages->items[i];
-
-		if (p->subdir[0] == '\0' || strcmp(p->subdir, "noarch") == 0)
-			continue;
-		if (strcmp(p->name, "python") == 0)
-			return p->subdir;
-		if (found[0] == '\0')
-			found = p->subdir;
-	}
-	return found;
-}
-
 static const char *tool_of(const struct look *look)
 {
 	if (listing_find(&look->entries, "pixi") != NULL ||
@@ -160,8 +238,13 @@ static int read_all(struct look *look, struct err *err)
 	struct examined *out = look->out;
 	int rc = meta_signs(look);
 
+	if (look->request->marks != NULL) /* without room everything is read */
+		look->kept = arena_calloc(look->arena, EXAMINE_PACKAGES_MAX, sizeof *look->kept);
+	out->kept = look->kept;
 	if (rc == 0)
 		rc = meta_records(look, err);
+	make_stamp(look); /* python's record may have known another place */
+	note_times(look);
 	if (rc == 0)
 		rc = python_dists(look, err);
 	if (rc == 0)
@@ -171,9 +254,14 @@ static int read_all(struct look *look, struct err *err)
 	if (rc < 0)
 		return rc;
 	package_list_sort(&out->packages);
-	out->platform = platform_of(&out->packages);
+	if (look->entries.more || look->dists.more)
+		look_note(look, look->entries.more ? "conda-meta" : "site-packages",
+			  "too many entries, the rest is left out");
+	count_notes(look);
+	out->platform = package_list_platform(&out->packages);
 	out->tool = tool_of(look);
-	out->empty_meta = out->packages.n == 0 && out->history == NULL && out->n_notes == 0;
+	out->empty_meta =
+		out->packages.n + out->n_kept == 0 && out->history == NULL && out->n_notes == 0;
 	out->kind = EXAMINE_ENVIRONMENT;
 	return 0;
 }
@@ -181,7 +269,7 @@ static int read_all(struct look *look, struct err *err)
 int examine(const struct examine_request *request, struct arena *arena, struct examined *out,
 	    struct err *err)
 {
-	struct look look = {.request = request, .arena = arena, .out = out};
+	struct look look = {.request = request, .arena = arena, .out = out, .site_name = ""};
 	int rc = 0;
 
 	*out = (struct examined){.history_owner = -1,
@@ -206,7 +294,7 @@ int examine(const struct examine_request *request, struct arena *arena, struct e
 out:
 	if (rc < 0)
 		package_list_deinit(&out->packages);
-	mem_free(look.anchors);
+	mem_free(look.claims);
 	safe_dir_close(look.site);
 	safe_dir_close(look.meta);
 	safe_dir_close(look.prefix);

@@ -1,7 +1,12 @@
 /*
  * One look at one prefix: what is installed, what state its last run is in. Opens members' files,
- * so it runs on a reader thread, beneath the prefix, following no links, within named limits; it
- * writes nothing.
+ * so it runs on a reader thread, beneath the prefix, within named limits; it writes nothing.
+ *
+ * No link is followed, with two exceptions: on the way to site-packages, where conda follows them
+ * too, as long as they stay in the prefix; and the source tree that an egg-link names is looked up,
+ * on the prefix's own file system, for metadata that belongs to the prefix's owner. A file with
+ * more than one name (a hard link) is read only if it belongs to the prefix's owner or root: it may
+ * be a stranger's secret.
  */
 #ifndef ENVWARDEN_AGENT_PREFIX_EXAMINE_H
 #define ENVWARDEN_AGENT_PREFIX_EXAMINE_H
@@ -10,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/prefix/marks.h"
 #include "agent/prefix/settle.h"
 #include "lib/base/arena.h"
 #include "lib/base/crypto.h"
@@ -19,10 +25,18 @@
 #include "lib/conda/package.h"
 #include "platform/safe_open.h"
 
-#define EXAMINE_ENTRIES_MAX 100000     /* names in conda-meta or site-packages */
-#define EXAMINE_ARENA_MAX (256u << 20) /* bytes of facts about one prefix */
+/*
+ * What one look takes at most. Whatever is beyond is left out, in an order that does not change
+ * from look to look, and a note says so.
+ */
+#define EXAMINE_ENTRIES_MAX 50000  /* names of interest in conda-meta or site-packages */
+#define EXAMINE_PACKAGES_MAX 16384 /* what an environment can have (agent/core/snapshot.h) */
+#define EXAMINE_RECORDS_BYTES (512u << 20) /* bytes of records read */
+#define EXAMINE_BROKEN_MAX 1000		   /* files that can't be read */
+#define EXAMINE_ARENA_MAX (256u << 20)	   /* bytes of facts about one prefix */
 #define EXAMINE_HISTORY_MAX (64u << 20)
-#define EXAMINE_NOTES_MAX 32 /* unreadable files that are named; the rest is counted */
+#define EXAMINE_NOTES_MAX 32   /* what could not be read: so many are named, the rest is counted */
+#define EXAMINE_YOUNG_MS 10000 /* a damaged file changed since may be one that is being written */
 
 enum examine_kind {
 	EXAMINE_NOTHING,     /* no directory there (any more) */
@@ -39,9 +53,11 @@ struct examined {
 	enum fs_class fs;
 	bool is_cache; /* a package cache or a trash, never an environment */
 
-	struct package_list packages;  /* sorted; strings in the arena; owner frees the array */
+	struct package_list packages; /* sorted; strings in the arena; owner frees the array */
+	const uint64_t *kept; /* stamps of those not read, as the request's marks know them */
+	size_t n_kept;
 	const char *platform;	       /* subdir of its records, "" when all are noarch */
-	const char *site_packages;     /* relative to the prefix, "" without python */
+	const char *site_packages;     /* where it really is, relative to the prefix, "" none */
 	const char *tool;	       /* "conda", "mamba", "pixi", "unknown" */
 	struct history_facts *history; /* last section, NULL without history */
 	size_t history_sections;
@@ -50,9 +66,10 @@ struct examined {
 	int64_t created_ms;
 	int64_t changed_ms; /* newest modification seen in conda-meta and site-packages */
 	unsigned char config_digest[SHA256_SIZE];
-	const char *config_names;	      /* "frozen,pinned,state": those that exist */
-	const char *notes[EXAMINE_NOTES_MAX]; /* escaped */
+	const char *config_names;		  /* "frozen,pinned,state": those that exist */
+	const char *notes[EXAMINE_NOTES_MAX + 1]; /* escaped; the last may say how many more */
 	size_t n_notes;
+	size_t n_more;	 /* beyond those */
 	bool empty_meta; /* conda-meta has neither history nor records */
 
 	unsigned char stamp[SHA256_SIZE]; /* over names, inodes, sizes and times of what was read */
@@ -63,6 +80,7 @@ struct examine_request {
 	const char *prefix;
 	int64_t now_ms;		    /* wall clock, for ages */
 	const unsigned char *stamp; /* of an earlier look, NULL = read in any case */
+	const struct marks *marks;  /* what is known of it, NULL = read everything */
 	struct json_reader *json;   /* made with record_limits; reused from look to look */
 };
 

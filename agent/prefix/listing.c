@@ -5,6 +5,8 @@
 
 #include "lib/base/mem.h"
 
+#define ENOUGH 1 /* ends the walk, and is no error */
+
 struct walk {
 	listing_wants_cb wants;
 	struct arena *arena;
@@ -21,7 +23,7 @@ static int on_name(void *ctx, const char *name)
 	if (!walk->wants(name))
 		return 0;
 	if (walk->n == walk->max)
-		return ERR_LIMIT;
+		return ENOUGH;
 	if (walk->n == walk->cap) {
 		size_t cap = walk->cap != 0 ? walk->cap * 2 : 64;
 		char **names = mem_realloc(walk->names, cap * sizeof *names);
@@ -64,10 +66,9 @@ int listing_read(const struct safe_dir *dir, listing_wants_cb wants, size_t max,
 	struct walk walk = {.wants = wants, .arena = arena, .max = max};
 	int rc = safe_dir_list(dir, SIZE_MAX, on_name, &walk, err);
 
-	if (rc == ERR_LIMIT)
-		rc = err_set(err, rc, "more than %zu entries", max);
 	if (rc < 0)
 		goto out;
+	out->more = rc == ENOUGH;
 	if (walk.n > 1)
 		qsort(walk.names, walk.n, sizeof *walk.names, cmp_names);
 	rc = stat_names(dir, &walk, out, err);

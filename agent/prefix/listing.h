@@ -18,12 +18,13 @@ struct listing_entry {
 struct listing {
 	struct listing_entry *entries; /* in the arena */
 	size_t n;
+	bool more; /* there were others beyond the limit; which, is up to the directory's order */
 };
 
 /* Which names are wanted; the others are left out before they cost a stat. */
 typedef bool (*listing_wants_cb)(const char *name);
 
-/* ERR_LIMIT: more than max wanted entries. An entry that vanishes meanwhile is left out. */
+/* At most max wanted entries. An entry that vanishes meanwhile is left out. */
 int listing_read(const struct safe_dir *dir, listing_wants_cb wants, size_t max,
 		 struct arena *arena, struct listing *out, struct err *err);
 

@@ -14,9 +14,13 @@ struct look {
 	struct listing entries; /* of conda-meta */
 	struct listing dists;	/* of site-packages */
 	struct safe_dir *site;	/* NULL without python */
-	const char **anchors;	/* files by which records claim Python distributions; sorted */
-	size_t n_anchors;
-	size_t cap_anchors;
+	const char *site_name;	/* its path as records have it, "" none */
+	uint64_t *claims;	/* of records, to Python distributions (marks.h); sorted */
+	size_t n_claims;
+	size_t cap_claims;
+	uint64_t *kept;
+	uint64_t bytes;		/* of records, read so far */
+	size_t broken;		/* files that could not be read */
 	int64_t newest_dist_ns; /* of the distributions that are not conda's */
 };
 
@@ -27,24 +31,53 @@ struct look {
  */
 int64_t look_age_ms(const struct look *look, int64_t time_ns, int64_t ctime_ns);
 
-/* Notes a file that could not be read: "<folder>/<name>: <why>", made harmless for terminals. */
-void look_note(struct look *look, const char *folder, const char *name, const struct err *why);
+/* Notes something about the prefix as a whole, or a folder of it: "<what>: <text>". */
+void look_note(struct look *look, const char *what, const char *text);
+/*
+ * Notes a file that could not be read: "<folder>/<name>: <why>", made harmless for terminals. A
+ * young one counts as a sign, too: it may be in the middle of being written.
+ */
+void look_note_file(struct look *look, const char *folder, const struct listing_entry *entry,
+		    const struct err *why);
 
 /* Appends to the packages found; the strings must live in the arena. ERR_NOMEM. */
 int look_add_package(struct look *look, const struct package *package);
+/* Whether the core knows the file by this stamp; then it is kept, and its claim made. */
+bool look_keep(struct look *look, uint64_t stamp);
+/* Whether one of the limits is reached; then it is noted that the rest of the folder is left out.
+ */
+bool look_is_enough(struct look *look, const char *folder);
+int look_add_claim(struct look *look, uint64_t claim); /* ERR_NOMEM */
+
+/* As safe_file_open, but never a stranger's file that has another name elsewhere. */
+int look_open(const struct look *look, const struct safe_dir *dir, const char *name,
+	      struct safe_file *out, struct file_info *info, struct err *err);
 
 /* --- meta.c --- */
 bool meta_wants(const char *name);
 int meta_signs(struct look *look); /* held copies, locks, fingerprint; from the listing */
-int meta_records(struct look *look,
-		 struct err *err); /* also anchors and the place of site-packages */
+/* Also claims, and then opens site-packages where python's record says it is. */
+int meta_records(struct look *look, struct err *err);
 int meta_history(struct look *look, struct err *err);
 int meta_config(struct look *look, struct err *err);
 
+/* --- site.c --- */
+/*
+ * Opens and lists site-packages where it should be by the name of python's record and by what is
+ * there, so that it can be fingerprinted before any record is read.
+ */
+int site_guess(struct look *look, struct err *err);
+/* What python's own record says; opens and lists anew if the guess was wrong. */
+struct site_claim {
+	const char *path; /* python_site_packages_path, "" not said */
+	const char *version;
+	const char *build;
+	const char *subdir;
+};
+int site_settle(struct look *look, const struct site_claim *python, struct err *err);
+bool site_is_python(const char *record_name); /* "python-3.11.9-0.json" */
+
 /* --- python.c --- */
-/* Where site-packages is, by the name of python's record alone, so that it can be listed (and
- * fingerprinted) before any record is read. NULL without python. */
-const char *python_site_guess(struct look *look);
 bool python_wants(const char *name);
 int python_dists(struct look *look, struct err *err);
 

@@ -1,5 +1,4 @@
 /* conda-meta: records, history, the small files beside them, and the signs of a run under way. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/prefix/look.h"
@@ -104,67 +103,86 @@ static int64_t read_json_chunk(void *ctx, void *into, size_t cap)
 	return rc < 0 ? rc : (int64_t)n;
 }
 
-static int keep_anchors(struct look *look, const struct record_anchors *anchors)
+static void settle_python(struct site_claim *python, const struct record *record)
 {
-	for (size_t i = 0; i < anchors->n; i++) {
-		if (look->n_anchors == look->cap_anchors) {
-			size_t cap = look->cap_anchors != 0 ? look->cap_anchors * 2 : 256;
-			const char **grown = mem_realloc(look->anchors, cap * sizeof *grown);
-
-			if (grown == NULL)
-				return ERR_NOMEM;
-			look->anchors = grown;
-			look->cap_anchors = cap;
-		}
-		look->anchors[look->n_anchors++] = anchors->paths[i];
-	}
-	return 0;
+	*python = (struct site_claim){.path = record->site_packages_path,
+				      .version = record->package.version,
+				      .build = record->package.build,
+				      .subdir = record->package.subdir};
 }
 
-static int read_record(struct look *look, const char *name, struct err *why)
+/*
+ * The stamp of a record that claims several distributions would have to come with them all, and
+ * python's own says where they are: such records are always read.
+ */
+static int take_record(struct look *look, struct record *record, uint64_t stamp)
+{
+	const struct record_anchors *anchors = &record->anchors;
+	uint64_t claim = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < anchors->n && rc == 0; i++) {
+		claim = marks_claim(anchors->paths[i]);
+		rc = look_add_claim(look, claim);
+	}
+	if (anchors->n <= 1 && !anchors->more) {
+		record->package.stamp = stamp;
+		record->package.claim = stamp != 0 ? claim : 0;
+	}
+	return rc == 0 ? look_add_package(look, &record->package) : rc;
+}
+
+static int read_record(struct look *look, const struct listing_entry *e, uint64_t stamp,
+		       struct site_claim *python, struct err *why)
 {
 	struct safe_file file = SAFE_FILE_NONE;
+	struct file_info info;
 	struct record record;
-	int rc = safe_file_open(look->meta, name, SAFE_OWNER_ANY, &file, NULL, why);
+	int rc = look_open(look, look->meta, e->name, &file, &info, why);
 
-	if (rc >= 0) {
+	/* Before all of it is read in vain: a sparse file is made in no time. */
+	if (rc == 0 && info.size > record_limits.max_bytes)
+		rc = err_set(why, ERR_LIMIT, "larger than %zu MiB", record_limits.max_bytes >> 20);
+	if (rc == 0) {
+		look->bytes += info.size;
 		json_reader_reset(look->request->json, read_json_chunk, &file);
-		rc = record_read(look->request->json, name, look->arena, &record, why);
+		rc = record_read(look->request->json, e->name, look->arena, &record, why);
 	}
 	safe_file_close(&file);
 	if (rc < 0)
 		return rc;
-	if (strcmp(record.package.name, "python") == 0 && record.site_packages_path[0] != '\0')
-		look->out->site_packages = record.site_packages_path;
-	rc = keep_anchors(look, &record.anchors);
-	if (rc == 0)
-		rc = look_add_package(look, &record.package);
+	if (site_is_python(e->name))
+		settle_python(python, &record);
+	rc = take_record(look, &record, stamp);
 	return rc < 0 ? err_nomem(why) : 0;
-}
-
-static int cmp_anchors(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 int meta_records(struct look *look, struct err *err)
 {
+	struct site_claim python = {0};
+
 	for (size_t i = 0; i < look->entries.n; i++) {
-		const char *name = look->entries.entries[i].name;
+		const struct listing_entry *e = &look->entries.entries[i];
 		struct err why = ERR_INIT;
+		uint64_t stamp = 0;
 		int rc;
 
-		if (!is_record(name))
+		if (!is_record(e->name))
 			continue;
-		rc = read_record(look, name, &why);
+		if (look_is_enough(look, "conda-meta"))
+			break;
+		if (!site_is_python(e->name)) {
+			stamp = marks_stamp(e->name, &e->info, NULL, look->request->now_ms);
+			if (look_keep(look, stamp))
+				continue;
+		}
+		rc = read_record(look, e, stamp, &python, &why);
 		if (rc == ERR_NOMEM)
 			return err_nomem(err);
 		if (rc < 0 && rc != ERR_NOTFOUND) /* vanished meanwhile: its event follows */
-			look_note(look, "conda-meta", name, &why);
+			look_note_file(look, "conda-meta", e, &why);
 	}
-	if (look->n_anchors > 1)
-		qsort(look->anchors, look->n_anchors, sizeof *look->anchors, cmp_anchors);
-	return 0;
+	return python.version != NULL ? site_settle(look, &python, err) : 0;
 }
 
 static void feed_history(struct look *look, struct safe_file *file, struct history *history)
@@ -206,13 +224,14 @@ int meta_history(struct look *look, struct err *err)
 	struct file_info info;
 	struct history *history;
 	struct err why = ERR_INIT;
-	int rc = safe_file_open(look->meta, "history", SAFE_OWNER_ANY, &file, &info, &why);
+	const struct listing_entry *entry = listing_find(&look->entries, "history");
+	int rc = entry != NULL ? look_open(look, look->meta, "history", &file, &info, &why)
+			       : ERR_NOTFOUND;
 
 	out->created_ms = read_created(look);
-	if (rc == ERR_NOTFOUND)
-		return 0;
 	if (rc < 0) {
-		look_note(look, "conda-meta", "history", &why);
+		if (rc != ERR_NOTFOUND)
+			look_note_file(look, "conda-meta", entry, &why);
 		return 0;
 	}
 	history = mem_calloc(1, sizeof *history);

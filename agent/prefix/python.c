@@ -8,176 +8,344 @@
 #include "lib/base/text.h"
 #include "lib/conda/dist_info.h"
 
+#define LINK_MAX 8192 /* bytes of an egg-link that count */
+
+/* What stands in site-packages, and the file by which a record claims it (as conda has it). */
+enum dist_kind {
+	DIST_INFO, /* a folder: METADATA and others; RECORD is its anchor */
+	EGG_INFO,  /* a folder: PKG-INFO */
+	EGG_FILE,  /* a file with what PKG-INFO has */
+	EGG,	   /* a folder: EGG-INFO/PKG-INFO */
+	EGG_ZIP,   /* the same as an archive: its name is all that is read */
+	EGG_LINK,  /* a file that names a source tree */
+	NO_DIST,
+};
+
+static const struct {
+	const char *anchor;
+	const char *metadata;
+} kinds[] = {
+	[DIST_INFO] = {"/RECORD", "/METADATA"},
+	[EGG_INFO] = {"/PKG-INFO", "/PKG-INFO"},
+	[EGG_FILE] = {"", ""},
+	[EGG] = {"/EGG-INFO/PKG-INFO", "/EGG-INFO/PKG-INFO"},
+	[EGG_ZIP] = {"", ""},
+	[EGG_LINK] = {"", ""},
+};
+
 bool python_wants(const char *name)
 {
-	return name[0] != '~' && /* what pip moves away before it deletes it */
-	       (text_ends(name, ".dist-info") || text_ends(name, ".egg-info"));
-}
+	static const char *const suffixes[] = {".dist-info", ".egg-info", ".egg", ".egg-link"};
 
-/* "python-3.11.9-h955ad1f_0.json" -> "lib/python3.11/site-packages"; "t" for free-threaded builds.
- */
-const char *python_site_guess(struct look *look)
-{
-	char path[128];
-	int major = 0;
-	int minor = 0;
-
-	for (size_t i = 0; i < look->entries.n; i++) {
-		const char *name = look->entries.entries[i].name;
-		const char *dash;
-
-		if (!text_starts(name, "python-") || !text_ends(name, ".json"))
-			continue;
-		/* name-version-build: of names that merely begin so, the rest is no version */
-		dash = strchr(name + 7, '-');
-		if (dash == NULL || strchr(dash + 1, '-') != NULL)
-			continue;
-		if (sscanf(name + 7, "%2d.%3d", &major, &minor) != 2) /* house-ok: bounded */
-			continue;
-		(void)snprintf(path, sizeof path, "lib/python%d.%d%s/site-packages", major, minor,
-			       strstr(dash, "_cp") != NULL && text_ends(name, "t.json") ? "t" : "");
-		return arena_strdup(look->arena, path);
-	}
-	return NULL;
-}
-
-static bool is_claimed(const struct look *look, const char *dist, const char *anchor)
-{
-	char path[SAFE_PATH_MAX];
-	const char *key = path;
-	int n = snprintf(path, sizeof path, "%s/%s%s", look->out->site_packages, dist, anchor);
-
-	if (n < 0 || (size_t)n >= sizeof path || look->n_anchors == 0)
+	if (name[0] == '~') /* what pip moves away before it deletes it */
 		return false;
-	for (size_t low = 0, high = look->n_anchors; low < high;) {
-		size_t mid = low + (high - low) / 2;
-		int order = strcmp(key, look->anchors[mid]);
-
-		if (order == 0)
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (text_ends(name, suffixes[i]))
 			return true;
-		if (order < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
 	return false;
 }
 
-/* Reads dist/<file> into a buffer; an absent file leaves it empty. */
-static int read_part(struct look *look, const char *dist, const char *file, size_t max,
-		     struct buf *into, bool cut, struct err *why)
+static enum dist_kind kind_of(const struct listing_entry *e)
 {
-	char path[SAFE_PATH_MAX];
-	struct safe_file handle = SAFE_FILE_NONE;
-	size_t n = 0;
-	int len = snprintf(path, sizeof path, "%s%s%s", dist, file[0] != '\0' ? "/" : "", file);
-	int rc = len > 0 && (size_t)len < sizeof path ? 0 : ERR_LIMIT;
-
-	buf_clear(into);
-	if (rc == 0)
-		rc = safe_file_open(look->site, path, SAFE_OWNER_ANY, &handle, NULL, why);
-	while (rc == 0 && into->len < max) {
-		char *room = buf_reserve(into, max - into->len);
-
-		if (room == NULL)
-			rc = ERR_NOMEM;
-		else
-			rc = safe_file_read(&handle, room, max - into->len, &n, why);
-		if (rc < 0 || n == 0)
-			break;
-		into->len += n;
-	}
-	safe_file_close(&handle);
-	return cut || rc < 0 || into->len < max ? rc : ERR_LIMIT;
+	if (text_ends(e->name, ".dist-info"))
+		return e->info.is_dir ? DIST_INFO : NO_DIST;
+	if (text_ends(e->name, ".egg-info"))
+		return e->info.is_dir ? EGG_INFO : e->info.is_regular ? EGG_FILE : NO_DIST;
+	if (text_ends(e->name, ".egg"))
+		return e->info.is_dir ? EGG : e->info.is_regular ? EGG_ZIP : NO_DIST;
+	return e->info.is_regular ? EGG_LINK : NO_DIST;
 }
 
-struct parts {
+/* One distribution being looked at, and the room for its files. */
+struct dist {
+	struct look *look;
+	const struct listing_entry *entry;
+	enum dist_kind kind;
+	uint64_t stamp;
 	struct buf metadata;
 	struct buf installer;
 	struct buf direct_url;
 };
 
-static int read_dist(struct look *look, const char *name, bool egg_file, bool egg,
-		     struct parts *parts, struct err *why)
+static int cmp_claims(const void *a, const void *b)
+{
+	const uint64_t *x = a;
+	const uint64_t *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static bool is_claimed(const struct look *look, const char *name, const char *anchor)
+{
+	char path[SAFE_PATH_MAX];
+	uint64_t claim;
+	int n = snprintf(path, sizeof path, "%s/%s%s", look->site_name, name, anchor);
+
+	if (n < 0 || (size_t)n >= sizeof path || look->n_claims == 0)
+		return false;
+	claim = marks_claim(path);
+	return bsearch(&claim, look->claims, look->n_claims, sizeof claim, cmp_claims) != NULL;
+}
+
+/* "<name><file>"; a name has at most 255 bytes. */
+static void part_path(char out[SAFE_PATH_MAX], const char *name, const char *file)
+{
+	(void)snprintf(out, SAFE_PATH_MAX, "%s%s", name, file);
+}
+
+/* Up to max bytes of a file beneath a folder. */
+static int read_file(struct look *look, const struct safe_dir *dir, const char *path, size_t max,
+		     struct buf *into, struct file_info *info, struct err *why)
+{
+	struct safe_file file = SAFE_FILE_NONE;
+	size_t n = 0;
+	int rc = look_open(look, dir, path, &file, info, why);
+
+	buf_clear(into);
+	while (rc == 0 && into->len < max) {
+		char *room = buf_reserve(into, max - into->len);
+
+		if (room == NULL)
+			rc = err_nomem(why);
+		else
+			rc = safe_file_read(&file, room, max - into->len, &n, why);
+		if (rc < 0 || n == 0)
+			break;
+		into->len += n;
+	}
+	safe_file_close(&file);
+	return rc;
+}
+
+static int read_part(struct dist *d, const char *file, size_t max, struct buf *into,
+		     struct err *why)
+{
+	char path[SAFE_PATH_MAX];
+	struct file_info info;
+
+	part_path(path, d->entry->name, file);
+	return read_file(d->look, d->look->site, path, max, into, &info, why);
+}
+
+static bool has_part(const struct dist *d, const char *file, struct file_info *info)
+{
+	char path[SAFE_PATH_MAX];
+
+	part_path(path, d->entry->name, file);
+	return safe_stat(d->look->site, path, info, NULL) == 0;
+}
+
+static int add(struct dist *d, struct package *package)
+{
+	package->stamp = d->stamp;
+	return look_add_package(d->look, package);
+}
+
+static int read_metadata(struct dist *d, const struct dist_info_files *more, struct err *why)
+{
+	struct dist_info_files files = *more;
+	struct dist_info info;
+	int rc;
+
+	files.metadata = d->metadata.data;
+	files.metadata_n = d->metadata.len;
+	rc = dist_info_read(&files, d->look->request->json, d->look->arena, &info, why);
+	return rc < 0 ? rc : add(d, &info.package);
+}
+
+static int read_folder(struct dist *d, struct err *why)
 {
 	struct dist_info_files files = {0};
-	struct file_info unused;
-	char requested[SAFE_PATH_MAX];
-	struct dist_info dist;
-	int rc = read_part(look, name,
-			   egg_file ? ""
-			   : egg    ? "PKG-INFO"
-				    : "METADATA",
-			   DIST_INFO_METADATA_MAX, &parts->metadata, true, why);
+	struct file_info info;
+	int rc = read_part(d, kinds[d->kind].metadata, DIST_INFO_METADATA_MAX, &d->metadata, why);
 
 	if (rc < 0)
 		return rc;
-	if (!egg) {
-		if (read_part(look, name, "INSTALLER", 256, &parts->installer, true, NULL) < 0)
-			buf_clear(&parts->installer);
-		if (read_part(look, name, "direct_url.json", DIST_INFO_DIRECT_URL_MAX,
-			      &parts->direct_url, false, NULL) < 0)
-			buf_clear(&parts->direct_url);
-		(void)snprintf(requested, sizeof requested, "%s/REQUESTED", name);
-		files.requested = safe_stat(look->site, requested, &unused, NULL) == 0;
-		files.installer = parts->installer.data;
-		files.installer_n = parts->installer.len;
-		files.direct_url = parts->direct_url.len > 0 ? parts->direct_url.data : NULL;
-		files.direct_url_n = parts->direct_url.len;
+	if (d->kind == DIST_INFO) {
+		/* One byte more than may count, so that a longer one is seen to be too long. */
+		if (read_part(d, "/direct_url.json", DIST_INFO_DIRECT_URL_MAX + 1, &d->direct_url,
+			      NULL) == 0) {
+			files.direct_url = d->direct_url.len > 0 ? d->direct_url.data : "";
+			files.direct_url_n = d->direct_url.len;
+		}
+		files.requested = has_part(d, "/REQUESTED", &info);
+		files.installer = d->installer.data;
+		files.installer_n = d->installer.len;
 	}
-	files.metadata = parts->metadata.data;
-	files.metadata_n = parts->metadata.len;
-	rc = dist_info_read(&files, look->request->json, look->arena, &dist, why);
-	return rc < 0 ? rc : look_add_package(look, &dist.package);
+	return read_metadata(d, &files, why);
 }
 
-static int take_dist(struct look *look, const struct listing_entry *e, struct parts *parts,
-		     struct err *err)
+static int read_by_name(struct dist *d, const char *source, struct err *why)
 {
-	bool egg = text_ends(e->name, ".egg-info");
-	bool egg_file = egg && e->info.is_regular;
-	const char *anchor = egg_file ? "" : egg ? "/PKG-INFO" : "/RECORD";
-	char record[SAFE_PATH_MAX];
-	struct file_info unused;
+	struct package package;
+	int rc = dist_info_from_name(d->entry->name, source, d->look->arena, &package, why);
+
+	return rc < 0 ? rc : add(d, &package);
+}
+
+/* The first line of a link: the source tree. False if it is none that can be looked up. */
+static bool source_of(const struct buf *text, char out[SAFE_PATH_MAX])
+{
+	const char *end = text->len > 0 ? memchr(text->data, '\n', text->len) : NULL;
+	size_t n = end != NULL ? (size_t)(end - text->data) : text->len;
+
+	while (n > 0 && strchr(" \t\r/", text->data[n - 1]) != NULL)
+		n--;
+	if (n == 0 || n >= SAFE_PATH_MAX || memchr(text->data, '\0', n) != NULL)
+		return false;
+	memcpy(out, text->data, n);
+	out[n] = '\0';
+	return true;
+}
+
+/* setuptools leaves <name>.egg-info in the source tree, dashes as underscores. */
+static int read_source(struct dist *d, const char *source)
+{
+	char path[SAFE_PATH_MAX];
+	struct look *look = d->look;
+	struct safe_dir *tree = NULL;
+	struct file_info info;
+	size_t n = strlen(d->entry->name) - strlen(".egg-link");
+	int rc = safe_dir_open_near(look->prefix, look->out->prefix, source, &tree, NULL);
+
+	for (int plain = 1; rc == 0 && plain >= 0; plain--) {
+		(void)snprintf(path, sizeof path, "%.*s.egg-info/PKG-INFO", (int)n, d->entry->name);
+		for (size_t i = 0; plain == 0 && i < n; i++)
+			if (path[i] == '-')
+				path[i] = '_';
+		rc = safe_stat(tree, path, &info, NULL);
+		if (rc == 0 && info.uid != look->out->info.uid)
+			rc = ERR_PERM; /* somebody else's */
+		if (rc == 0) {
+			rc = read_file(look, tree, path, DIST_INFO_METADATA_MAX, &d->metadata,
+				       &info, NULL);
+			break;
+		}
+		rc = plain ? 0 : rc;
+	}
+	safe_dir_close(tree);
+	return rc;
+}
+
+/* What it says changes with the source tree, which has no stamp. */
+static int read_link(struct dist *d, struct err *why)
+{
+	char source[SAFE_PATH_MAX];
+	struct dist_info_files files = {.requested = true, .source = source};
+	int rc = read_part(d, "", LINK_MAX, &d->metadata, why);
+
+	if (rc < 0)
+		return rc;
+	if (!source_of(&d->metadata, source))
+		return err_set(why, ERR_INVALID, "names no source tree");
+	d->stamp = 0;
+	if (read_source(d, source) == 0 && read_metadata(d, &files, NULL) == 0)
+		return 0;
+	return read_by_name(d, source, why);
+}
+
+static int read_dist(struct dist *d, struct err *why)
+{
+	switch (d->kind) {
+	case EGG_LINK:
+		return read_link(d, why);
+	case EGG_ZIP:
+		return read_by_name(d, NULL, why);
+	default:
+		return read_folder(d, why);
+	}
+}
+
+/*
+ * pip writes RECORD last (and removes it early): without one a distribution is not whole, or has
+ * just gone. An old one without is installed all the same, whoever lost it; unless it is a
+ * package's of conda, which then has no other anchor.
+ */
+static bool is_whole(struct dist *d)
+{
+	struct look *look = d->look;
+	int64_t *youngest = &look->out->signs.unfinished_dist_age_ms;
+	int64_t age;
+	struct file_info info;
+
+	buf_clear(&d->installer);
+	if (d->kind != DIST_INFO)
+		return true;
+	if (read_part(d, "/INSTALLER", 256, &d->installer, NULL) < 0)
+		buf_clear(&d->installer);
+	if (has_part(d, "/RECORD", &info))
+		return true;
+	age = look_age_ms(look, d->entry->info.ctime_ns, d->entry->info.ctime_ns);
+	if (age < SETTLE_HISTORY_MS) {
+		if (*youngest < 0 || age < *youngest)
+			*youngest = age;
+		return false;
+	}
+	return !text_starts(buf_cstr(&d->installer), "conda") &&
+	       has_part(d, kinds[d->kind].metadata, &info);
+}
+
+/* Of a folder of metadata, and of the file in it; or of the file that is all there is. */
+static uint64_t stamp_of(const struct dist *d)
+{
+	const struct listing_entry *e = d->entry;
+	int64_t now_ms = d->look->request->now_ms;
+	struct file_info info;
+
+	if (d->kind == EGG_LINK)
+		return 0;
+	if (kinds[d->kind].metadata[0] == '\0')
+		return marks_stamp(e->name, &e->info, NULL, now_ms);
+	if (!has_part(d, kinds[d->kind].metadata, &info))
+		return 0;
+	return marks_stamp(e->name, &e->info, &info, now_ms);
+}
+
+static int take_dist(struct dist *d, struct err *err)
+{
+	struct look *look = d->look;
+	const struct listing_entry *e = d->entry;
 	struct err why = ERR_INIT;
 	int rc;
 
-	if ((!e->info.is_dir && !egg_file) || is_claimed(look, e->name, anchor))
+	d->kind = kind_of(e);
+	if (d->kind == NO_DIST || is_claimed(look, e->name, kinds[d->kind].anchor))
 		return 0;
-	(void)snprintf(record, sizeof record, "%s/RECORD", e->name);
-	if (!egg && safe_stat(look->site, record, &unused, NULL) < 0) {
-		/* pip writes it last (and removes it early): not whole. An old one is an orphan. */
-		int64_t age = look_age_ms(look, e->info.ctime_ns, e->info.ctime_ns);
-		int64_t *youngest = &look->out->signs.unfinished_dist_age_ms;
-
-		if (*youngest < 0 || age < *youngest)
-			*youngest = age;
-		return 0;
+	d->stamp = stamp_of(d);
+	if (!look_keep(look, d->stamp)) {
+		if (!is_whole(d))
+			return 0;
+		rc = read_dist(d, &why);
+		if (rc == ERR_NOMEM)
+			return err_nomem(err);
+		if (rc < 0 && rc != ERR_NOTFOUND)
+			look_note_file(look, "site-packages", e, &why);
 	}
 	if (e->info.ctime_ns > look->newest_dist_ns) {
 		look->newest_dist_ns = e->info.ctime_ns;
 		look->out->python_owner = e->info.uid;
 	}
-	rc = read_dist(look, e->name, egg_file, egg, parts, &why);
-	if (rc == ERR_NOMEM)
-		return err_nomem(err);
-	if (rc < 0 && rc != ERR_NOTFOUND)
-		look_note(look, "site-packages", e->name, &why);
 	return 0;
 }
 
 int python_dists(struct look *look, struct err *err)
 {
-	struct parts parts;
+	struct dist d = {.look = look};
 	int rc = 0;
 
-	buf_init(&parts.metadata, DIST_INFO_METADATA_MAX + 1);
-	buf_init(&parts.installer, 257);
-	buf_init(&parts.direct_url, DIST_INFO_DIRECT_URL_MAX + 1);
-	for (size_t i = 0; i < look->dists.n && rc == 0; i++)
-		rc = take_dist(look, &look->dists.entries[i], &parts, err);
-	buf_deinit(&parts.metadata);
-	buf_deinit(&parts.installer);
-	buf_deinit(&parts.direct_url);
+	if (look->n_claims > 1)
+		qsort(look->claims, look->n_claims, sizeof *look->claims, cmp_claims);
+	buf_init(&d.metadata, DIST_INFO_METADATA_MAX + 1);
+	buf_init(&d.installer, 257);
+	buf_init(&d.direct_url, DIST_INFO_DIRECT_URL_MAX + 2);
+	for (size_t i = 0; i < look->dists.n && rc == 0; i++) {
+		if (look_is_enough(look, "site-packages"))
+			break;
+		d.entry = &look->dists.entries[i];
+		rc = take_dist(&d, err);
+	}
+	buf_deinit(&d.metadata);
+	buf_deinit(&d.installer);
+	buf_deinit(&d.direct_url);
 	return rc;
 }

@@ -118,3 +118,20 @@ void package_list_sort(struct package_list *list)
 	if (list->n > 1)
 		qsort(list->items, list->n, sizeof *list->items, cmp_items);
 }
+
+const char *package_list_platform(const struct package_list *list)
+{
+	const char *found = "";
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct package *p = &list->items[i];
+
+		if (p->subdir[0] == '\0' || strcmp(p->subdir, "noarch") == 0)
+			continue;
+		if (strcmp(p->name, "python") == 0)
+			return p->subdir;
+		if (found[0] == '\0')
+			found = p->subdir;
+	}
+	return found;
+}

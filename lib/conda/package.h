@@ -72,5 +72,7 @@ struct package_list {
 void package_list_deinit(struct package_list *list); /* the array only; also of a zeroed struct */
 int package_list_add(struct package_list *list, const struct package *p); /* shallow; ERR_NOMEM */
 void package_list_sort(struct package_list *list);			  /* by package_cmp_all */
+/* The platform of an environment: python's subdir, else the first that is not "noarch"; "" none. */
+const char *package_list_platform(const struct package_list *list);
 
 #endif

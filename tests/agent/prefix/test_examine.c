@@ -231,19 +231,163 @@ static void hostile_records(void **state)
 	tmpdir_remove(&elsewhere);
 }
 
-static void linked_site_packages_are_left_alone(void **state)
+/* What is damaged since long is not being written: nobody waits for it. */
+static void old_damage_is_a_fact_at_once(void **state)
+{
+	struct fixture *f = *state;
+	const struct timespec old[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
+	const struct clock *clock = clock_system();
+	struct examine_request request = {.prefix = f->dir.path,
+					  .now_ms = clock->wall_ms(clock) + 2 * EXAMINE_YOUNG_MS,
+					  .json = f->json};
+	char path[TMPDIR_PATH_MAX];
+
+	tmpdir_write_text(&f->dir, "conda-meta/cut-1-0.json", "{\"name\": \"cut\", ");
+	tmpdir_path(&f->dir, "conda-meta/cut-1-0.json", path);
+	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+	assert_int_equal(examine(&request, &f->arena, &f->found, &f->err), 0);
+	assert_int_equal(f->found.n_notes, 1);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
+}
+
+/* A sparse file costs nobody anything to make, and us nothing to refuse. */
+static void a_record_without_end(void **state)
 {
 	struct fixture *f = *state;
 	char path[TMPDIR_PATH_MAX];
 
-	record(f, "python", "3.11.9", "");
-	tmpdir_write_text(&f->dir, "conda-meta/history", history);
-	tmpdir_mkdir(&f->dir, "lib");
-	tmpdir_path(&f->dir, "lib/python3.11", path);
-	assert_int_equal(symlink("/etc", path), 0);
+	tmpdir_write_text(&f->dir, "conda-meta/big-1-0.json", "{\"name\": \"");
+	tmpdir_path(&f->dir, "conda-meta/big-1-0.json", path);
+	assert_int_equal(truncate(path, (off_t)10 << 30), 0);
+	record(f, "foo", "1.0", "");
 	assert_int_equal(look(f, NULL), 0);
 	assert_int_equal(f->found.packages.n, 1);
+	assert_int_equal(f->found.n_notes, 1);
+	assert_non_null(strstr(f->found.notes[0], "larger than 64 MiB"));
+}
+
+static void many_damaged_records(void **state)
+{
+	struct fixture *f = *state;
+	char name[64];
+	char path[TMPDIR_PATH_MAX];
+
+	record(f, "foo", "1.0", "");
+	for (int i = 0; i < EXAMINE_BROKEN_MAX + 100; i++) {
+		(void)snprintf(name, sizeof name, "conda-meta/x%04d-1-0.json", i);
+		tmpdir_path(&f->dir, name, path);
+		assert_int_equal(mkfifo(path, 0600), 0);
+	}
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(f->found.packages.n, 1); /* it comes before them */
+	assert_int_equal(f->found.n_notes, EXAMINE_NOTES_MAX + 1);
+	assert_string_equal(f->found.notes[EXAMINE_NOTES_MAX], "and 970 more");
+}
+
+/* How often a file of a member's was opened: the real function stands behind. */
+static unsigned opened;
+int __real_safe_file_open(const struct safe_dir *dir, const char *relative, uint32_t owner,
+			  struct safe_file *out, struct file_info *info, struct err *err);
+int __wrap_safe_file_open(const struct safe_dir *dir, const char *relative, uint32_t owner,
+			  struct safe_file *out, struct file_info *info, struct err *err);
+int __wrap_safe_file_open(const struct safe_dir *dir, const char *relative, uint32_t owner,
+			  struct safe_file *out, struct file_info *info, struct err *err)
+{
+	opened++;
+	return __real_safe_file_open(dir, relative, owner, out, info, err);
+}
+
+static size_t marks_of(const struct fixture *f, unsigned char *pairs)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->found.packages.n; i++) {
+		const struct package *p = &f->found.packages.items[i];
+
+		if (p->stamp != 0)
+			marks_put(pairs + n++ * MARKS_PAIR, p->stamp, p->claim);
+	}
+	marks_sort(pairs, n);
+	return n;
+}
+
+static void look_again(struct fixture *f, const struct marks *marks)
+{
+	const struct clock *clock = clock_system();
+	struct examine_request request = {.prefix = f->dir.path,
+					  .now_ms = clock->wall_ms(clock) + 60000,
+					  .marks = marks,
+					  .json = f->json};
+
+	package_list_deinit(&f->found.packages);
+	arena_reset(&f->arena);
+	opened = 0;
+	assert_int_equal(examine(&request, &f->arena, &f->found, &f->err), 0);
+}
+
+static void only_what_changed_is_read(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char pairs[64 * MARKS_PAIR];
+	struct marks marks = {pairs, 0};
+
+	record(f, "python", "3.11.9", "");
+	record(f, "foo", "3.11.9", "");
+	record(f, "requests", "2.28.2",
+	       ", \"files\": [\"" SITE "requests-2.28.2.dist-info/RECORD\"]");
+	record(f, "two", "1", ", \"files\": [\"x.egg-info\", \"y.egg-info\"]");
+	tmpdir_write_text(&f->dir, "conda-meta/history", history);
+	tmpdir_write_text(&f->dir, SITE "requests-2.28.2.dist-info/RECORD", "");
+	tmpdir_write_text(&f->dir, SITE "demo-1.dist-info/METADATA", "Name: demo\nVersion: 1\n");
+	tmpdir_write_text(&f->dir, SITE "demo-1.dist-info/RECORD", "");
+	look_again(f, &marks);
+	assert_int_equal(f->found.packages.n, 5);
+	assert_int_equal(f->found.n_kept, 0);
+	marks.n = marks_of(f, pairs);
+	assert_int_equal(marks.n, 3); /* not python, nor what claims two */
+
+	/* What is known is not opened: history and python's record are, and what claims two. */
+	look_again(f, &marks);
+	assert_int_equal(f->found.n_kept, 3);
+	assert_int_equal(f->found.packages.n, 2);
+	assert_null(find(f, "requests"));
+	assert_int_equal(opened, 3);
 	assert_int_equal(f->found.n_notes, 0);
+
+	/* One package more: one file more. */
+	record(f, "baz", "1.0", "");
+	look_again(f, &marks);
+	assert_int_equal(f->found.n_kept, 3);
+	assert_int_equal(opened, 4);
+	assert_non_null(find(f, "baz"));
+
+	/* The same name, other contents. */
+	record(f, "foo", "3.11.9", ", \"license\": \"MIT\"");
+	tmpdir_write_text(&f->dir, SITE "demo-1.dist-info/METADATA", "Name: demo\nVersion: 2\n");
+	look_again(f, &marks);
+	assert_int_equal(f->found.n_kept, 1);
+	assert_string_equal(find(f, "foo")->license, "MIT");
+	assert_string_equal(find(f, "demo")->version, "2");
+}
+
+/* A record that is not read claims what it claimed. */
+static void kept_claims_hold(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char pairs[8 * MARKS_PAIR];
+	struct marks marks = {pairs, 0};
+
+	record(f, "python", "3.11.9", "");
+	record(f, "requests", "1", ", \"files\": [\"" SITE "requests-1.dist-info/RECORD\"]");
+	tmpdir_write_text(&f->dir, SITE "requests-1.dist-info/METADATA",
+			  "Name: requests\nVersion: 1\n");
+	tmpdir_write_text(&f->dir, SITE "requests-1.dist-info/RECORD", "");
+	look_again(f, &marks);
+	marks.n = marks_of(f, pairs);
+	assert_int_equal(marks.n, 1);
+	look_again(f, &marks);
+	assert_int_equal(f->found.n_kept, 1);
+	assert_int_equal(f->found.packages.n, 1); /* python; no requests of pip's */
 }
 
 int main(void)
@@ -255,8 +399,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(signs_of_a_run, setup, teardown),
 		cmocka_unit_test_setup_teardown(distributions, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_records, setup, teardown),
-		cmocka_unit_test_setup_teardown(linked_site_packages_are_left_alone, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(old_damage_is_a_fact_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_record_without_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_damaged_records, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_what_changed_is_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(kept_claims_hold, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

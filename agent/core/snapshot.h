@@ -19,7 +19,7 @@
 /* Packages of one environment; what a transaction of the store has room for follows from it. */
 #define SNAPSHOT_PACKAGES_MAX 16384
 #define SNAPSHOT_STAMP_MAX 256
-#define SNAPSHOT_NAMES_MAX 64 /* config_names */
+#define SNAPSHOT_NAMES_MAX 64 /* of a change's detail */
 #define VOLUME_SIZE 16
 
 /* What the last run in the environment left in conda-meta/history. */
@@ -44,7 +44,7 @@ struct snapshot {
 	int64_t created_ms; /* 0 unknown */
 	int64_t changed_ms;
 	unsigned char config_digest[SHA256_SIZE]; /* over state, pinned and frozen */
-	const char *config_names;		  /* which of them are there */
+	const char *config_names;		  /* those there: "pinned:0a1b2c3d,state:…" */
 	const char *const *unreadable;		  /* notes on what could not be read */
 	size_t n_unreadable;
 	const unsigned char *stamp; /* the reader's fingerprint, opaque here */

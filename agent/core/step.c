@@ -1,5 +1,6 @@
 #include "agent/core/step.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/compiler.h"
@@ -96,19 +97,66 @@ static bool config_differs(const struct step_input *in)
 		      sizeof(known->config_digest)) != 0;
 }
 
-/* The files that are there now, or were until now: which of them differs is not known. */
-static const char *config_detail(const struct step_input *in)
-{
-	const char *now = in->snapshot->config_names;
+/* One of "frozen:0a1b2c3d,state:5e6f7a8b": a file's name and a mark of its content. */
+struct config_entry {
+	const char *text;
+	size_t name; /* bytes of the name */
+	size_t n;    /* of all of it */
+};
 
-	return now[0] ? now : in->identity->known->config_names;
+static bool next_entry(const char **names, struct config_entry *e)
+{
+	*names += strspn(*names, ",");
+	e->text = *names;
+	e->name = strcspn(*names, ":,");
+	e->n = strcspn(*names, ",");
+	*names += e->n;
+	return e->n > 0;
+}
+
+/* Whether these bytes are an entry, or the name of one. */
+static bool is_listed(const char *names, const char *text, size_t n)
+{
+	struct config_entry e;
+
+	while (next_entry(&names, &e)) {
+		if ((e.n == n || e.name == n) && memcmp(e.text, text, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void add_name(char *detail, const struct config_entry *e)
+{
+	size_t used = strlen(detail);
+
+	snprintf(detail + used, SNAPSHOT_NAMES_MAX + 1 - used, "%s%.*s", used > 0 ? "," : "",
+		 (int)e->name, e->text);
+}
+
+/* The files that differ or came, then those that are gone. */
+static void config_detail(const struct step_input *in, char *detail)
+{
+	const char *before = in->identity->known->config_names;
+	const char *now = in->snapshot->config_names;
+	struct config_entry e;
+
+	for (const char *at = now; next_entry(&at, &e);) {
+		if (!is_listed(before, e.text, e.n))
+			add_name(detail, &e);
+	}
+	for (const char *at = before; next_entry(&at, &e);) {
+		if (!is_listed(now, e.text, e.name))
+			add_name(detail, &e);
+	}
 }
 
 /* The kind, and what goes with it; false when there is nothing to tell. */
-static bool classify(const struct step_input *in, const struct diff *d, struct change *c)
+static bool classify(const struct step_input *in, const struct diff *d, struct step *step)
 {
 	const struct environment *known = in->identity->known;
 	size_t differ = d->added.n + d->removed.n;
+	struct change *c = &step->change;
 
 	CHECK(known || in->identity->kind == IDENTITY_NEW);
 	switch (in->identity->kind) {
@@ -131,7 +179,7 @@ static bool classify(const struct step_input *in, const struct diff *d, struct c
 		return true;
 	}
 	if (config_differs(in))
-		c->detail = config_detail(in);
+		config_detail(in, step->detail);
 	else if (differ == 0)
 		return false;
 	c->kind = differ > 0 ? change_kind_of_step(d->added.n, d->removed.n) : CHANGE_CONFIG;
@@ -193,7 +241,7 @@ int step_make(const struct step_input *in, struct step *out)
 	if (rc < 0)
 		return rc;
 	fill_common(in, &step.change);
-	step.changed = classify(in, &d, &step.change);
+	step.changed = classify(in, &d, &step);
 	step.packages_differ = d.added.n > 0 || d.removed.n > 0 || d.attributes || !living;
 	step.marks_differ =
 		!step.packages_differ && marks_differ(in->before, &in->snapshot->packages);
@@ -207,6 +255,8 @@ int step_make(const struct step_input *in, struct step *out)
 	}
 	diff_deinit(&d);
 	*out = step;
+	if (out->detail[0] != '\0')
+		out->change.detail = out->detail;
 	return 0;
 }
 

@@ -34,11 +34,13 @@ struct step {
 	bool packages_differ; /* the stored packages, attributes included */
 	bool marks_differ;    /* only the reader's marks of their files */
 	struct change change;
+	char detail[SNAPSHOT_NAMES_MAX + 1]; /* what change.detail points to, if anything */
 };
 
 /*
  * A half-made environment is nothing until it has content, and the end of the one it replaces is
- * the caller's to tell (identity->displaced). Strings of the change are borrowed from the input.
+ * the caller's to tell (identity->displaced). Strings of the change are borrowed from the input and
+ * from *out.
  * ERR_NOMEM.
  */
 int step_make(const struct step_input *in, struct step *out);

@@ -66,7 +66,7 @@ struct examined {
 	int64_t created_ms;
 	int64_t changed_ms; /* newest modification seen in conda-meta and site-packages */
 	unsigned char config_digest[SHA256_SIZE];
-	const char *config_names;		  /* "frozen,pinned,state": those that exist */
+	const char *config_names; /* those that exist: "pinned:0a1b2c3d,state:…" */
 	const char *notes[EXAMINE_NOTES_MAX + 1]; /* escaped; the last may say how many more */
 	size_t n_notes;
 	size_t n_more;	 /* beyond those */

@@ -7,6 +7,7 @@
 #include "lib/conda/record.h"
 
 #define CONFIG_MAX 65536 /* bytes of state, pinned or frozen that count */
+#define CONFIG_MARK 4	 /* bytes of a file's hash that tell it from what it was */
 #define FINGERPRINT ".pixi-environment-fingerprint"
 #define FINGERPRINT_MAX 64
 
@@ -272,7 +273,8 @@ int meta_config(struct look *look, struct err *err)
 		sha256(text.data, text.len, one);
 		sha256_update(&hash, config_files[i], strlen(config_files[i]) + 1);
 		sha256_update(&hash, one, sizeof one);
-		buf_addf(&names, "%s%s", names.len > 0 ? "," : "", config_files[i]);
+		buf_addf(&names, "%s%s:", names.len > 0 ? "," : "", config_files[i]);
+		buf_add_hex(&names, one, CONFIG_MARK);
 	}
 	sha256_final(&hash, look->out->config_digest);
 	look->out->config_names = arena_strdup(look->arena, buf_cstr(&names));

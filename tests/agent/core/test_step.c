@@ -278,7 +278,7 @@ static void make_row(const struct row *r, struct arena *arena, struct snapshot *
 		after->python_owner = (struct person){.name = "ben", .uid = 1001, .how = ""};
 	if (r->config) {
 		after->config_digest[0] = 1;
-		after->config_names = "pinned";
+		after->config_names = "pinned:11111111";
 	}
 	if (r->renamed_from)
 		after->renamed_from = "/old";
@@ -364,6 +364,58 @@ static void tables(void **state)
 		snapshot_deinit(&after);
 	}
 	arena_deinit(&arena);
+}
+
+static void the_files_that_differ_are_told(void **state)
+{
+	static const struct {
+		const char *before;
+		const char *after;
+		const char *detail;
+	} texts[] = {
+		{"", "state:00000001", "state"},
+		{"state:00000001", "state:00000002", "state"},
+		{"state:00000001", "pinned:00000003,state:00000001", "pinned"},
+		{"pinned:00000003,state:00000001", "state:00000001", "pinned"},
+		{"frozen:00000004,pinned:00000003,state:00000001", "state:00000001",
+		 "frozen,pinned"},
+		{"frozen:00000004", "state:00000001", "state,frozen"},
+		{"state:00000001", "", "state"},
+		{"state", "state:00000001", "state"}, /* as it was stored before there were marks */
+		{"state:00000001", "states:00000001", "states,state"},
+	};
+	struct uuid id = {{7}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct identity identity = {.kind = IDENTITY_SAME};
+		struct environment known;
+		struct snapshot before;
+		struct snapshot after;
+		struct arena arena;
+		struct step step;
+
+		arena_init(&arena, 1 << 20);
+		sample_snapshot(&before, &arena, PREFIX, 7, "a=1");
+		before.config_names = texts[i].before;
+		sample_snapshot(&after, &arena, PREFIX, 7, "a=1");
+		after.config_names = texts[i].after;
+		after.config_digest[0] = 1;
+		know(&known, &before, &id);
+		identity.known = &known;
+		assert_int_equal(step_make(&(struct step_input){.identity = &identity,
+								.before = &before.packages,
+								.snapshot = &after,
+								.now_ms = NOW},
+					   &step),
+				 0);
+		assert_int_equal(step.change.kind, CHANGE_CONFIG);
+		assert_string_equal(step.change.detail, texts[i].detail);
+		step_deinit(&step);
+		snapshot_deinit(&before);
+		snapshot_deinit(&after);
+		arena_deinit(&arena);
+	}
 }
 
 static void an_end_removes_everything(void **state)
@@ -543,6 +595,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables),
+		cmocka_unit_test(the_files_that_differ_are_told),
 		cmocka_unit_test(an_end_removes_everything),
 		cmocka_unit_test(replaying_gives_the_last_snapshot),
 		cmocka_unit_test(memory_may_run_out),

@@ -120,7 +120,7 @@ static void records_and_history(void **state)
 	assert_string_equal(f->found.history->action, "create");
 	assert_int_equal(f->found.history_sections, 1);
 	assert_int_equal(f->found.created_ms, 1763837289000);
-	assert_string_equal(f->found.config_names, "state");
+	assert_string_equal(f->found.config_names, "state:44136fa3");
 	assert_int_equal(f->found.n_notes, 0);
 	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
 }

@@ -72,9 +72,11 @@ struct engine {
 	bool scan_done;
 	uint64_t watched;
 	uint64_t polled;
+	uint64_t remote;  /* environments on file systems that send no events */
+	uint64_t late_ms; /* how long a change on these may go unseen */
 	struct {
 		char text[ENGINE_TEXT_MAX]; /* what \t why \t remedy */
-	} reader_trouble[4];
+	} reader_trouble[12];
 	size_t n_reader_trouble;
 
 	struct envs envs;

@@ -173,6 +173,7 @@ int envs_put(struct envs *all, const struct environment *row)
 	env->last_change_ms = row->last_change_ms;
 	env->lives = environment_lives(row);
 	env->seen = old != NULL && old->seen;
+	env->away = old != NULL && old->away && env->lives;
 	env->saved_used_ms = row->last_used_ms;
 	env->saved_run_ms = row->last_run_ms;
 	/* What was seen since the store last heard of it is newer than the row. */

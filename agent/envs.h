@@ -30,6 +30,7 @@ struct env {
 	int64_t created_ms;
 	int64_t last_change_ms;
 	bool lives;
+	bool away; /* its file system is not mounted; memory only */
 	bool at_path; /* the one its path leads to: the newest of those that were there */
 	bool at_inode;
 	char **notes; /* what could not be read in it, escaped; memory only: told anew at each start

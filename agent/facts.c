@@ -49,6 +49,7 @@ static void mark_seen(struct engine *e, const struct inlet *in)
 	if (env == NULL)
 		return;
 	env->seen = true;
+	env->away = false;
 	env_set_notes(env, in->snapshot.unreadable, in->snapshot.n_unreadable);
 }
 
@@ -143,6 +144,8 @@ static int on_facts(struct engine *e, const Envwarden__Reader__Facts *facts)
 	s->device = facts->device;
 	s->inode = facts->inode;
 	s->filesystem = facts->filesystem;
+	if (facts->volume.len == sizeof s->volume)
+		memcpy(s->volume, facts->volume.data, sizeof s->volume);
 	keep_person(in, facts->owner, &s->owner);
 	keep_person(in, facts->python_owner, &s->python_owner);
 	s->platform = keep(&in->arena, facts->platform);
@@ -426,6 +429,7 @@ uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, vo
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Read request = ENVWARDEN__READER__READ__INIT;
+	const struct env *env = envs_by_path(&e->envs, prefix);
 	struct waiter *w;
 
 	if (e->link == NULL)
@@ -438,6 +442,8 @@ uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, vo
 	w->ctx = ctx;
 	request.id = w->id;
 	request.prefix = wire_text(prefix);
+	if (env != NULL && env->lives)
+		request.volume = wire_bytes(env->volume, sizeof env->volume);
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_READ;
 	envelope.read = &request;
 	if (link_send(e->link, &envelope) < 0) {
@@ -460,10 +466,21 @@ static int on_health(struct engine *e, const Envwarden__Reader__Health *health)
 {
 	e->watched = health->watched;
 	e->polled = health->polled;
+	e->remote = health->remote;
+	e->late_ms = health->late_ms;
 	e->n_reader_trouble = 0;
 	for (size_t i = 0; i < health->n_degraded && i < ARRAY_SIZE(e->reader_trouble); i++)
 		(void)snprintf(e->reader_trouble[e->n_reader_trouble++].text, ENGINE_TEXT_MAX, "%s",
 			       health->degraded[i]);
+	return 0;
+}
+
+static int on_away(struct engine *e, const Envwarden__Reader__Away *away)
+{
+	struct env *env = envs_by_path(&e->envs, away->prefix);
+
+	if (env != NULL && env->lives)
+		env->away = away->away;
 	return 0;
 }
 
@@ -483,6 +500,8 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 		return on_facts_end(e, message->facts_end);
 	case ENVWARDEN__READER__ENVELOPE__KIND_GONE:
 		return on_gone(e, message->gone);
+	case ENVWARDEN__READER__ENVELOPE__KIND_AWAY:
+		return on_away(e, message->away);
 	case ENVWARDEN__READER__ENVELOPE__KIND_READ_DONE:
 		return on_read_done(e, message->read_done);
 	case ENVWARDEN__READER__ENVELOPE__KIND_SCAN_DONE:
@@ -532,6 +551,7 @@ static void forget_seen(void *ctx, struct env *env)
 {
 	(void)ctx;
 	env->seen = false;
+	env->away = false;
 }
 
 /* What to watch. A user's own agent looks at that user's home alone. */

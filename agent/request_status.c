@@ -5,7 +5,7 @@
 
 #include "agent/requests.h"
 
-#define DEGRADED_MAX 8
+#define DEGRADED_MAX 20
 
 struct degraded {
 	Envwarden__Local__Degraded items[DEGRADED_MAX];

@@ -23,6 +23,22 @@ void request_nomem(struct local_call *call)
 	local_call_fail(call, ERR_NOMEM, "the agent is out of memory");
 }
 
+/* What could not be read in it, and that it is not there to be read. */
+static int tell_degraded(const struct env *env, struct arena *arena, struct environment_info *info)
+{
+	const char **lines = arena_calloc(arena, env->n_notes + 1, sizeof *lines);
+
+	if (lines == NULL)
+		return ERR_NOMEM;
+	if (env->away)
+		lines[info->n_degraded++] = "away: the file system it is on is not mounted; this "
+					    "is how it was last seen";
+	for (size_t i = 0; i < env->n_notes; i++)
+		lines[info->n_degraded++] = env->notes[i];
+	info->degraded = lines;
+	return 0;
+}
+
 /* What is sent points into *info, so that has to live as long: in the arena. */
 int request_environment(struct engine *e, const struct env *env, struct arena *arena,
 			Envwarden__Environment **out)
@@ -45,8 +61,8 @@ int request_environment(struct engine *e, const struct env *env, struct arena *a
 	info->created_ms = env->created_ms;
 	info->last_change_ms = env->last_change_ms;
 	info->last_used_ms = use_last(e, env);
-	info->degraded = (const char *const *)env->notes;
-	info->n_degraded = env->n_notes;
+	if (tell_degraded(env, arena, info) < 0)
+		return ERR_NOMEM;
 	return environment_to_wire(info, arena, out);
 }
 

@@ -185,6 +185,28 @@ static void set_volume(const struct mount_table *table, struct mount *m)
 	memcpy(m->volume, digest, sizeof m->volume);
 }
 
+/* "files:/export" and "//files/share" name a server; else the device counts. */
+static void set_group(struct mount *m)
+{
+	const char *host = strncmp(m->source, "//", 2) == 0 ? m->source + 2 : m->source;
+	const char *end = host == m->source ? strstr(host, ":/") : strchr(host, '/');
+	unsigned char digest[SHA256_SIZE];
+	struct sha256 hash;
+
+	if (!mount_is_remote(m))
+		return;
+	sha256_init(&hash);
+	if (m->fs == FS_NETWORK && end != NULL && end != host) {
+		add_text(&hash, family(m->type));
+		sha256_update(&hash, host, (size_t)(end - host));
+	} else {
+		sha256_update(&hash, &m->device, sizeof m->device);
+	}
+	sha256_final(&hash, digest);
+	memcpy(&m->group, digest, sizeof m->group);
+	m->group |= 1; /* not 0 */
+}
+
 /* --- the table --- */
 
 static int cmp_point(const void *a, const void *b)
@@ -332,6 +354,7 @@ static void finish(struct mount_table *table)
 
 		m->by_automount = !m->on_access && parent != NULL && parent->on_access;
 		table->has_remote = table->has_remote || mount_is_remote(m);
+		set_group(m);
 		set_volume(table, m);
 	}
 }

@@ -31,6 +31,9 @@ struct mount {
 	int64_t parent;
 	uint64_t device; /* st_dev of what is in it (subvolumes of btrfs have their own) */
 	enum fs_class fs;
+	/* What stops answering together, so that one thread at a time waits for it: a server's
+	 * mounts, else a device's; 0 = local. */
+	uint64_t group;
 	bool on_access;	   /* an autofs: touching what is below mounts something */
 	bool by_automount; /* mounted by one: goes when nobody has used it for a while */
 	const char *root;

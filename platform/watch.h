@@ -8,11 +8,13 @@
  * further up is moved, and WATCH_GONE for a deleted one waits until nobody holds it open any more
  * (not even as a safe_dir); the watch of its parent tells both.
  *
- * All calls on the loop's thread. The callback may add and remove watches and stop the watcher, not
+ * All calls on the loop's thread, but for watcher_mark. The callback may add and remove watches and stop the watcher, not
  * drain it.
  */
 #ifndef ENVWARDEN_PLATFORM_WATCH_H
 #define ENVWARDEN_PLATFORM_WATCH_H
+
+#include <stdbool.h>
 
 #include "lib/base/err.h"
 
@@ -52,6 +54,18 @@ int watcher_add(struct watcher *w, const char *path, unsigned flags, void *user,
 		struct err *err);
 int watcher_add_dir(struct watcher *w, const struct safe_dir *dir, unsigned flags, void *user,
 		    int *watch, struct err *err);
+
+/*
+ * The same in two steps, for paths that may hang: watcher_mark on any thread, then watcher_adopt (or
+ * watcher_discard) on the loop's. What happens between the two is not told; *missed says whether
+ * anything did. watcher_mark: errors as watcher_add, but for ERR_EXISTS; the watcher must not have
+ * been stopped. watcher_adopt: ERR_EXISTS: the directory is watched already, by another user;
+ * ERR_NOTFOUND: the watch has ended meanwhile; ERR_NOMEM.
+ */
+int watcher_mark(const struct watcher *w, const char *path, unsigned flags, int *watch,
+		 struct err *err);
+int watcher_adopt(struct watcher *w, int watch, unsigned flags, void *user, bool *missed);
+void watcher_discard(struct watcher *w, int watch); /* one that was not adopted */
 
 /* Ends a watch; nothing more is told of it. Fine for one that has ended or never was. */
 void watcher_remove(struct watcher *w, int watch);

@@ -33,6 +33,14 @@ struct watch_entry {
 	void *user;
 };
 
+/* Events of watches nobody has adopted yet; the newest ones count, hints may be lost. */
+#define ORPHANS 128
+
+struct orphan {
+	int wd;
+	bool ended;
+};
+
 struct watcher {
 	uv_poll_t poll;
 	int fd;
@@ -41,6 +49,8 @@ struct watcher {
 	struct watch_entry *entries; /* by wd; the kernel hands out rising numbers */
 	size_t count;
 	size_t cap;
+	struct orphan orphans[ORPHANS];
+	size_t next_orphan;
 	bool delivering;
 	bool stopping;
 	watcher_stopped_cb stopped;
@@ -107,8 +117,11 @@ static void deliver(struct watcher *w, const struct inotify_fact *fact)
 	void *user = NULL;
 	if (fact->kind != WATCH_OVERFLOW) {
 		const struct watch_entry *entry = find(w, fact->wd);
-		if (!entry)
-			return; /* removed meanwhile, or the kernel's echo of an end already told */
+		if (!entry) { /* not adopted yet, removed meanwhile, or an end already told */
+			w->orphans[w->next_orphan++ % ORPHANS] =
+				(struct orphan){fact->wd, fact->ended};
+			return;
+		}
 		if (fact->kind == WATCH_DIRTY && !fact->is_folder && fact->name &&
 		    (entry->flags & WATCH_FOLDERS))
 			return;
@@ -212,6 +225,38 @@ int watcher_add_dir(struct watcher *w, const struct safe_dir *dir, unsigned flag
 	char path[48]; /* itself a link, to exactly the directory that is open */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", (int)safe_dir_handle(dir));
 	return add(w, path, flags, 0, user, watch, err);
+}
+
+int watcher_mark(const struct watcher *w, const char *path, unsigned flags, int *watch,
+		 struct err *err)
+{
+	int wd = inotify_add_watch(w->fd, path, mask_of(flags) | IN_DONT_FOLLOW);
+	if (wd < 0)
+		return add_error(errno, path, err);
+	*watch = wd;
+	return 0;
+}
+
+int watcher_adopt(struct watcher *w, int watch, unsigned flags, void *user, bool *missed)
+{
+	*missed = false;
+	for (size_t i = 0; i < ORPHANS; i++) {
+		if (w->orphans[i].wd == watch && w->orphans[i].ended)
+			return ERR_NOTFOUND;
+		*missed = *missed || w->orphans[i].wd == watch;
+	}
+	if (find(w, watch))
+		return ERR_EXISTS;
+	if (make_room(w) < 0)
+		return ERR_NOMEM;
+	insert(w, watch, flags, user);
+	return 0;
+}
+
+void watcher_discard(struct watcher *w, int watch)
+{
+	if (!find(w, watch))
+		(void)inotify_rm_watch(w->fd, watch);
 }
 
 void watcher_remove(struct watcher *w, int watch)

@@ -33,6 +33,32 @@ int watcher_add_dir(struct watcher *w, const struct safe_dir *dir, unsigned flag
 	return watcher_add(w, "", flags, user, watch, err);
 }
 
+int watcher_mark(const struct watcher *w, const char *path, unsigned flags, int *watch,
+		 struct err *err)
+{
+	(void)path;
+	(void)flags;
+	(void)watch;
+	(void)err;
+	CHECK(!w);
+	return ERR_UNSUPPORTED;
+}
+
+int watcher_adopt(struct watcher *w, int watch, unsigned flags, void *user, bool *missed)
+{
+	(void)watch;
+	(void)flags;
+	(void)user;
+	(void)missed;
+	CHECK(!w);
+	return ERR_UNSUPPORTED;
+}
+
+void watcher_discard(struct watcher *w, int watch)
+{
+	watcher_remove(w, watch);
+}
+
 void watcher_remove(struct watcher *w, int watch)
 {
 	(void)watch;

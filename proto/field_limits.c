@@ -144,6 +144,7 @@ static const struct field_limit table[] = {
 	TEXTS("unreadable", LIMIT_TEXT, LIMIT_UNREADABLE),
 	TEXT("url", PACKAGE_URL_MAX),
 	TEXT("version", PACKAGE_VERSION_MAX),
+	FIXED_OR_NONE("volume", 16),
 	TEXT("what", LIMIT_TEXT),
 	TEXT("when_agent_down", LIMIT_ROLE),
 	TEXT("why", LIMIT_TEXT),

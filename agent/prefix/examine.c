@@ -285,6 +285,7 @@ int examine(const struct examine_request *request, struct arena *arena, struct e
 	rc = list_all(&look, err);
 	if (rc < 0)
 		goto out;
+	out->stats = look.entries.n + look.dists.n;
 	make_stamp(&look);
 	note_times(&look);
 	if (request->stamp != NULL && memcmp(request->stamp, out->stamp, sizeof out->stamp) == 0)

@@ -51,6 +51,8 @@ struct examined {
 	char prefix[SAFE_PATH_MAX]; /* canonical */
 	struct file_info info;	    /* of the prefix directory */
 	enum fs_class fs;
+	unsigned char volume[16]; /* the caller's to fill, from the mount table; zero unknown */
+	size_t stats;		  /* files it asked about */
 	bool is_cache; /* a package cache or a trash, never an environment */
 
 	struct package_list packages; /* sorted; strings in the arena; owner frees the array */

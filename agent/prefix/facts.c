@@ -60,6 +60,7 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 	facts.device = found->info.dev;
 	facts.inode = found->info.ino;
 	facts.filesystem = (uint32_t)found->fs;
+	facts.volume = wire_bytes(found->volume, sizeof found->volume);
 	facts.platform = wire_text(found->platform);
 	facts.tool = wire_text(found->tool);
 	if (found->history != NULL) {

@@ -12,7 +12,7 @@
 #include "lib/base/mem.h"
 #include "lib/conda/record.h"
 
-#define UNDER_WAY_MAX 2		  /* looks handed to the worker at a time */
+#define IDLE_READERS 2		  /* of JSON, kept for the next looks */
 #define PLAIN_MS (10 * 60 * 1000) /* how long a folder may take to become an environment */
 #define GONE_GRACE_SETTLES 2	  /* settle times before "gone" is told: a move shows up by then */
 #define ENTRIES_MAX 50000	  /* known at a time; more are left out */
@@ -39,10 +39,13 @@ struct entry {
 	struct entries *all;
 	char *path;
 	uint64_t dev;
-	uint64_t ino; /* 0 = not in the tree of inodes */
+	uint64_t ino;  /* 0 = not in the tree of inodes */
+	int64_t mount; /* id of the mount it was last seen on, 0 unknown */
+	unsigned char volume[MOUNT_VOLUME_SIZE]; /* ... and what that holds, zeroes unknown */
 	struct watch_user meta;
 	struct watch_user site;
 	struct watch_user prefix;
+	struct piece piece;   /* in a lane: waiting, or under way with the job */
 	struct look_job *job; /* under way */
 	struct asker *askers;
 	int64_t first_seen_ms; /* mono */
@@ -56,16 +59,23 @@ struct entry {
 	unsigned reads;	       /* damaged readings in a row */
 	unsigned torn;	       /* looks in a row with events meanwhile */
 	unsigned failures;     /* looks in a row that failed */
+	uint32_t stats;	       /* files the last look asked about */
 	bool dirty;
-	bool queued;   /* in the tree by due time */
-	bool busy;     /* the last look found it unsettled */
-	bool known;    /* the core has heard of it */
-	bool whole;    /* ... and it was more than an empty conda-meta */
-	bool looked;   /* at least once */
-	bool vanished; /* the last look found nothing; gone is told if the next one does too */
-	bool plain;    /* no environment so far: may become one, is watched for a while */
-	bool denied;   /* may not be read */
-	bool remote;   /* on a file system that does not tell what others do there */
+	bool queued;	/* in the tree by due time */
+	bool busy;	/* the last look found it unsettled */
+	bool known;	/* the core has heard of it */
+	bool whole;	/* ... and it was more than an empty conda-meta */
+	bool looked;	/* at least once */
+	bool vanished;	/* the last look found nothing; gone is told if the next one does too */
+	bool plain;	/* no environment so far: may become one, is watched for a while */
+	bool denied;	/* may not be read */
+	bool remote;	/* on a file system that does not tell what others do there */
+	bool automount; /* on one that goes when nobody uses it: not polled, that would be use */
+	bool away;
+	bool background; /* nothing says that it has changed: looked at when there is time */
+	bool counted;	 /* among the unlooked */
+	bool aside;	 /* ... not any more: its file system does not answer */
+	bool no_room;	 /* there was no watch left for it */
 	bool polled;
 	bool at_start;
 	bool forgotten; /* dropped while its job was under way */
@@ -105,14 +115,16 @@ struct entries {
 	struct inode_tree inodes;
 	struct due_tree due;
 	size_t n;
-	size_t unlooked; /* dirty ones that were never looked at */
+	size_t unlooked; /* that were never looked at and will be soon */
 	size_t plain;
 	struct watcher *watcher;
-	struct json_reader *json; /* of the worker's thread */
+	struct json_reader *json[IDLE_READERS]; /* not in use */
 	uv_timer_t timer;
 	size_t under_way;
 	bool at_start;
-	bool watches_exhausted;
+	bool told_exhausted;
+	bool short_of_memory;
+	bool pumping;
 	bool stopping;
 	bool timer_closed;
 	void (*stopped)(void *owner);
@@ -175,11 +187,12 @@ static void unqueue(struct entry *e)
 	if (e->queued)
 		RB_REMOVE(due_tree, &e->all->due, e);
 	e->queued = false;
+	(void)lanes_cancel(&e->piece);
 }
 
 static void queue(struct entry *e)
 {
-	if (e->queued || !e->dirty || e->job != NULL)
+	if (e->queued || !e->dirty || piece_is_out(&e->piece))
 		return;
 	RB_INSERT(due_tree, &e->all->due, e);
 	e->queued = true;
@@ -188,9 +201,13 @@ static void queue(struct entry *e)
 static void undirty(struct entry *e)
 {
 	unqueue(e);
-	if (e->dirty && !e->looked)
-		e->all->unlooked--;
 	e->dirty = false;
+}
+
+static void uncount(struct entry *e)
+{
+	e->all->unlooked -= e->counted;
+	e->counted = false;
 }
 
 static void set_plain(struct entry *e, bool plain)
@@ -215,6 +232,7 @@ static void entry_drop(struct entry *e, int rc_for_askers)
 	drop_watch(all, &e->site);
 	drop_watch(all, &e->prefix);
 	undirty(e);
+	uncount(e);
 	set_plain(e, false);
 	leave_inodes(e);
 	RB_REMOVE(path_tree, &all->paths, e);
@@ -230,10 +248,20 @@ static void make_due(struct entry *e, int64_t due_ms)
 {
 	unqueue(e);
 	e->due_ms = due_ms;
-	if (!e->dirty && !e->looked)
+	if (!e->looked && !e->counted && !e->aside) {
+		e->counted = true;
 		e->all->unlooked++;
+	}
 	e->dirty = true;
+	e->background = false;
 	queue(e);
+}
+
+/* When there is time for it: nothing says that it has changed. */
+static void make_due_in_background(struct entry *e, int64_t due_ms)
+{
+	make_due(e, due_ms);
+	e->background = e->remote;
 }
 
 /* Somebody waits for it. What is in the middle of something is not looked at earlier for that. */
@@ -264,41 +292,51 @@ static struct entry *entry_new(struct entries *all, const char *path)
 
 /* --- watches --- */
 
-/* 1 = watched, 0 = can't be, < 0 = not there */
-static int watch_folder(struct entries *all, struct entry *e, struct watch_user *user,
-			const char *relative, unsigned flags)
-{
-	char path[SAFE_PATH_MAX];
-	int n = snprintf(path, sizeof path, "%s%s%s", e->path, relative[0] != '\0' ? "/" : "",
-			 relative);
-	int rc;
-
-	if (user->watch != WATCH_NONE)
-		return 1;
-	if (all->watcher == NULL || n < 0 || (size_t)n >= sizeof path)
-		return 0;
-	rc = watcher_add(all->watcher, path, flags, user, &user->watch, NULL);
-	if (rc == 0)
-		return 1;
-	user->watch = WATCH_NONE;
-	if (rc == ERR_LIMIT && !all->watches_exhausted) {
-		all->watches_exhausted = true;
-		log_warn("watch", "no watches left, polling", LOG_STR("prefix", e->path));
-	}
-	return rc == ERR_NOTFOUND || rc == ERR_INVALID ? rc : 0;
-}
-
-/* Watches come before the look, so that nothing falls between the two. */
-static void watch_entry(struct entry *e)
+/* Takes over the watch a look has placed. False: it can't be watched. */
+static bool adopt_watch(struct entry *e, struct look_watch *placed, struct watch_user *user,
+			unsigned flags)
 {
 	struct entries *all = e->all;
-	int rc = watch_folder(all, e, &e->meta, "conda-meta", 0);
+	bool missed = false;
 
-	e->polled = rc == 0;
-	if (rc < 0) /* not an environment yet, or no more: conda-meta may come */
-		(void)watch_folder(all, e, &e->prefix, "", WATCH_FOLDERS);
+	if (user->watch != WATCH_NONE)
+		return true;
+	if (placed->rc == 0 && all->watcher != NULL)
+		placed->rc = watcher_adopt(all->watcher, placed->watch, flags, user, &missed);
+	if (placed->rc == 0)
+		user->watch = placed->watch;
+	e->events += missed; /* what was read may be torn */
+	if (placed->rc == ERR_LIMIT) {
+		e->no_room = true;
+		if (!all->told_exhausted)
+			log_warn("watch", "no watches left, polling", LOG_STR("prefix", e->path));
+		all->told_exhausted = true;
+	}
+	return placed->rc == 0;
+}
+
+static void adopt_watches(struct entry *e, struct look_job *job)
+{
+	struct entries *all = e->all;
+	bool there = job->meta.rc != ERR_NOTFOUND && job->meta.rc != ERR_INVALID;
+
+	e->no_room = false;
+	e->polled = !adopt_watch(e, &job->meta, &e->meta, 0) && there;
+	if (!there)
+		(void)adopt_watch(e, &job->folder, &e->prefix, WATCH_FOLDERS);
 	else
 		drop_watch(all, &e->prefix);
+	if (job->site.rc != 1 && !adopt_watch(e, &job->site, &e->site, 0))
+		e->polled = true;
+}
+
+static void discard_watches(const struct entries *all, const struct look_job *job)
+{
+	const struct look_watch *placed[] = {&job->meta, &job->site, &job->folder};
+
+	for (size_t i = 0; i < ARRAY_SIZE(placed); i++)
+		if (placed[i]->rc == 0 && all->watcher != NULL)
+			watcher_discard(all->watcher, placed[i]->watch);
 }
 
 /* --- looking --- */
@@ -334,14 +372,53 @@ static void make_room_for_plain(struct entries *all)
 		entry_drop(oldest, ERR_NOTFOUND);
 }
 
+/* Whether the file system its facts are from is not mounted where it was. */
+static bool is_unmounted(const struct entry *e)
+{
+	static const unsigned char none[MOUNT_VOLUME_SIZE];
+	const struct mount *m = mount_table_find(lanes_table(e->all->config.lanes), e->path);
+
+	return m != NULL && memcmp(e->volume, none, sizeof none) != 0 &&
+	       memcmp(e->volume, m->volume, sizeof none) != 0;
+}
+
+static void tell_away(struct entry *e, bool away)
+{
+	if (e->away != away)
+		e->all->config.callbacks->away(e->all->config.ctx, e->path, away);
+	e->away = away;
+}
+
+/* It keeps its last facts until its file system is mounted again. */
+static void go_away(struct entry *e)
+{
+	struct entries *all = e->all;
+
+	drop_watch(all, &e->meta);
+	drop_watch(all, &e->site);
+	drop_watch(all, &e->prefix);
+	undirty(e);
+	uncount(e);
+	e->looked = true;
+	e->busy = false;
+	e->vanished = false;
+	tell_away(e, true);
+	answer_askers(e, ERR_UNREACHABLE);
+}
+
 static void found_nothing(struct entry *e, enum examine_kind kind)
 {
 	struct entries *all = e->all;
 	int64_t now = now_mono(all);
 
+	if (is_unmounted(e)) {
+		go_away(e);
+		return;
+	}
 	drop_watch(all, &e->meta);
 	drop_watch(all, &e->site);
 	e->busy = false;
+	tell_away(e, false);
 	if (e->known && !e->vanished) {
 		/* It may have been moved or renamed: whatever took its place speaks up by then. */
 		e->vanished = true;
@@ -350,6 +427,7 @@ static void found_nothing(struct entry *e, enum examine_kind kind)
 	}
 	if (e->known)
 		entry_gone(e);
+	memset(e->volume, 0, sizeof e->volume);
 	if (kind == EXAMINE_PLAIN && now - e->first_seen_ms < PLAIN_MS &&
 	    e->prefix.watch != WATCH_NONE) {
 		answer_askers(e, ERR_NOTFOUND);
@@ -452,6 +530,9 @@ static void send_facts(struct entry *e, struct look_job *job)
 	set_plain(e, false);
 	e->whole = !job->empty_meta;
 	e->has_stamp = true;
+	e->mount = job->mount;
+	e->automount = job->by_automount;
+	memcpy(e->volume, job->volume, sizeof e->volume);
 	memcpy(e->stamp, job->stamp, sizeof e->stamp);
 	all->config.callbacks->facts(all->config.ctx, &job->frames);
 	if (job->renamed_from[0] != '\0' &&
@@ -462,14 +543,26 @@ static void send_facts(struct entry *e, struct look_job *job)
 		all->config.callbacks->environment(all->config.ctx, e->path);
 }
 
+/* Between three and five quarters of it: what was found together is not polled together. */
+static int64_t spread(const struct entry *e, int64_t ms)
+{
+	uint32_t hash = 2166136261u;
+
+	for (const char *c = e->path; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619u;
+	hash ^= (uint32_t)e->began_ms * 2654435761u;
+	return ms * 3 / 4 + (int64_t)(hash % 1024) * ms / 2 / 1024;
+}
+
 static void after_clean(struct entry *e)
 {
 	struct entries *all = e->all;
 
 	e->at_start = false;
+	tell_away(e, false);
 	e->polled = e->polled || e->remote;
-	if (e->polled)
-		make_due(e, now_mono(all) + all->config.poll_ms);
+	if (e->polled && !e->automount)
+		make_due_in_background(e, now_mono(all) + spread(e, all->config.poll_ms));
 }
 
 /* A prefix that just came into being is looked at once, to be watched; that is no quiet time. */
@@ -501,7 +594,6 @@ static void answer_impatient(struct entry *e)
 static void found_environment(struct entry *e, struct look_job *job)
 {
 	struct entries *all = e->all;
-	bool new_site = job->site_packages[0] != '\0' && e->site.watch == WATCH_NONE;
 
 	if (job->is_cache) {
 		entry_drop(e, ERR_NOTFOUND);
@@ -523,10 +615,8 @@ static void found_environment(struct entry *e, struct look_job *job)
 		make_due(e, e->first_seen_ms + all->config.settle_ms);
 		return;
 	}
-	if (new_site && watch_folder(all, e, &e->site, job->site_packages, 0) == 0)
-		e->polled = true;
 	send_facts(e, job);
-	if (new_site && e->site.watch != WATCH_NONE)
+	if (job->site.rc == 0)
 		make_due(e, now_mono(all)); /* what came before the watch; costs one listing */
 	else
 		after_clean(e);
@@ -568,6 +658,7 @@ static void found(struct entry *e, struct look_job *job)
 		e->busy = false;
 		e->unsettled_ms = 0;
 		e->vanished = false;
+		e->mount = job->mount;
 		answer_askers(e, 0);
 		after_clean(e);
 		break;
@@ -581,9 +672,9 @@ static void take_look(struct entry *e, struct look_job *job)
 {
 	bool torn = e->events != e->job_events && job->rc == 0;
 
-	if (e->dirty && !e->looked)
-		e->all->unlooked--;
+	uncount(e);
 	e->looked = true;
+	e->aside = false;
 	queue(e); /* what was made due meanwhile */
 	if (torn && e->torn++ < TORN_MAX) {
 		/* Something happened meanwhile: what was read may be torn. */
@@ -598,43 +689,119 @@ static void take_look(struct entry *e, struct look_job *job)
 }
 
 static void maybe_stopped(struct entries *all);
+static void on_timer(uv_timer_t *timer);
 
-static void on_looked(struct work *work)
+static void give_back(struct entries *all, struct json_reader *json)
 {
-	struct look_job *job = container_of(work, struct look_job, work);
-	struct entry *e = job->owner;
-	struct entries *all = e->all;
+	for (size_t i = 0; i < IDLE_READERS; i++) {
+		if (all->json[i] == NULL) {
+			all->json[i] = json;
+			return;
+		}
+	}
+	json_reader_free(json);
+}
 
+static struct json_reader *take_json(struct entries *all)
+{
+	struct json_reader *json = NULL;
+
+	for (size_t i = 0; i < IDLE_READERS; i++) {
+		if (all->json[i] != NULL) {
+			json = all->json[i];
+			all->json[i] = NULL;
+			return json;
+		}
+	}
+	return json_reader_new(&record_limits, &json) < 0 ? NULL : json;
+}
+
+static void job_free(struct entries *all, struct look_job *job)
+{
+	buf_deinit(&job->frames);
+	give_back(all, job->json);
+	mem_free(job);
+}
+
+/* It may not be looked at: it is on what would have to be mounted first. */
+static void found_refused(struct entry *e)
+{
+	if (e->known || is_unmounted(e))
+		go_away(e);
+	else
+		entry_drop(e, ERR_UNREACHABLE);
+}
+
+static void on_looked(struct piece *piece)
+{
+	struct entry *e = container_of(piece, struct entry, piece);
+	struct entries *all = e->all;
+	struct look_job *job = e->job;
+	bool ran = piece->end == PIECE_RAN;
+
+	if (ran && !all->stopping && job->rc == 0 &&
+	    (job->kind == EXAMINE_NOTHING || job->kind == EXAMINE_PLAIN))
+		all->config.callbacks->refresh_mounts(all->config.ctx);
 	all->under_way--;
 	e->job = NULL;
 	if (e->forgotten || all->stopping) {
+		if (ran)
+			discard_watches(all, job);
 		if (e->forgotten)
 			entry_free(e);
-	} else {
+	} else if (ran) {
+		e->stats = (uint32_t)piece->stats;
+		adopt_watches(e, job);
 		take_look(e, job);
+	} else {
+		found_refused(e);
 	}
-	buf_deinit(&job->frames);
-	mem_free(job);
+	job_free(all, job);
 	if (all->stopping)
 		maybe_stopped(all);
 	else
 		pump(all);
 }
 
-static int look(struct entry *e)
+/* Nothing is known to wait for it any more; it is looked at when it answers. */
+static void on_stuck(struct piece *piece)
+{
+	struct entry *e = container_of(piece, struct entry, piece);
+	struct entries *all = e->all;
+
+	if (e->forgotten || all->stopping)
+		return;
+	uncount(e);
+	e->aside = true;
+	answer_askers(e, ERR_UNREACHABLE);
+	if (entries_all_looked(all))
+		all->config.callbacks->caught_up(all->config.ctx);
+}
+
+static void on_run(struct piece *piece)
+{
+	struct look_job *job = container_of(piece, struct entry, piece)->job;
+
+	job->mounts = piece->table;
+	look_job_run(job);
+	piece->stats = job->stats;
+}
+
+static struct look_job *job_new(struct entry *e)
 {
 	struct entries *all = e->all;
 	struct look_job *job = mem_calloc(1, sizeof *job);
 	const struct clock *clock = all->config.clock;
 
-	if (job == NULL)
-		return ERR_NOMEM;
-	watch_entry(e);
-	job->work.run = look_job_run;
-	job->work.done = on_looked;
-	job->owner = e;
+	if (job == NULL || (job->json = take_json(all)) == NULL) {
+		mem_free(job);
+		return NULL;
+	}
 	(void)snprintf(job->prefix, sizeof job->prefix, "%s", e->path);
-	job->json = all->json;
+	job->watcher = all->watcher;
+	job->meta.wanted = e->meta.watch == WATCH_NONE;
+	job->site.wanted = e->site.watch == WATCH_NONE;
+	job->folder.wanted = e->prefix.watch == WATCH_NONE;
 	job->now_ms = clock->wall_ms(clock);
 	job->age_ms = now_mono(all) - e->first_seen_ms;
 	job->reads = e->reads;
@@ -643,13 +810,28 @@ static int look(struct entry *e)
 	job->overdue = e->unsettled_ms != 0 && now_mono(all) - e->unsettled_ms > OVERDUE_MS;
 	job->has_stamp = e->has_stamp && e->askers == NULL;
 	memcpy(job->stamp, e->stamp, sizeof job->stamp);
-	undirty(e);
+	return job;
+}
+
+static bool on_begin(struct piece *piece)
+{
+	struct entry *e = container_of(piece, struct entry, piece);
+	struct entries *all = e->all;
+
+	if (!all->config.callbacks->may_send(all->config.ctx))
+		return false;
+	e->job = job_new(e);
+	if (e->job == NULL) {
+		all->short_of_memory = true;
+		uv_timer_start(&all->timer, on_timer, RETRY_MS, 0);
+		return false;
+	}
+	piece->path = e->job->prefix;
+	e->dirty = false;
 	e->began_ms = now_mono(all);
-	e->job = job;
 	e->job_events = e->events;
 	all->under_way++;
-	worker_submit(all->config.worker, &job->work);
-	return 0;
+	return true;
 }
 
 /* --- when --- */
@@ -669,25 +851,46 @@ static struct entry *next_due(struct entries *all, int64_t now, int64_t *wait_ms
 
 bool entries_all_looked(const struct entries *all)
 {
-	return all->under_way == 0 && all->unlooked == 0;
+	return all->unlooked == 0;
+}
+
+static void hand_over(struct entry *e)
+{
+	struct entries *all = e->all;
+	int rc;
+
+	unqueue(e);
+	e->piece.rank = e->background ? PIECE_BACKGROUND : PIECE_LOOK;
+	e->piece.begin = on_begin;
+	e->piece.run = on_run;
+	e->piece.done = on_looked;
+	e->piece.stuck = on_stuck;
+	rc = lanes_submit(all->config.lanes, &e->piece, e->path, e->due_ms == DUE_URGENT);
+	if (rc == ERR_UNREACHABLE)
+		found_refused(e);
+	else if (rc < 0)
+		make_due(e, now_mono(all) + RETRY_MS);
+	else if (lanes_stuck(all->config.lanes, lanes_group(all->config.lanes, e->path)))
+		on_stuck(&e->piece);
 }
 
 static void pump(struct entries *all)
 {
 	int64_t wait_ms = INT64_MAX;
+	struct entry *e;
 
-	if (all->stopping)
+	if (all->stopping || all->pumping)
 		return;
-	while (all->under_way < UNDER_WAY_MAX && all->config.callbacks->may_send(all->config.ctx)) {
-		struct entry *e = next_due(all, now_mono(all), &wait_ms);
-
-		if (e == NULL)
-			break;
-		if (look(e) < 0) {
-			wait_ms = 1000; /* no memory: later */
-			break;
-		}
+	all->pumping = true;
+	if (all->short_of_memory) {
+		all->short_of_memory = false;
+		lanes_go_on(all->config.lanes);
 	}
+	while ((e = next_due(all, now_mono(all), &wait_ms)) != NULL)
+		hand_over(e);
+	all->pumping = false;
+	if (all->short_of_memory && wait_ms > RETRY_MS)
+		wait_ms = RETRY_MS;
 	if (wait_ms != INT64_MAX)
 		uv_timer_start(&all->timer, on_timer, (uint64_t)(wait_ms > 0 ? wait_ms : 1), 0);
 	if (entries_all_looked(all))
@@ -696,6 +899,7 @@ static void pump(struct entries *all)
 
 void entries_go_on(struct entries *all)
 {
+	lanes_go_on(all->config.lanes);
 	pump(all);
 }
 
@@ -742,10 +946,33 @@ void entries_sweep(struct entries *all)
 {
 	struct entry *e;
 
+	all->told_exhausted = false;
 	RB_FOREACH(e, path_tree, &all->paths)
 	{
-		if (!e->dirty)
+		if (!e->dirty && !e->away && !e->automount)
+			make_due_in_background(e, now_mono(all));
+	}
+	pump(all);
+}
+
+void entries_mounts_changed(struct entries *all)
+{
+	const struct mount_table *table = lanes_table(all->config.lanes);
+	struct entry *e;
+
+	RB_FOREACH(e, path_tree, &all->paths)
+	{
+		const struct mount *m = mount_table_find(table, e->path);
+
+		/* A change of where it is, or of what hangs: looked at whatever is due for it. */
+		if (m == NULL || (m->id == e->mount && !e->away) || (e->mount == 0 && !e->away) ||
+		    (e->away && is_unmounted(e)))
+			continue;
+		e->mount = m->id;
+		if (e->job == NULL)
 			make_due(e, now_mono(all));
+		else
+			e->events++; /* what is being read is of before */
 	}
 	pump(all);
 }
@@ -766,7 +993,7 @@ int entries_candidate(struct entries *all, const char *path, bool urgent)
 	return 0;
 }
 
-void entries_read(struct entries *all, const char *path, uint64_t id)
+void entries_read(struct entries *all, const char *path, const unsigned char *volume, uint64_t id)
 {
 	struct asker *asker = mem_calloc(1, sizeof *asker);
 	struct entry *e = entries_find(all, path);
@@ -781,6 +1008,8 @@ void entries_read(struct entries *all, const char *path, uint64_t id)
 		all->config.callbacks->read_done(all->config.ctx, id, ERR_BUSY, path);
 		return;
 	}
+	if (!e->known && volume != NULL)
+		memcpy(e->volume, volume, sizeof e->volume);
 	asker->id = id;
 	asker->since_ms = now_mono(all);
 	asker->next = e->askers;
@@ -795,11 +1024,13 @@ enum entry_state entry_state(const struct entry *e)
 {
 	if (e->denied)
 		return ENTRY_DENIED;
+	if (e->away || e->aside)
+		return ENTRY_AWAY;
 	if (!e->known)
 		return e->looked && !e->busy && e->failures == 0 ? ENTRY_PLAIN : ENTRY_NEW;
 	if (e->busy)
 		return ENTRY_BUSY;
-	if (e->job != NULL)
+	if (piece_is_out(&e->piece) && !e->background)
 		return ENTRY_DIRTY;
 	if (!e->dirty || e->polled)
 		return ENTRY_CLEAN;
@@ -820,16 +1051,22 @@ void entry_inode(const struct entry *e, uint64_t *dev, uint64_t *ino)
 void entries_health(const struct entries *all, struct entries_health *out)
 {
 	struct entry *e;
+	uint64_t stats = 0;
 
-	*out = (struct entries_health){.watches_exhausted = all->watches_exhausted};
+	*out = (struct entries_health){.late_ms = all->config.poll_ms * 5 / 4};
 	RB_FOREACH(e, path_tree, (struct path_tree *)&all->paths)
 	{
 		out->environments += e->known;
 		out->denied += e->denied;
+		out->away += e->away;
+		out->watches_exhausted = out->watches_exhausted || e->no_room;
 		out->failed += e->failures > 0;
 		out->watched += e->known && !e->polled;
 		out->polled += e->known && e->polled;
+		out->remote += e->known && e->remote;
+		stats += e->known && e->polled && e->remote ? e->stats : 0;
 	}
+	out->late_ms += (int64_t)(stats * 1000 / LANES_STATS_PER_S);
 }
 
 /* --- life --- */
@@ -837,7 +1074,6 @@ void entries_health(const struct entries *all, struct entries_health *out)
 int entries_new(const struct entries_config *config, struct entries **out, struct err *err)
 {
 	struct entries *all = mem_calloc(1, sizeof *all);
-	int rc;
 
 	if (all == NULL)
 		return err_nomem(err);
@@ -845,11 +1081,6 @@ int entries_new(const struct entries_config *config, struct entries **out, struc
 	RB_INIT(&all->paths);
 	RB_INIT(&all->inodes);
 	RB_INIT(&all->due);
-	rc = json_reader_new(&record_limits, &all->json);
-	if (rc < 0) {
-		mem_free(all);
-		return err_nomem(err);
-	}
 	CHECK(uv_timer_init(config->loop, &all->timer) == 0);
 	all->timer.data = all;
 	*out = all;
@@ -878,7 +1109,8 @@ static void maybe_stopped(struct entries *all)
 
 		entry_drop(e, ERR_CANCELED);
 	}
-	json_reader_free(all->json);
+	for (size_t i = 0; i < IDLE_READERS; i++)
+		json_reader_free(all->json[i]);
 	mem_free(all);
 	stopped(owner);
 }
@@ -893,10 +1125,16 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void entries_stop(struct entries *all, void (*stopped)(void *owner), void *owner)
 {
+	struct entry *e;
+
 	if (all->stopping)
 		return;
 	all->stopping = true;
 	all->stopped = stopped;
 	all->owner = owner;
+	RB_FOREACH(e, path_tree, &all->paths)
+	{
+		unqueue(e);
+	}
 	uv_close((uv_handle_t *)&all->timer, on_timer_closed);
 }

@@ -6,6 +6,7 @@
  *   dirty    something happened, or it is new: will be looked at when due
  *   under way  a worker is looking at it
  *   clean    watched, and nothing has happened since its last facts
+ *   away     the file system its facts are from is not mounted: they hold until it is again
  */
 #ifndef ENVWARDEN_AGENT_READER_ENTRIES_H
 #define ENVWARDEN_AGENT_READER_ENTRIES_H
@@ -20,7 +21,7 @@
 
 struct uv_loop_s;
 struct clock;
-struct worker;
+struct lanes;
 struct entries;
 struct entry;
 struct watch_user;
@@ -30,6 +31,10 @@ struct entries_callbacks {
 	void (*facts)(void *ctx, struct buf *frames);
 	/* A known environment is not there any more. */
 	void (*gone)(void *ctx, const char *prefix, uint64_t dev, uint64_t ino);
+	/* Its file system is not mounted; or (false) it is there again. */
+	void (*away)(void *ctx, const char *prefix, bool away);
+	/* Make the mount table current: something is not where it was. */
+	void (*refresh_mounts)(void *ctx);
 	/* A reading somebody asked for is over. */
 	void (*read_done)(void *ctx, uint64_t id, int rc, const char *prefix);
 	/* It is an environment: look where its neighbours may be. Told once per environment. */
@@ -43,7 +48,7 @@ struct entries_callbacks {
 struct entries_config {
 	struct uv_loop_s *loop;
 	const struct clock *clock;
-	struct worker *worker; /* borrowed; does the looking */
+	struct lanes *lanes; /* borrowed; do the looking */
 	int64_t settle_ms;
 	int64_t poll_ms; /* how often what can't be watched is looked at */
 	const struct entries_callbacks *callbacks;
@@ -62,11 +67,15 @@ void entries_go_on(struct entries *all);
  * when there are too many already. */
 int entries_candidate(struct entries *all, const char *path, bool urgent);
 
+/* Other mounts than before (lanes_table): what is on them is looked at. */
+void entries_mounts_changed(struct entries *all);
+
 /*
  * Facts of this prefix as soon as it is settled, whatever was sent before; read_done(id) then, with
- * ERR_BUSY when that takes too long or too many wait.
+ * ERR_BUSY when that takes too long or too many wait, ERR_UNREACHABLE when its file system does not
+ * answer or is not mounted. volume: that of the last facts (MOUNT_VOLUME_SIZE bytes), NULL unknown.
  */
-void entries_read(struct entries *all, const char *path, uint64_t id);
+void entries_read(struct entries *all, const char *path, const unsigned char *volume, uint64_t id);
 
 struct entry *entries_find(const struct entries *all, const char *path);
 struct entry *entries_find_inode(const struct entries *all, uint64_t dev, uint64_t ino);
@@ -78,6 +87,7 @@ enum entry_state {
 	ENTRY_BUSY,   /* in the middle of something */
 	ENTRY_PLAIN,  /* no environment so far */
 	ENTRY_DENIED, /* may not be read */
+	ENTRY_AWAY,   /* not mounted, or its file system does not answer */
 };
 enum entry_state entry_state(const struct entry *e);
 const char *entry_path(const struct entry *e);
@@ -98,8 +108,11 @@ struct entries_health {
 	size_t watched;
 	size_t polled;
 	bool watches_exhausted;
-	size_t failed; /* prefixes whose last look failed, named in the log */
-	size_t denied; /* prefixes that may not be read */
+	size_t away;
+	size_t remote;	 /* on file systems that don't tell what others do there */
+	int64_t late_ms; /* how long a change on what is polled may go unseen */
+	size_t failed;	 /* prefixes whose last look failed, named in the log */
+	size_t denied;	 /* prefixes that may not be read */
 };
 void entries_health(const struct entries *all, struct entries_health *out);
 

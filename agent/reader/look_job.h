@@ -10,34 +10,50 @@
 
 #include "agent/prefix/examine.h"
 #include "agent/prefix/settle.h"
-#include "agent/worker.h"
+#include "agent/reader/lanes.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
-struct look_job {
-	struct work work; /* .run is look_job_run; .done is the owner's */
-	void *owner;
+struct watcher;
 
+/* A watch that a look places before it lists the folder, to be adopted on the loop. */
+struct look_watch {
+	bool wanted; /* in: there is none yet */
+	int rc;	     /* out: 0 placed, 1 not tried, else why not */
+	int watch;
+};
+
+struct look_job {
 	/* in */
 	char prefix[SAFE_PATH_MAX];
-	struct json_reader *json; /* of the worker's thread */
-	int64_t now_ms;		  /* wall clock */
-	int64_t age_ms;		  /* since the prefix was first seen */
-	unsigned reads;		  /* damaged readings in a row before this one */
-	bool known;		  /* facts of it were sent before: no rename to wait for */
+	struct json_reader *json; /* nobody else's meanwhile */
+	const struct mount_table *mounts;
+	struct watcher *watcher; /* NULL: none here */
+	int64_t now_ms;		 /* wall clock */
+	int64_t age_ms;		 /* since the prefix was first seen */
+	unsigned reads;		 /* damaged readings in a row before this one */
+	bool known;		 /* facts of it were sent before: no rename to wait for */
 	bool at_start;
 	bool overdue;			  /* unsettled for so long that it counts as it is */
 	bool has_stamp;			  /* unchanged is enough of an answer */
 	unsigned char stamp[SHA256_SIZE]; /* in and out */
 
+	struct look_watch meta;	  /* in and out: conda-meta */
+	struct look_watch site;	  /* the site-packages */
+	struct look_watch folder; /* the prefix itself, when there is no conda-meta in it */
+
 	/* out */
-	int rc; /* of the look as a whole; err says why */
+	size_t stats; /* files it asked about */
+	int rc;	      /* of the look as a whole; err says why */
 	struct err err;
 	enum examine_kind kind;
 	bool is_cache;
 	bool empty_meta;
 	char canonical[SAFE_PATH_MAX];
 	enum fs_class fs;
+	unsigned char volume[MOUNT_VOLUME_SIZE];
+	int64_t mount;	   /* id of the mount it is on, 0 unknown */
+	bool by_automount; /* which goes when nobody uses it: looking counts as use */
 	uint64_t dev;
 	uint64_t ino;
 	char site_packages[SAFE_PATH_MAX]; /* relative, "" none */
@@ -47,6 +63,6 @@ struct look_job {
 	struct buf frames; /* filled when the verdict is ready; owner's to free */
 };
 
-void look_job_run(struct work *work);
+void look_job_run(struct look_job *job);
 
 #endif

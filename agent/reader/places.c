@@ -4,12 +4,13 @@
 #include <string.h>
 #include <uv/tree.h>
 
+#include "agent/reader/lanes.h"
 #include "agent/reader/watch_user.h"
-#include "agent/worker.h"
 #include "lib/base/arena.h"
 #include "lib/base/mem.h"
 #include "platform/safe_open.h"
 
+#define SCAN_STATS 32 /* about what scanning one asks for */
 #define SCAN_ARENA_MAX (64u << 20)
 #define PLACES_MAX 20000 /* more are left out: the registries tell what is in them */
 
@@ -18,7 +19,13 @@ struct place {
 	struct places *all;
 	unsigned kinds; /* 1 << enum place_kind; 0 = the system's, no folder of its own */
 	struct watch_user user;
-	bool scanning;
+	struct piece piece; /* a scan in a lane */
+	struct scan *scan;  /* under way */
+	char *real;	    /* where its path leads, when that is elsewhere; else NULL */
+	int64_t mount;	    /* id of the mount it was last seen on, 0 unknown */
+	bool remote;	    /* on a file system that does not tell what others do there */
+	bool automount;	    /* on one that goes when nobody uses it: looking would be use */
+	bool counted;	    /* among the scans that will end */
 	bool again;
 	char path[]; /* "" for the system's */
 };
@@ -33,12 +40,14 @@ RB_GENERATE_STATIC(place_tree, place, by_path, cmp_path)
 
 struct places {
 	struct place_tree tree;
-	struct worker *worker;
+	struct lanes *lanes;
 	struct watcher *watcher;
 	struct places_callbacks callbacks;
 	void *ctx;
 	size_t n;
-	size_t scans;
+	size_t scans;  /* that will end */
+	size_t pieces; /* in lanes */
+	size_t polled; /* places that places_poll scans */
 	bool stopping;
 	void (*stopped)(void *owner);
 	void *owner;
@@ -52,12 +61,15 @@ struct finding {
 };
 
 struct scan {
-	struct work work;
-	struct place *place;
+	char path[SAFE_PATH_MAX];
 	struct arena arena;
 	struct finding *first;
 	struct finding **last;
 	unsigned kinds;
+	struct watcher *watcher; /* NULL: there is a watch, or none can be */
+	unsigned watch_flags;
+	int watch_rc;
+	int watch;
 };
 
 static int keep(struct scan *scan, bool is_place, enum place_kind kind, const char *path)
@@ -85,16 +97,20 @@ static int on_place(void *ctx, enum place_kind kind, const char *path)
 	return keep(ctx, true, kind, path);
 }
 
-static void scan_run(struct work *work)
+static void scan_run(struct piece *piece)
 {
-	struct scan *scan = container_of(work, struct scan, work);
+	struct scan *scan = container_of(piece, struct place, piece)->scan;
 	const struct discovery to = {.candidate = on_candidate, .place = on_place, .ctx = scan};
 
+	if (scan->watcher != NULL) /* first, so that nothing falls between */
+		scan->watch_rc = watcher_mark(scan->watcher, scan->path, scan->watch_flags,
+					      &scan->watch, NULL);
 	if (scan->kinds == 0)
 		(void)discover_system(&to);
 	for (enum place_kind kind = PLACE_HOME; kind <= PLACE_WALK; kind++)
 		if (scan->kinds & 1u << kind)
-			(void)discover(kind, scan->place->path, &to);
+			(void)discover(kind, scan->path, &to);
+	piece->stats = SCAN_STATS;
 }
 
 static void maybe_stopped(struct places *all)
@@ -103,10 +119,11 @@ static void maybe_stopped(struct places *all)
 	void *owner = all->owner;
 	struct place *p;
 
-	if (all->scans > 0)
+	if (all->pieces > 0)
 		return;
 	while ((p = RB_MIN(place_tree, &all->tree)) != NULL) {
 		RB_REMOVE(place_tree, &all->tree, p);
+		mem_free(p->real);
 		mem_free(p);
 	}
 	mem_free(all);
@@ -121,60 +138,140 @@ static unsigned watch_flags(const struct place *p)
 	return p->kinds & 1u << PLACE_REGISTRY ? 0 : WATCH_FOLDERS;
 }
 
-static void watch_place(struct place *p)
+static void uncount(struct place *p)
 {
-	struct places *all = p->all;
-
-	if (all->watcher == NULL || p->kinds == 0 || p->user.watch != WATCH_NONE)
-		return;
-	if (watcher_add(all->watcher, p->path, watch_flags(p), &p->user, &p->user.watch, NULL) < 0)
-		p->user.watch = WATCH_NONE; /* the sweep looks after it */
+	p->all->scans -= p->counted;
+	p->counted = false;
 }
 
-static void scan_done(struct work *work)
+/* Takes over the watch the scan has placed. True: something happened before it could be heard. */
+static bool adopt_watch(struct place *p, const struct scan *scan)
 {
-	struct scan *scan = container_of(work, struct scan, work);
-	struct place *p = scan->place;
+	struct places *all = p->all;
+	bool missed = false;
+
+	if (scan->watch_rc != 0 || all->watcher == NULL)
+		return false;
+	if (all->stopping || p->user.watch != WATCH_NONE) {
+		watcher_discard(all->watcher, scan->watch);
+		return false;
+	}
+	if (watcher_adopt(all->watcher, scan->watch, scan->watch_flags, &p->user, &missed) == 0)
+		p->user.watch = scan->watch; /* else the sweep looks after it */
+	return missed;
+}
+
+static void take_findings(struct place *p, const struct scan *scan)
+{
 	struct places *all = p->all;
 
-	p->scanning = false;
-	for (struct finding *f = scan->first; f != NULL && !all->stopping; f = f->next) {
+	for (struct finding *f = scan->first; f != NULL; f = f->next) {
 		if (f->is_place)
 			(void)places_add(all, f->kind, f->path);
 		else
 			all->callbacks.candidate(all->ctx, f->path);
 	}
+}
+
+static void note_mount(struct place *p, const struct scan *scan)
+{
+	struct places *all = p->all;
+	const struct mount *m = mount_table_find(p->piece.table, scan->path);
+
+	all->polled -= p->remote && !p->automount;
+	mem_free(p->real);
+	p->real = strcmp(scan->path, p->path) != 0 ? mem_strdup(scan->path) : NULL;
+	p->mount = m != NULL && p->piece.end == PIECE_RAN ? m->id : 0;
+	p->remote = mount_is_remote(m);
+	p->automount = m != NULL && m->by_automount;
+	all->polled += p->remote && !p->automount;
+}
+
+static void scan_done(struct piece *piece)
+{
+	struct place *p = container_of(piece, struct place, piece);
+	struct places *all = p->all;
+	struct scan *scan = p->scan;
+	bool ran = piece->end == PIECE_RAN;
+
+	p->scan = NULL;
+	all->pieces--;
+	uncount(p);
+	if (ran && adopt_watch(p, scan))
+		p->again = true;
+	if (scan != NULL && !all->stopping)
+		note_mount(p, scan);
+	if (ran && !all->stopping)
+		take_findings(p, scan);
 	if (p->again && !all->stopping)
 		scan_start(p);
-	arena_deinit(&scan->arena);
+	if (scan != NULL)
+		arena_deinit(&scan->arena);
 	mem_free(scan);
-	all->scans--;
 	if (all->stopping)
 		maybe_stopped(all);
 	else if (all->scans == 0)
 		all->callbacks.caught_up(all->ctx);
 }
 
+/* Its file system does not answer: nobody waits for it any more. */
+static void scan_stuck(struct piece *piece)
+{
+	struct place *p = container_of(piece, struct place, piece);
+	struct places *all = p->all;
+
+	uncount(p);
+	if (all->scans == 0 && !all->stopping)
+		all->callbacks.caught_up(all->ctx);
+}
+
+static bool scan_begin(struct piece *piece)
+{
+	struct place *p = container_of(piece, struct place, piece);
+	struct scan *scan = mem_calloc(1, sizeof *scan);
+
+	if (scan == NULL)
+		return false; /* the sweep looks again */
+	arena_init(&scan->arena, SCAN_ARENA_MAX);
+	(void)snprintf(scan->path, sizeof scan->path, "%s", p->path);
+	scan->last = &scan->first;
+	scan->kinds = p->kinds;
+	scan->watch_rc = ERR_UNSUPPORTED;
+	if (p->kinds != 0 && p->user.watch == WATCH_NONE)
+		scan->watcher = p->all->watcher;
+	scan->watch_flags = watch_flags(p);
+	p->scan = scan;
+	piece->path = scan->path;
+	return true;
+}
+
+static void scan_start_ranked(struct place *p, enum piece_rank rank)
+{
+	struct places *all = p->all;
+
+	p->again = piece_is_out(&p->piece);
+	if (p->again)
+		return;
+	p->piece.rank = rank;
+	p->piece.begin = scan_begin;
+	p->piece.run = scan_run;
+	p->piece.done = scan_done;
+	p->piece.stuck = scan_stuck;
+	if (lanes_submit(all->lanes, &p->piece, p->path[0] != '\0' ? p->path : "/opt", false) < 0) {
+		/* Not mounted, or nobody answers: the mount's coming says when. */
+		p->mount = 0;
+		return;
+	}
+	all->pieces++;
+	if (!lanes_stuck(all->lanes, lanes_group(all->lanes, p->path))) {
+		p->counted = true;
+		all->scans++;
+	}
+}
+
 static void scan_start(struct place *p)
 {
-	struct scan *scan;
-
-	p->again = p->scanning;
-	if (p->scanning)
-		return;
-	scan = mem_calloc(1, sizeof *scan);
-	if (scan == NULL)
-		return; /* the sweep looks again */
-	watch_place(p); /* first, so that nothing falls between */
-	arena_init(&scan->arena, SCAN_ARENA_MAX);
-	scan->last = &scan->first;
-	scan->place = p;
-	scan->kinds = p->kinds;
-	scan->work.run = scan_run;
-	scan->work.done = scan_done;
-	p->scanning = true;
-	p->all->scans++;
-	worker_submit(p->all->worker, &scan->work);
+	scan_start_ranked(p, PIECE_SHORT);
 }
 
 static void unwatch(struct place *p)
@@ -223,6 +320,11 @@ int places_add_system(struct places *all)
 	return add(all, "", 0);
 }
 
+bool places_polled(const struct places *all)
+{
+	return all->polled > 0;
+}
+
 bool places_scanning(const struct places *all)
 {
 	return all->scans > 0;
@@ -260,11 +362,40 @@ void places_sweep(struct places *all)
 
 	RB_FOREACH(p, place_tree, &all->tree)
 	{
-		scan_start(p);
+		if (!p->automount)
+			scan_start_ranked(p, p->remote ? PIECE_BACKGROUND : PIECE_SHORT);
 	}
 }
 
-int places_new(struct worker *worker, const struct places_callbacks *callbacks, void *ctx,
+void places_poll(struct places *all)
+{
+	struct place *p;
+
+	RB_FOREACH(p, place_tree, &all->tree)
+	{
+		if (p->remote && !p->automount)
+			scan_start_ranked(p, PIECE_BACKGROUND);
+	}
+}
+
+void places_mounts_changed(struct places *all)
+{
+	const struct mount_table *table = lanes_table(all->lanes);
+	struct place *p;
+
+	RB_FOREACH(p, place_tree, &all->tree)
+	{
+		const char *path = p->real != NULL ? p->real : p->path;
+		const struct mount *m = mount_table_find(table, path);
+
+		if (m != NULL && !m->on_access && m->id != p->mount) {
+			p->mount = m->id;
+			scan_start(p);
+		}
+	}
+}
+
+int places_new(struct lanes *lanes, const struct places_callbacks *callbacks, void *ctx,
 	       struct places **out, struct err *err)
 {
 	struct places *all = mem_calloc(1, sizeof *all);
@@ -272,7 +403,7 @@ int places_new(struct worker *worker, const struct places_callbacks *callbacks, 
 	if (all == NULL)
 		return err_nomem(err);
 	RB_INIT(&all->tree);
-	all->worker = worker;
+	all->lanes = lanes;
 	all->callbacks = *callbacks;
 	all->ctx = ctx;
 	*out = all;
@@ -286,8 +417,15 @@ void places_set_watcher(struct places *all, struct watcher *watcher)
 
 void places_stop(struct places *all, void (*stopped)(void *owner), void *owner)
 {
+	struct place *p;
+
 	all->stopping = true;
 	all->stopped = stopped;
 	all->owner = owner;
+	RB_FOREACH(p, place_tree, &all->tree)
+	{
+		if (lanes_cancel(&p->piece))
+			all->pieces--;
+	}
 	maybe_stopped(all);
 }

@@ -1,21 +1,24 @@
 #include "agent/reader/probe.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/link.h"
 #include "agent/reader/entries.h"
-#include "agent/worker.h"
+#include "agent/reader/lanes.h"
 #include "lib/base/mem.h"
 #include "platform/safe_open.h"
 #include "proto/convert.h"
 
 struct lookup {
-	struct work work;
+	struct piece piece;
 	struct probe_context context;
 	uint64_t id;
 	struct arena arena;
 	char **candidates;
 	size_t n;
+	size_t next; /* candidate to try */
+	char path[SAFE_PATH_MAX];
 	/* the first candidate that is a directory: */
 	Envwarden__Reader__ProbeReply__State state; /* NONE, NOT_ENV, UNREADABLE or UNKNOWN */
 	char prefix[SAFE_PATH_MAX];
@@ -36,6 +39,7 @@ static Envwarden__Reader__ProbeReply__State wire_state(enum entry_state state)
 	case ENTRY_PLAIN:
 		return ENVWARDEN__READER__PROBE_REPLY__STATE__NOT_ENV;
 	case ENTRY_DENIED:
+	case ENTRY_AWAY:
 		return ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
 	}
 	return ENVWARDEN__READER__PROBE_REPLY__STATE__NONE;
@@ -68,8 +72,8 @@ static void reply_entry(const struct probe_context *context, uint64_t id, const 
 	reply(context, id, wire_state(entry_state(e)), entry_path(e), dev, ino);
 }
 
-/* True when this candidate decides. */
-static bool try_candidate(struct lookup *l, const char *path)
+/* The state stays NONE when it is not there. */
+static void try_candidate(struct lookup *l, const char *path)
 {
 	struct safe_dir *dir = NULL;
 	struct file_info meta;
@@ -86,26 +90,26 @@ static bool try_candidate(struct lookup *l, const char *path)
 	else if (rc == ERR_PERM)
 		l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
 	safe_dir_close(dir);
-	return rc == 0 || rc == ERR_PERM;
 }
 
-static void lookup_run(struct work *work)
+static void lookup_run(struct piece *piece)
 {
-	struct lookup *l = container_of(work, struct lookup, work);
+	struct lookup *l = container_of(piece, struct lookup, piece);
 
-	l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__NONE;
-	for (size_t i = 0; i < l->n; i++)
-		if (try_candidate(l, l->candidates[i]))
-			break;
+	try_candidate(l, l->path);
 }
 
-static void lookup_done(struct work *work)
+static void lookup_free(struct lookup *l)
 {
-	struct lookup *l = container_of(work, struct lookup, work);
+	arena_deinit(&l->arena);
+	mem_free(l);
+}
+
+/* A candidate was there, or there are no more. */
+static void lookup_end(struct lookup *l)
+{
 	const struct entry *e = NULL;
 
-	if (*l->context.link == NULL)
-		goto out;
 	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN &&
 	    l->context.left_alone(l->context.ctx, l->prefix)) {
 		l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
@@ -120,9 +124,52 @@ static void lookup_done(struct work *work)
 		reply_entry(&l->context, l->id, e);
 	else
 		reply(&l->context, l->id, l->state, l->prefix, l->info.dev, l->info.ino);
-out:
-	arena_deinit(&l->arena);
-	mem_free(l);
+	lookup_free(l);
+}
+
+static bool is_known(const struct entry *e)
+{
+	return e != NULL && entry_state(e) != ENTRY_PLAIN;
+}
+
+/* Tries candidates until one is in a lane, is known, or there are no more. */
+static void lookup_go_on(struct lookup *l)
+{
+	while (l->next < l->n) {
+		const char *candidate = l->candidates[l->next++];
+		const struct entry *e = entries_find(l->context.entries, candidate);
+
+		if (is_known(e)) {
+			reply_entry(&l->context, l->id, e);
+			lookup_free(l);
+			return;
+		}
+		(void)snprintf(l->path, sizeof l->path, "%s", candidate);
+		if (lanes_submit(l->context.lanes, &l->piece, candidate, false) == 0)
+			return;
+	}
+	lookup_end(l);
+}
+
+static void lookup_done(struct piece *piece)
+{
+	struct lookup *l = container_of(piece, struct lookup, piece);
+
+	if (*l->context.link == NULL)
+		lookup_free(l);
+	else if (l->state != ENVWARDEN__READER__PROBE_REPLY__STATE__NONE)
+		lookup_end(l);
+	else
+		lookup_go_on(l);
+}
+
+/* If this one only waits for it, the others may be had. */
+static void lookup_stuck(struct piece *piece)
+{
+	struct lookup *l = container_of(piece, struct lookup, piece);
+
+	if (lanes_cancel(piece))
+		lookup_go_on(l);
 }
 
 int probe(const struct probe_context *context, const Envwarden__Reader__Probe *request)
@@ -132,7 +179,7 @@ int probe(const struct probe_context *context, const Envwarden__Reader__Probe *r
 
 	if (request->n_candidates > 0)
 		e = entries_find(context->entries, request->candidates[0]);
-	if (e != NULL && entry_state(e) != ENTRY_PLAIN) {
+	if (is_known(e)) {
 		reply_entry(context, request->id, e);
 		return 0;
 	}
@@ -154,8 +201,12 @@ int probe(const struct probe_context *context, const Envwarden__Reader__Probe *r
 	}
 	l->context = *context;
 	l->id = request->id;
-	l->work.run = lookup_run;
-	l->work.done = lookup_done;
-	worker_submit(context->worker, &l->work);
+	l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__NONE;
+	l->piece = (struct piece){.rank = PIECE_SHORT,
+				  .run = lookup_run,
+				  .done = lookup_done,
+				  .stuck = lookup_stuck,
+				  .path = l->path};
+	lookup_go_on(l);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
  * "Which of these is an environment, and has anything been happening there?" Known paths are
- * answered at once, from memory; others are looked up on a worker, since that opens files.
+ * answered at once, from memory; others are looked up in their lanes, since that opens files. A
+ * candidate on a file system that does not answer is passed over.
  */
 #ifndef ENVWARDEN_AGENT_READER_PROBE_H
 #define ENVWARDEN_AGENT_READER_PROBE_H
@@ -10,12 +11,12 @@
 #include "proto/reader.pb-c.h"
 
 struct entries;
+struct lanes;
 struct link;
-struct worker;
 
 struct probe_context {
 	struct entries *entries;
-	struct worker *worker;
+	struct lanes *lanes;
 	struct link **link; /* NULL inside when it has closed meanwhile */
 	bool (*left_alone)(const void *ctx, const char *path); /* is told as unreadable */
 	const void *ctx;

@@ -1,5 +1,6 @@
 #include "agent/reader/reader.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,13 +8,16 @@
 
 #include "agent/link.h"
 #include "agent/reader/entries.h"
+#include "agent/reader/lanes.h"
 #include "agent/reader/places.h"
 #include "agent/reader/probe.h"
 #include "agent/reader/watch_user.h"
-#include "agent/worker.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/text.h"
 #include "platform/clock.h"
+#include "platform/mounts.h"
 #include "platform/process.h"
 #include "platform/safe_open.h"
 #include "platform/sandbox.h"
@@ -29,16 +33,20 @@ struct reader {
 	uv_loop_t loop;
 	struct link *link;
 	struct watcher *watcher;
-	struct worker *reading; /* looks at prefixes */
-	struct worker *probing; /* scans places and answers probes: short pieces */
+	struct mounts *mounts; /* NULL: not told here, everything counts as local */
+	struct lanes *lanes;
 	struct entries *entries;
 	struct places *places;
 	uv_timer_t sweep;
+	uv_timer_t poll; /* of places on file systems that tell nothing */
 	uv_timer_t health;
+	uint64_t poll_ms;
+	bool no_watcher; /* the system had none left for us */
 	bool configured;
 	bool scan_done;
 	bool all_accounts;	    /* look in every account's home */
 	struct entries_health told; /* what the core knows of our health */
+	bool health_differs;	    /* something else of it than the entries' has changed */
 	unsigned untaken;	    /* facts told that the core has not made durable yet */
 	char **exclude;
 	size_t n_exclude;
@@ -74,6 +82,26 @@ static void on_gone(void *ctx, const char *prefix, uint64_t dev, uint64_t ino)
 	send_message(ctx, &envelope);
 }
 
+static void on_away(void *ctx, const char *prefix, bool away)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__Away message = ENVWARDEN__READER__AWAY__INIT;
+
+	message.prefix = wire_text(prefix);
+	message.away = away;
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_AWAY;
+	envelope.away = &message;
+	send_message(ctx, &envelope);
+}
+
+static void on_refresh_mounts(void *ctx)
+{
+	struct reader *r = ctx;
+
+	if (r->mounts != NULL)
+		mounts_refresh(r->mounts);
+}
+
 static void on_read_done(void *ctx, uint64_t id, int rc, const char *prefix)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
@@ -102,38 +130,102 @@ static void on_environment(void *ctx, const char *prefix)
 		(void)places_add(r->places, PLACE_ENVS, path);
 }
 
+#define HEALTH_LINES 12
+#define HEALTH_LINE_MAX 480
+
+struct health_lines {
+	char text[HEALTH_LINES][HEALTH_LINE_MAX];
+	char *list[HEALTH_LINES];
+	size_t n;
+};
+
+/* "what\twhy\tremedy" */
+static void tell(struct health_lines *lines, const char *format, ...)
+{
+	va_list args;
+
+	if (lines->n == HEALTH_LINES)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(lines->text[lines->n], HEALTH_LINE_MAX, format, args);
+	va_end(args);
+	lines->list[lines->n] = lines->text[lines->n];
+	lines->n++;
+}
+
+/* Of a mount: what is not printable, or would end a column, is made harmless. */
+static const char *harmless(struct buf *text, const char *name)
+{
+	buf_clear(text);
+	text_escape(text, name, strlen(name));
+	return buf_rc(text) == 0 ? buf_cstr(text) : "?";
+}
+
+static void tell_stuck(void *ctx, const char *point, const char *source, int64_t since_ms)
+{
+	struct health_lines *lines = ctx;
+	char since[CLOCK_TEXT_MAX];
+	struct buf where;
+	struct buf what;
+
+	buf_init(&where, 1024);
+	buf_init(&what, 1024);
+	clock_format(since_ms, since);
+	tell(lines,
+	     "mount\t%s (%s) does not answer since %s\tits environments stay as they were last "
+	     "seen; mend its server or unmount it, the agent then goes on by itself",
+	     harmless(&where, point), harmless(&what, source), since);
+	buf_deinit(&where);
+	buf_deinit(&what);
+}
+
+static void find_trouble(const struct reader *r, const struct entries_health *seen,
+			 struct health_lines *lines)
+{
+	lanes_each_stuck(r->lanes, tell_stuck, lines);
+	if (r->no_watcher)
+		tell(lines,
+		     "watches\tthe system has no watchers left for this account; "
+		     "environments are polled\traise fs.inotify.max_user_instances (sysctl)");
+	if (seen->watches_exhausted)
+		tell(lines,
+		     "watches\tthe system has no directory watches left for this account; "
+		     "%zu environments are polled\traise fs.inotify.max_user_watches (sysctl)",
+		     seen->polled);
+	if (seen->away > 0)
+		tell(lines,
+		     "away\t%zu environments are on file systems that are not mounted\tthey are "
+		     "looked at when these are mounted again",
+		     seen->away);
+	if (seen->denied > 0)
+		tell(lines,
+		     "unreadable\t%zu environments may not be read by the agent\trun envwarden "
+		     "record in them",
+		     seen->denied);
+	if (seen->failed > 0)
+		tell(lines,
+		     "not read\t%zu environments could not be read (a path that is not UTF-8, too "
+		     "much in it)\tthe agent's log names them",
+		     seen->failed);
+}
+
 static void send_health(struct reader *r)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Health health = ENVWARDEN__READER__HEALTH__INIT;
 	struct entries_health seen;
-	char *lines[3];
-	char denied[160];
-	char failed[160];
+	struct health_lines lines = {.n = 0};
 
 	entries_health(r->entries, &seen);
 	r->told = seen;
+	r->health_differs = false;
+	find_trouble(r, &seen, &lines);
 	health.watched = seen.watched;
 	health.polled = seen.polled;
-	health.degraded = lines;
-	if (seen.watches_exhausted)
-		lines[health.n_degraded++] =
-			(char *)"watches\tthe system has no directory watches left for this "
-				"account\traise fs.inotify.max_user_watches";
-	if (seen.denied > 0) {
-		(void)snprintf(denied, sizeof denied,
-			       "unreadable\t%zu environments may not be read by the agent\trun "
-			       "envwarden record in them",
-			       seen.denied);
-		lines[health.n_degraded++] = denied;
-	}
-	if (seen.failed > 0) {
-		(void)snprintf(failed, sizeof failed,
-			       "not read\t%zu environments could not be read (a path that is not "
-			       "UTF-8, too much in it)\tthe agent's log names them",
-			       seen.failed);
-		lines[health.n_degraded++] = failed;
-	}
+	health.degraded = lines.list;
+	health.n_degraded = lines.n;
+	health.late_ms = seen.remote > 0 ? (uint64_t)seen.late_ms : 0;
+	health.remote = seen.remote;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_HEALTH;
 	envelope.health = &health;
 	send_message(r, &envelope);
@@ -147,9 +239,27 @@ static void on_health(uv_timer_t *timer)
 	entries_health(r->entries, &seen);
 	if (seen.watched != r->told.watched || seen.polled != r->told.polled ||
 	    seen.denied != r->told.denied || seen.failed != r->told.failed ||
-	    seen.watches_exhausted != r->told.watches_exhausted)
+	    seen.away != r->told.away || seen.remote != r->told.remote ||
+	    seen.watches_exhausted != r->told.watches_exhausted || r->health_differs)
 		send_health(r);
 }
+
+static void health_soon(struct reader *r)
+{
+	if (r->scan_done && !uv_is_active((uv_handle_t *)&r->health))
+		uv_timer_start(&r->health, on_health, HEALTH_EVERY_MS, 0);
+}
+
+static void on_lanes_changed(void *ctx)
+{
+	struct reader *r = ctx;
+
+	r->health_differs = true;
+	if (r->link != NULL)
+		health_soon(r);
+}
+
+static void poll_if_needed(struct reader *r);
 
 static void on_caught_up(void *ctx)
 {
@@ -158,8 +268,8 @@ static void on_caught_up(void *ctx)
 	Envwarden__Reader__ScanDone done = ENVWARDEN__READER__SCAN_DONE__INIT;
 	struct entries_health seen;
 
-	if (r->scan_done && !uv_is_active((uv_handle_t *)&r->health))
-		uv_timer_start(&r->health, on_health, HEALTH_EVERY_MS, 0);
+	health_soon(r);
+	poll_if_needed(r);
 	if (!r->configured || r->scan_done || places_scanning(r->places) ||
 	    !entries_all_looked(r->entries))
 		return;
@@ -213,6 +323,8 @@ static void on_touched(void *ctx, const char *path)
 
 static const struct entries_callbacks entries_callbacks = {.facts = on_facts,
 							   .gone = on_gone,
+							   .away = on_away,
+							   .refresh_mounts = on_refresh_mounts,
 							   .read_done = on_read_done,
 							   .environment = on_environment,
 							   .caught_up = on_caught_up,
@@ -228,6 +340,8 @@ static void on_watch(void *ctx, int watch, void *user, enum watch_kind kind, con
 	struct watch_user *which = user;
 
 	(void)watch;
+	if (r->link == NULL)
+		return; /* ending */
 	if (kind == WATCH_OVERFLOW) {
 		log_warn("watch", "events were lost, looking at everything", LOG_NONE);
 		places_sweep(r->places);
@@ -250,10 +364,66 @@ static int add_account(void *ctx, const struct user *user)
 		       : 0;
 }
 
+/* May come late: the system lends only so many to each account. */
+static void make_watcher(struct reader *r)
+{
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (r->watcher != NULL)
+		return;
+	rc = watcher_new(&r->loop, on_watch, r, &r->watcher, &err);
+	if (rc < 0 && !r->no_watcher)
+		log_warn("watch", "no watching here, polling", LOG_ERR(&err));
+	r->health_differs = r->health_differs || r->no_watcher != (rc == ERR_LIMIT);
+	r->no_watcher = rc == ERR_LIMIT;
+	if (rc == 0) {
+		entries_set_watcher(r->entries, r->watcher);
+		places_set_watcher(r->places, r->watcher);
+	}
+}
+
+static void on_poll(uv_timer_t *timer);
+
+/* Where events tell everything, nothing wakes us. */
+static void poll_if_needed(struct reader *r)
+{
+	if (r->configured && !uv_is_active((uv_handle_t *)&r->poll) &&
+	    (r->no_watcher || places_polled(r->places)))
+		uv_timer_start(&r->poll, on_poll, r->poll_ms, 0);
+}
+
+static void on_poll(uv_timer_t *timer)
+{
+	struct reader *r = timer->data;
+
+	if (r->no_watcher) {
+		make_watcher(r);
+		if (r->watcher != NULL) {
+			places_sweep(r->places);
+			entries_sweep(r->entries);
+		}
+	}
+	places_poll(r->places);
+	poll_if_needed(r);
+}
+
+static void on_mounts_changed(void *ctx)
+{
+	struct reader *r = ctx;
+
+	lanes_set_table(r->lanes, mounts_table(r->mounts));
+	if (r->configured && r->link != NULL) {
+		places_mounts_changed(r->places);
+		entries_mounts_changed(r->entries);
+	}
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
 	struct reader *r = timer->data;
 
+	make_watcher(r);
 	if (r->all_accounts)
 		(void)users_each(add_account, r, NULL); /* new ones */
 	places_sweep(r->places);
@@ -278,7 +448,7 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 {
 	const struct entries_config config = {.loop = &r->loop,
 					      .clock = clock_system(),
-					      .worker = r->reading,
+					      .lanes = r->lanes,
 					      .settle_ms = c->settle_ms,
 					      .poll_ms = (int64_t)c->poll_s * 1000,
 					      .callbacks = &entries_callbacks,
@@ -292,13 +462,10 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 	if (rc == 0)
 		rc = entries_new(&config, &r->entries, &err);
 	if (rc == 0)
-		rc = places_new(r->probing, &places_callbacks, r, &r->places, &err);
+		rc = places_new(r->lanes, &places_callbacks, r, &r->places, &err);
 	if (rc < 0)
 		return rc;
-	if (watcher_new(&r->loop, on_watch, r, &r->watcher, &err) < 0)
-		log_warn("watch", "no watching here, polling", LOG_ERR(&err));
-	entries_set_watcher(r->entries, r->watcher);
-	places_set_watcher(r->places, r->watcher);
+	make_watcher(r);
 	entries_set_at_start(r->entries, true);
 	r->configured = true;
 	rc = places_add_system(r->places);
@@ -309,6 +476,7 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 		rc = users_each(add_account, r, NULL);
 	for (size_t i = 0; rc == 0 && i < c->n_roots; i++)
 		rc = places_add(r->places, PLACE_WALK, c->roots[i]);
+	r->poll_ms = (uint64_t)c->poll_s * 1000;
 	uv_timer_start(&r->sweep, on_sweep, (uint64_t)c->sweep_s * 1000,
 		       (uint64_t)c->sweep_s * 1000);
 	return rc;
@@ -327,7 +495,7 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 		if (r->watcher != NULL)
 			(void)watcher_drain(r->watcher, NULL);
 		return probe(
-			&(struct probe_context){r->entries, r->probing, &r->link, is_excluded, r},
+			&(struct probe_context){r->entries, r->lanes, &r->link, is_excluded, r},
 			message->probe);
 	case ENVWARDEN__READER__ENVELOPE__KIND_READ:
 		if (!r->configured)
@@ -335,7 +503,11 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 		if (is_excluded(r, message->read->prefix))
 			on_read_done(r, message->read->id, ERR_PERM, message->read->prefix);
 		else
-			entries_read(r->entries, message->read->prefix, message->read->id);
+			entries_read(r->entries, message->read->prefix,
+				     message->read->volume.len == MOUNT_VOLUME_SIZE
+					     ? message->read->volume.data
+					     : NULL,
+				     message->read->id);
 		return 0;
 	case ENVWARDEN__READER__ENVELOPE__KIND_TAKEN:
 		if (r->untaken == 0)
@@ -355,12 +527,27 @@ static void on_part_stopped(void *owner)
 	(void)owner; /* the loop ends when the last handle is closed */
 }
 
+/* What ran in them placed watches. */
+static void on_lanes_stopped(void *owner)
+{
+	struct reader *r = owner;
+
+	if (r->watcher != NULL)
+		watcher_stop(r->watcher, on_part_stopped, r);
+}
+
+static void stop_lanes(struct reader *r)
+{
+	if (r->places == NULL && r->entries == NULL)
+		lanes_stop(r->lanes, on_lanes_stopped, r);
+}
+
 static void on_places_stopped(void *owner)
 {
 	struct reader *r = owner;
 
 	r->places = NULL;
-	worker_stop(r->probing, on_part_stopped, r);
+	stop_lanes(r);
 }
 
 static void on_entries_stopped(void *owner)
@@ -368,7 +555,7 @@ static void on_entries_stopped(void *owner)
 	struct reader *r = owner;
 
 	r->entries = NULL;
-	worker_stop(r->reading, on_part_stopped, r);
+	stop_lanes(r);
 }
 
 static void on_patience(uv_timer_t *timer)
@@ -385,20 +572,17 @@ static void on_link_closed(void *ctx, int rc)
 	r->link = NULL;
 	log_info("reader", "ends", LOG_STR("why", err_text(rc)));
 	uv_close((uv_handle_t *)&r->health, NULL);
+	uv_close((uv_handle_t *)&r->poll, NULL);
+	if (r->mounts != NULL)
+		mounts_stop(r->mounts, on_part_stopped, r);
 	uv_timer_start(&r->sweep, on_patience, END_MS, 0);
 	uv_unref((uv_handle_t *)&r->sweep);
 	if (!r->configured) {
-		worker_stop(r->reading, on_part_stopped, r);
-		worker_stop(r->probing, on_part_stopped, r);
+		lanes_stop(r->lanes, on_lanes_stopped, r);
 		return;
 	}
-	/* The watcher may be gone before they are. */
-	entries_set_watcher(r->entries, NULL);
-	places_set_watcher(r->places, NULL);
 	entries_stop(r->entries, on_entries_stopped, r);
 	places_stop(r->places, on_places_stopped, r);
-	if (r->watcher != NULL)
-		watcher_stop(r->watcher, on_part_stopped, r);
 }
 
 static void give_up_rights(int64_t parent)
@@ -429,14 +613,20 @@ int reader_main(int fd, int64_t parent)
 	CHECK(uv_loop_init(&r->loop) == 0);
 	CHECK(uv_timer_init(&r->loop, &r->sweep) == 0);
 	CHECK(uv_timer_init(&r->loop, &r->health) == 0);
+	CHECK(uv_timer_init(&r->loop, &r->poll) == 0);
+	r->poll.data = r;
 	r->sweep.data = r;
 	r->health.data = r;
-	if (worker_new(&r->loop, "reading", &r->reading, &err) < 0 ||
-	    worker_new(&r->loop, "probing", &r->probing, &err) < 0 ||
+	if (lanes_new(&(struct lanes_config){&r->loop, clock_system(), on_lanes_changed, r},
+		      &r->lanes, &err) < 0 ||
 	    link_new(&r->loop, fd, &link_callbacks, r, &r->link, &err) < 0) {
 		log_error("reader", "can't start", LOG_ERR(&err));
 		return 1;
 	}
+	if (mounts_new(&r->loop, on_mounts_changed, r, &r->mounts, &err) < 0)
+		log_warn("mounts", "not known here, a hung one may hold up others", LOG_ERR(&err));
+	else
+		lanes_set_table(r->lanes, mounts_table(r->mounts));
 	uv_run(&r->loop, UV_RUN_DEFAULT);
 	uv_close((uv_handle_t *)&r->sweep, NULL);
 	uv_run(&r->loop, UV_RUN_DEFAULT);

@@ -104,6 +104,21 @@ static void fields(void **state)
 	mount_table_unref(table);
 }
 
+static void groups(void **state)
+{
+	struct mount_table *table = read_table(machine);
+
+	(void)state;
+	assert_true(mount_table_by_id(table, 22)->group == 0);
+	assert_true(mount_table_by_id(table, 30)->group != 0);
+	/* one server */
+	assert_true(mount_table_by_id(table, 32)->group == mount_table_by_id(table, 37)->group);
+	assert_true(mount_table_by_id(table, 32)->group != mount_table_by_id(table, 31)->group);
+	assert_true(mount_table_by_id(table, 32)->group != mount_table_by_id(table, 33)->group);
+	assert_true(mount_table_by_id(table, 35)->group != 0);
+	mount_table_unref(table);
+}
+
 static const unsigned char *volume(const struct mount_table *table, int64_t id)
 {
 	return mount_table_by_id(table, id)->volume;
@@ -179,7 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(longest_prefix), cmocka_unit_test(fields),
 		cmocka_unit_test(volumes),	  cmocka_unit_test(refused),
-		cmocka_unit_test(lies),
+		cmocka_unit_test(lies),		  cmocka_unit_test(groups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

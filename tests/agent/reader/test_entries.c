@@ -13,8 +13,8 @@
 #include <cmocka.h>
 #include <uv.h>
 
+#include "agent/reader/lanes.h"
 #include "agent/reader/watch_user.h"
-#include "agent/worker.h"
 #include "lib/base/arena.h"
 #include "lib/base/clock.h"
 #include "lib/base/compiler.h"
@@ -32,7 +32,8 @@ enum said {
 	SAID_FACTS,
 	SAID_GONE,
 	SAID_DONE,
-	SAID_ENVIRONMENT
+	SAID_ENVIRONMENT,
+	SAID_AWAY
 };
 
 /* What the entries said, in order. */
@@ -51,13 +52,15 @@ struct fixture {
 	uv_loop_t loop;
 	uv_timer_t tick; /* so that conditions are looked at even when nothing happens */
 	struct watcher *watcher;
-	struct worker *worker;
+	struct lanes *lanes;
+	struct mount_table *next_table; /* of when it is asked for again; NULL as it is */
 	struct entries *entries;
 	struct watch_user parent;
 	struct seen seen[SEEN_MAX];
 	size_t n;
 	bool caught_up;
 	bool blocked; /* the core is behind */
+	bool ending;
 	unsigned stopped;
 };
 
@@ -137,6 +140,26 @@ static void on_caught_up(void *ctx)
 	f->caught_up = true;
 }
 
+static void on_away(void *ctx, const char *prefix, bool away)
+{
+	struct seen *s = note(ctx, SAID_AWAY, prefix);
+
+	s->rc = away;
+}
+
+static void on_refresh_mounts(void *ctx)
+{
+	struct fixture *f = ctx;
+
+	if (f->next_table != NULL)
+		lanes_set_table(f->lanes, f->next_table);
+}
+
+static void on_changed(void *ctx)
+{
+	(void)ctx;
+}
+
 static bool on_may_send(void *ctx)
 {
 	struct fixture *f = ctx;
@@ -152,6 +175,8 @@ static void on_watch(void *ctx, int watch, void *user, enum watch_kind kind, con
 	char path[TMPDIR_PATH_MAX];
 
 	(void)watch;
+	if (f->ending)
+		return;
 	if (kind == WATCH_OVERFLOW) {
 		entries_sweep(f->entries);
 	} else if (which->kind == WATCH_USER_ENTRY) {
@@ -167,6 +192,8 @@ static void on_watch(void *ctx, int watch, void *user, enum watch_kind kind, con
 
 static const struct entries_callbacks callbacks = {.facts = on_facts,
 						   .gone = on_gone,
+						   .away = on_away,
+						   .refresh_mounts = on_refresh_mounts,
 						   .read_done = on_read_done,
 						   .environment = on_environment,
 						   .caught_up = on_caught_up,
@@ -190,10 +217,12 @@ static int setup(void **state)
 	assert_int_equal(uv_loop_init(&f.loop), 0);
 	assert_int_equal(uv_timer_init(&f.loop, &f.tick), 0);
 	assert_int_equal(uv_timer_start(&f.tick, on_tick, 10, 10), 0);
-	assert_int_equal(worker_new(&f.loop, "test", &f.worker, NULL), 0);
+	assert_int_equal(lanes_new(&(struct lanes_config){&f.loop, clock_system(), on_changed, &f},
+				   &f.lanes, NULL),
+			 0);
 	assert_int_equal(watcher_new(&f.loop, on_watch, &f, &f.watcher, NULL), 0);
 	config.loop = &f.loop;
-	config.worker = f.worker;
+	config.lanes = f.lanes;
 	config.ctx = &f;
 	assert_int_equal(entries_new(&config, &f.entries, NULL), 0);
 	entries_set_watcher(f.entries, f.watcher);
@@ -212,20 +241,27 @@ static void on_stopped(void *owner)
 	f->stopped++;
 }
 
+static void on_lanes_stopped(void *owner)
+{
+	struct fixture *f = owner;
+
+	f->stopped++;
+	watcher_stop(f->watcher, on_stopped, f);
+}
+
 static void on_entries_stopped(void *owner)
 {
 	struct fixture *f = owner;
 
 	f->stopped++;
-	worker_stop(f->worker, on_stopped, f);
+	lanes_stop(f->lanes, on_lanes_stopped, f);
 }
 
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	entries_set_watcher(f->entries, NULL);
-	watcher_stop(f->watcher, on_stopped, f);
+	f->ending = true;
 	entries_stop(f->entries, on_entries_stopped, f);
 	uv_close((uv_handle_t *)&f->tick, NULL);
 	assert_int_equal(uv_run(&f->loop, UV_RUN_DEFAULT), 0);
@@ -369,7 +405,7 @@ static void ask(struct fixture *f, const char *name, uint64_t id)
 	char path[TMPDIR_PATH_MAX];
 
 	tmpdir_path(&f->dir, name, path);
-	entries_read(f->entries, path, id);
+	entries_read(f->entries, path, NULL, id);
 }
 
 /* --- tests --- */

@@ -13,4 +13,6 @@ const struct clock *clock_system(void); /* never NULL, lives for ever */
 /* How far local time is ahead of UTC at a moment of wall time; 0 if it can't be told. */
 int64_t clock_local_offset_ms(int64_t wall_ms);
 
+void clock_sleep_ms(int64_t ms); /* at least that long, unless a signal comes */
+
 #endif

@@ -30,6 +30,15 @@ const struct clock *clock_system(void)
 	return &system;
 }
 
+void clock_sleep_ms(int64_t ms)
+{
+	struct timespec ts = {.tv_sec = (time_t)(ms / 1000),
+			      .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	if (ms > 0)
+		(void)nanosleep(&ts, NULL);
+}
+
 int64_t clock_local_offset_ms(int64_t wall_ms)
 {
 	time_t seconds = (time_t)(wall_ms / 1000);

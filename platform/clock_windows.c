@@ -26,6 +26,12 @@ const struct clock *clock_system(void)
 	return &system;
 }
 
+void clock_sleep_ms(int64_t ms)
+{
+	if (ms > 0)
+		Sleep((DWORD)ms);
+}
+
 static int64_t steps_of(const FILETIME *time)
 {
 	return (int64_t)time->dwHighDateTime << 32 | (int64_t)time->dwLowDateTime;

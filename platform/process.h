@@ -28,6 +28,12 @@ void process_close(int fd); /* -1 is fine */
 int process_spawn_self(const char *const args[], const int *fds, size_t n, int64_t *pid,
 		       struct err *err);
 
+/*
+ * Starts this same program so that nobody waits for it: a session of its own, nothing inherited
+ * that a pipe's reader could wait for. Whoever started it can end at once.
+ */
+int process_spawn_detached(const char *const args[], struct err *err);
+
 enum process_signal {
 	PROCESS_TERMINATE,
 	PROCESS_KILL,

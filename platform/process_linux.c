@@ -97,6 +97,39 @@ int process_spawn_self(const char *const args[], const int *fds, size_t n, int64
 	return rc;
 }
 
+#define INHERITED_MAX 64 /* descriptors a shell may have open beside the usual three */
+
+static int nothing_inherited(posix_spawn_file_actions_t *actions)
+{
+	int e = 0;
+	for (int fd = 0; fd < 3 && e == 0; fd++)
+		e = posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
+	for (int fd = 3; fd < INHERITED_MAX && e == 0; fd++)
+		e = posix_spawn_file_actions_addclose(actions, fd); /* also of one not open */
+	return e;
+}
+
+int process_spawn_detached(const char *const args[], struct err *err)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	pid_t pid;
+	int e = posix_spawn_file_actions_init(&actions);
+	if (e != 0)
+		return err_errno(err, e, "start another process of this program");
+	e = posix_spawnattr_init(&attributes);
+	if (e == 0) {
+		(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+		e = nothing_inherited(&actions);
+		if (e == 0)
+			e = posix_spawn(&pid, "/proc/self/exe", &actions, &attributes,
+					(char *const *)(uintptr_t)args, environ);
+		(void)posix_spawnattr_destroy(&attributes);
+	}
+	(void)posix_spawn_file_actions_destroy(&actions);
+	return e == 0 ? 0 : err_errno(err, e, "start another process of this program");
+}
+
 /* --- looking after --- */
 
 int process_signal(int64_t pid, enum process_signal signal, struct err *err)

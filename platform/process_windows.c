@@ -32,6 +32,12 @@ int process_spawn_self(const char *const args[], const int *fds, size_t n, int64
 	return unsupported(err);
 }
 
+int process_spawn_detached(const char *const args[], struct err *err)
+{
+	(void)args;
+	return unsupported(err);
+}
+
 int process_signal(int64_t pid, enum process_signal signal, struct err *err)
 {
 	if (signal != PROCESS_KILL)

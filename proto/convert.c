@@ -195,6 +195,7 @@ int environment_to_wire(const struct environment_info *info, struct arena *arena
 	wire->last_used_ms = info->last_used_ms;
 	wire->degraded = (char **)info->degraded;
 	wire->n_degraded = info->n_degraded;
+	wire->self_reported = info->self_reported;
 	*out = wire;
 	return 0;
 }
@@ -213,6 +214,7 @@ int environment_from_wire(const Envwarden__Environment *wire, struct environment
 		.last_used_ms = wire->last_used_ms,
 		.degraded = (const char *const *)wire->degraded,
 		.n_degraded = wire->n_degraded,
+		.self_reported = wire->self_reported,
 	};
 	int rc = action_from_wire(wire->status, &info.status, err);
 

@@ -88,6 +88,7 @@ struct decision_reply {
 	const char *source; /* "agent", "fallback", "default" */
 	const char *contact;
 	const char *notice; /* one line beside the decision, "" none */
+	bool report_wanted; /* the agent may not read the prefix: its owner's command is to */
 };
 void decision_reply_init(struct decision_reply *reply); /* allow, all texts "" */
 int decision_to_wire(const struct decision_reply *reply, struct arena *arena,
@@ -113,6 +114,7 @@ struct environment_info {
 	int64_t last_used_ms;
 	const char *const *degraded;
 	size_t n_degraded;
+	bool self_reported; /* known by its owner's own command only */
 };
 void environment_info_init(struct environment_info *info); /* all texts "", uid -1 */
 int environment_to_wire(const struct environment_info *info, struct arena *arena,

@@ -63,6 +63,7 @@ int decision_to_wire(const struct decision_reply *reply, struct arena *arena,
 	wire->valid_until_ms = d->valid_until_ms;
 	wire->contact = wire_text(reply->contact);
 	wire->notice = wire_text(reply->notice);
+	wire->report_wanted = reply->report_wanted;
 	*out = wire;
 	return 0;
 }
@@ -119,6 +120,7 @@ int decision_from_wire(const Envwarden__Decision *wire, struct arena *arena,
 	reply.source = wire->source;
 	reply.contact = wire->contact;
 	reply.notice = wire->notice;
+	reply.report_wanted = wire->report_wanted;
 	uuid_from_wire(&wire->environment, &reply.environment);
 	*out = reply;
 	return 0;

@@ -28,6 +28,7 @@
 
 /* --- what senders cut their streams into; well inside the frames --- */
 #define LIMIT_LOCAL_CHUNK 49152	  /* packed packages in one local frame */
+#define LIMIT_REPORT 8388608	  /* bytes of a self-report, all its chunks together */
 #define LIMIT_READER_CHUNK 262144 /* packed packages in one reader frame */
 #define LIMIT_SYNC_CHUNK 524288	  /* packed packages or changes in one sync frame */
 #define LIMIT_BUNDLE_CHUNK 262144 /* BundleChunk.data */
@@ -63,6 +64,7 @@
 #define LIMIT_LABELS 64
 #define LIMIT_ENVS_DIRS 64
 #define LIMIT_DEGRADED 64
+#define LIMIT_DENIED 64 /* prefixes that may not be read, named to the core */
 #define LIMIT_UNREADABLE 64
 #define LIMIT_ROOT_FOLDERS 256 /* configured roots, exclusions */
 #define LIMIT_HOMES 10000

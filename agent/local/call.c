@@ -3,6 +3,7 @@
 #include "agent/local/internal.h"
 #include "lib/base/compiler.h"
 #include "lib/base/mem.h"
+#include "platform/fd_pass.h"
 #include "proto/codec.h"
 #include "proto/limits.h"
 
@@ -27,6 +28,12 @@ int call_new(struct conn *conn, uint64_t id, struct local_call **out)
 static void call_free(struct local_call *call)
 {
 	struct conn *conn = call->conn;
+
+	if (conn->wants == call) {
+		conn->wants = NULL;
+		fd_pass_close(conn->passed);
+		conn->passed = -1;
+	}
 
 	if (call->prev)
 		call->prev->next = call->next;
@@ -72,6 +79,11 @@ void calls_closed(struct conn *conn)
 	struct local_call *call;
 
 	calls_writable(conn);
+	call = conn->wants;
+	if (call) {
+		conn->wants = NULL;
+		call->descriptor(call, ERR_CLOSED, -1);
+	}
 	call = conn->calls;
 	while (call) {
 		void (*closed)(struct local_call *) = call->closed;
@@ -97,6 +109,57 @@ void local_call_on_writable(struct local_call *call, void (*writable)(struct loc
 void local_call_on_closed(struct local_call *call, void (*closed)(struct local_call *call))
 {
 	call->closed = closed;
+}
+
+/* --- what comes after the request --- */
+
+void local_call_on_piece(struct local_call *call, local_piece_cb piece)
+{
+	call->piece = piece;
+}
+
+struct local_call *call_of_piece(struct conn *conn, uint64_t id)
+{
+	struct local_call *call = conn->calls;
+
+	while (call && (call->id != id || !call->piece))
+		call = call->next;
+	return call;
+}
+
+int local_call_want_descriptor(struct local_call *call, const char *prefix,
+			       local_descriptor_cb done)
+{
+	Envwarden__Local__Envelope question = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__DescriptorWanted wanted = ENVWARDEN__LOCAL__DESCRIPTOR_WANTED__INIT;
+	struct conn *conn = call->conn;
+	int rc;
+
+	if (conn->wants)
+		return ERR_BUSY;
+	wanted.prefix = (char *)(uintptr_t)prefix;
+	question.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_DESCRIPTOR_WANTED;
+	question.descriptor_wanted = &wanted;
+	rc = local_call_send(call, &question);
+	if (rc < 0)
+		return rc;
+	call->descriptor = done;
+	conn->wants = call;
+	conn->wants_since = uv_now(conn->local->loop);
+	conn_wake(conn);
+	return 0;
+}
+
+void call_tell_descriptor(struct conn *conn)
+{
+	struct local_call *call = conn->wants;
+	int fd = conn->passed;
+
+	if (!call || fd < 0 || conn->closing)
+		return;
+	conn->wants = NULL;
+	conn->passed = -1;
+	call->descriptor(call, 0, fd);
 }
 
 /* --- what handlers ask --- */

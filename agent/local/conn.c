@@ -4,6 +4,7 @@
 #include "lib/base/compiler.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "platform/fd_pass.h"
 #include "platform/peer_cred.h"
 #include "platform/users.h"
 
@@ -26,6 +27,8 @@ static uint64_t deadline(const struct conn *conn)
 	if (conn->reading && conn->frame_since > 0 &&
 	    (at == 0 || conn->frame_since + limits->frame_ms < at))
 		at = conn->frame_since + limits->frame_ms;
+	if (conn->wants && (at == 0 || conn->wants_since + limits->frame_ms < at))
+		at = conn->wants_since + limits->frame_ms;
 	return at;
 }
 
@@ -65,6 +68,7 @@ void conn_maybe_free(struct conn *conn)
 
 	if (conn->open_handles > 0 || conn->n_calls > 0 || conn->in_turn)
 		return;
+	fd_pass_close(conn->passed);
 	frame_decoder_deinit(&conn->decoder);
 	buf_deinit(&conn->held);
 	buf_deinit(&conn->out);
@@ -277,6 +281,7 @@ static void handle_bytes(struct conn *conn, const char *p, size_t n, size_t *use
 	int rc;
 
 	conn->in_turn = true;
+	call_tell_descriptor(conn); /* it came before these bytes */
 	rc = handle_frames(conn, p, n, used);
 	conn->in_turn = false;
 	if (rc < 0) {
@@ -291,11 +296,11 @@ void conn_turn(struct conn *conn)
 {
 	size_t used = 0;
 
-	if (conn_drained(conn)) {
-		conn->in_turn = true;
+	conn->in_turn = true;
+	if (conn_drained(conn))
 		calls_writable(conn);
-		conn->in_turn = false;
-	}
+	call_tell_descriptor(conn);
+	conn->in_turn = false;
 	if (conn->held.len > 0 && !conn->closing) {
 		handle_bytes(conn, conn->held.data, conn->held.len, &used);
 		buf_consume(&conn->held, used);
@@ -320,12 +325,30 @@ void conn_wake(struct conn *conn)
 	arm(conn);
 }
 
+/*
+ * libuv asks for room when there is something to read, just before it reads; and what it reads
+ * itself loses descriptors. So one that is waited for, with its byte, is taken here; whoever waits
+ * is told in the next turn.
+ */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
 	struct conn *conn = handle->data;
+	uv_os_fd_t fd;
 
 	(void)suggested;
 	*out = uv_buf_init(conn->local->room, sizeof(conn->local->room));
+	if (!conn->wants || conn->passed >= 0 || uv_fileno(handle, &fd) < 0)
+		return;
+	switch (fd_pass_receive((int)fd, &conn->passed, NULL)) {
+	case 0:
+		turns_add_ready(conn);
+		break;
+	case ERR_BUSY:
+	case ERR_CLOSED: /* the read that follows says so, too */
+		break;
+	default:
+		conn->broken = true; /* libuv bears no closing in here */
+	}
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
@@ -333,9 +356,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 	struct conn *conn = stream->data;
 	size_t used = 0;
 
-	if (n == 0)
+	if (n == 0 && !conn->broken)
 		return;
-	if (n < 0) {
+	if (n < 0 || conn->broken) {
 		conn_close(conn);
 		return;
 	}
@@ -411,6 +434,7 @@ static int admit(struct local *local, const uv_pipe_t *pipe, struct peer **out)
 static void conn_init(struct conn *conn, struct local *local)
 {
 	conn->local = local;
+	conn->passed = -1;
 	conn->active_at = uv_now(local->loop);
 	frame_decoder_init(&conn->decoder, FRAME_LOCAL_MAX);
 	buf_init(&conn->held, READ_SIZE);

@@ -34,10 +34,26 @@ static void handle(struct local *local, struct local_call *call,
 		HANDLE(RECORD, record);
 		HANDLE(STATUS, status);
 		HANDLE(ENROLL, enroll);
+		HANDLE(REPORT, report);
 	default:
 		break;
 	}
 	unsupported(call);
+}
+
+/* Pieces get no answers of their own; those that come too late are of no interest any more. */
+static bool is_piece(const Envwarden__Local__Envelope *envelope)
+{
+	return envelope->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_CHUNK ||
+	       envelope->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_END;
+}
+
+static void handle_piece(struct conn *conn, const Envwarden__Local__Envelope *envelope)
+{
+	struct local_call *call = call_of_piece(conn, envelope->id);
+
+	if (call)
+		call->piece(call, envelope);
 }
 
 int dispatch(struct conn *conn, const void *payload, size_t n)
@@ -47,10 +63,13 @@ int dispatch(struct conn *conn, const void *payload, size_t n)
 	struct local_call *call;
 	int rc = codec_unpack_local(payload, n, &local->arena, &envelope, NULL);
 
-	if (rc == 0)
+	if (rc == 0 && is_piece(envelope)) {
+		handle_piece(conn, envelope);
+	} else if (rc == 0) {
 		rc = call_new(conn, envelope->id, &call);
-	if (rc == 0)
-		handle(local, call, envelope);
+		if (rc == 0)
+			handle(local, call, envelope);
+	}
 	arena_reset(&local->arena);
 	return rc;
 }

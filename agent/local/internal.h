@@ -84,6 +84,7 @@ struct conn {
 	bool has_turn; /* it waited at its peer and is next */
 	bool closing;
 	bool reading;
+	bool broken;  /* not a descriptor came where one was wanted */
 	bool in_turn; /* frames are being handled: what they send is written at the end */
 	unsigned open_handles;
 
@@ -103,6 +104,9 @@ struct conn {
 
 	struct local_call *calls; /* the newest first */
 	size_t n_calls;
+	struct local_call *wants; /* the one that waits for a descriptor, NULL = none does */
+	uint64_t wants_since;	  /* loop time */
+	int passed;		  /* the descriptor, until the one that waits is told; -1 none */
 };
 
 struct local_call {
@@ -114,6 +118,8 @@ struct local_call {
 	void *data;
 	void (*writable)(struct local_call *call);
 	void (*closed)(struct local_call *call);
+	local_piece_cb piece;
+	local_descriptor_cb descriptor;
 };
 
 /* --- server.c --- */
@@ -144,8 +150,11 @@ void turns_run(uv_idle_t *idle);
 
 /* --- call.c --- */
 int call_new(struct conn *conn, uint64_t id, struct local_call **out);
-void calls_writable(struct conn *conn); /* tells those who wait for it */
-void calls_closed(struct conn *conn);	/* tells all; no call waits for anything afterwards */
+void calls_writable(struct conn *conn);	      /* tells those who wait for it */
+void calls_closed(struct conn *conn);	      /* tells all; no call waits for anything afterwards */
+void call_tell_descriptor(struct conn *conn); /* whoever waits for it, when it has come */
+/* The call that takes pieces under this id, or NULL. */
+struct local_call *call_of_piece(struct conn *conn, uint64_t id);
 
 /* --- dispatch.c --- */
 /* ERR_PROTOCOL and others: close the connection. */

@@ -26,6 +26,14 @@ struct uv_loop_s;
 struct local;
 struct local_call;
 
+/* What follows a request under the same id (local_call_on_piece), borrowed for the call. */
+typedef void (*local_piece_cb)(struct local_call *call, const Envwarden__Local__Envelope *piece);
+/*
+ * rc < 0: the peer sent none, or is gone (ERR_CLOSED). fd is the callee's, -1 on failure. Call back
+ * last: the callee may end the call.
+ */
+typedef void (*local_descriptor_cb)(struct local_call *call, int rc, int fd);
+
 struct local_handlers {
 	/* The request is valid until the handler returns; each call ends with local_call_end or
 	 * local_call_fail, at once or later. */
@@ -40,6 +48,7 @@ struct local_handlers {
 		       const Envwarden__Local__StatusRequest *m);
 	void (*enroll)(void *ctx, struct local_call *call,
 		       const Envwarden__Local__EnrollRequest *m);
+	void (*report)(void *ctx, struct local_call *call, const Envwarden__Local__ReportBegin *m);
 };
 
 struct local_limits {
@@ -74,6 +83,21 @@ int local_start(const struct local_config *config, struct local **out, struct er
 void local_stop(struct local *local, void (*stopped)(void *owner), void *owner);
 
 uint32_t local_call_uid(const struct local_call *call); /* of the peer, by the system's word */
+
+/*
+ * A request that goes on in pieces: what comes under its id (ReportChunk, ReportEnd) goes to
+ * `piece` until the call ends. Pieces of a call that has ended, or takes none, are passed over.
+ */
+void local_call_on_piece(struct local_call *call, local_piece_cb piece);
+
+/*
+ * Asks the peer to prove that it can open `prefix`, by passing a descriptor of that directory
+ * (DescriptorWanted; then one byte outside of frames with the descriptor). One at a time on a
+ * connection. 0: done(call, ...) is called once, later, unless the call ends before; ERR_BUSY:
+ * another call of this connection waits for one; else as local_call_send.
+ */
+int local_call_want_descriptor(struct local_call *call, const char *prefix,
+			       local_descriptor_cb done);
 
 /*
  * One answer frame; `answer->id` is filled in. ERR_CLOSED: the peer is gone; ERR_LIMIT: it does not

@@ -29,6 +29,8 @@ struct lookup {
 	char *prefix; /* canonical, once known; else the first candidate */
 	char *held;   /* until the reader tells: the first candidate that is known, or NULL */
 	const char *notice;
+	bool unreadable; /* the reader may not look at it */
+	bool sole;	 /* there is one candidate only */
 	lookup_cb done;
 	void *ctx;
 	struct arena arena;
@@ -66,6 +68,8 @@ static void finish(struct lookup *l, int rc, const char *error)
 	struct lookup_result result = {.rc = rc,
 				       .error = error,
 				       .prefix = l->prefix,
+				       .unreadable = l->unreadable,
+				       .sole = l->sole,
 				       .notice = l->notice != NULL ? l->notice : ""};
 
 	if (l->read != 0)
@@ -115,8 +119,8 @@ static void on_read(void *ctx, int rc)
 {
 	struct lookup *l = ctx;
 
-	(void)rc; /* what is known by now is the answer */
-	l->read = 0;
+	l->read = 0; /* what is known by now is the answer */
+	l->unreadable = rc == ERR_PERM;
 	finish(l, 0, NULL);
 }
 
@@ -143,8 +147,14 @@ void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *r
 	if (l == NULL)
 		return; /* its deadline has passed */
 	l->probe = 0;
-	l->held = NULL;
 	take_prefix(l, reply->prefix);
+	if (reply->state == ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE) {
+		/* Where it may not look it can't tell which is there: one that is known. */
+		l->unreadable = true;
+		if (reply->prefix[0] == '\0' && l->held != NULL)
+			l->prefix = l->held;
+	}
+	l->held = NULL;
 	switch (reply->state) {
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__CLEAN:
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE:
@@ -284,6 +294,7 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 	}
 	l->prefix = (char *)resolved.candidates[0];
 	l->held = first_known(e, &resolved);
+	l->sole = resolved.n == 1;
 	*all->last = l;
 	all->last = &l->next;
 	all->n++;
@@ -324,6 +335,16 @@ int engine_decide(struct engine *e, const struct env *env, const char *prefix, s
 	return 0;
 }
 
+/* The one who asks may read it for us. */
+static void want_report(struct engine *e, uint32_t uid, const struct lookup_result *result,
+			struct decision_reply *reply)
+{
+	reply->report_wanted =
+		result->unreadable && report_welcome(e, uid, result->env, result->prefix);
+	if (reply->report_wanted && result->env == NULL && result->sole)
+		report_missed(e, uid, result->prefix);
+}
+
 static void check_found(void *ctx, const struct lookup_result *result)
 {
 	struct local_call *call = ctx;
@@ -336,15 +357,20 @@ static void check_found(void *ctx, const struct lookup_result *result)
 		local_call_fail(call, result->rc, result->error);
 		return;
 	}
-	if (engine_decide(e, result->env, result->prefix, arena, &reply) == 0 &&
-	    (reply.notice = result->rc == ERR_NOTFOUND ? "There is no such environment."
-						       : result->notice) != NULL &&
-	    decision_to_wire(&reply, arena, &answer.decision) == 0) {
-		answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_DECISION;
-		local_call_end(call, &answer);
-	} else {
-		local_call_fail(call, ERR_NOMEM, "the agent is out of memory");
-	}
+	if (engine_decide(e, result->env, result->prefix, arena, &reply) < 0)
+		goto nomem;
+	want_report(e, local_call_uid(call), result, &reply);
+	reply.notice =
+		result->rc == ERR_NOTFOUND ? "There is no such environment." : result->notice;
+	if (decision_to_wire(&reply, arena, &answer.decision) < 0)
+		goto nomem;
+	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_DECISION;
+	local_call_end(call, &answer);
+	arena_reset(arena);
+	return;
+
+nomem:
+	local_call_fail(call, ERR_NOMEM, "the agent is out of memory");
 	arena_reset(arena);
 }
 

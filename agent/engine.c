@@ -506,6 +506,8 @@ static void engine_free(struct engine *e)
 	state_stop(e);
 	if (e->syncing != NULL)
 		syncing_free(e);
+	for (size_t i = 0; i < e->n_unreported; i++)
+		mem_free(e->unreported[i].prefix);
 	envs_deinit(&e->envs);
 	arena_deinit(&e->config_arena);
 	files_lock_free(e->lock);

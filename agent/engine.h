@@ -26,6 +26,7 @@
 #include "agent/core/trust.h"
 #include "agent/core/trusted_time.h"
 #include "agent/envs.h"
+#include "agent/intake.h"
 #include "agent/link.h"
 #include "agent/local/server.h"
 #include "agent/options.h"
@@ -45,10 +46,18 @@ struct state;	/* state.c: signed state and what it says */
 struct syncing; /* syncing.c */
 struct waiter;	/* facts.c: who waits for a reading */
 struct follower;
+struct reporting; /* request_report.c: a report under way */
 
 #define ENGINE_TEXT_MAX 512
 #define ENGINE_KEY_LOST "lost" /* setting: epoch of a journal that was lost and not told yet */
 #define ENGINE_EXIT_DAMAGED 65 /* the store is: of the process that checks it, and of the core */
+#define ENGINE_UNREPORTED_MAX 64
+
+/* A prefix that can't be read, and who asked for it. */
+struct unreported {
+	char *prefix;
+	uint32_t uid;
+};
 
 struct engine {
 	uv_loop_t loop;
@@ -78,6 +87,9 @@ struct engine {
 		char text[ENGINE_TEXT_MAX]; /* what \t why \t remedy */
 	} reader_trouble[12];
 	size_t n_reader_trouble;
+	uint64_t denied;     /* prefixes the reader found and may not read */
+	char **denied_paths; /* some of them */
+	size_t n_denied_paths;
 
 	struct envs envs;
 	struct inlet *inlet;
@@ -85,6 +97,10 @@ struct engine {
 	uint64_t next_id; /* of probes and readings */
 	struct checks *checks;
 	struct follower *followers;
+	struct reporting *reports; /* under way */
+	size_t n_reports;
+	struct unreported unreported[ENGINE_UNREPORTED_MAX];
+	size_t n_unreported;
 	struct local *local;
 
 	struct sync_identity identity;
@@ -155,6 +171,12 @@ void facts_connect(struct engine *e, int fd);
 typedef void (*facts_read_cb)(void *ctx, int rc);
 uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, void *ctx);
 void facts_forget(struct engine *e, uint64_t id); /* done is not called any more */
+/*
+ * Puts a sealed snapshot that came in another way into the store and the table; stored(ctx, rc)
+ * once, later. Takes the intake's contents. ERR_NOMEM: nothing was taken.
+ */
+typedef void (*facts_stored_cb)(void *ctx, int rc);
+int facts_store(struct engine *e, struct intake *intake, facts_stored_cb stored, void *ctx);
 
 /* --- checks.c --- */
 int checks_start(struct engine *e);
@@ -170,6 +192,8 @@ struct lookup_result {
 	const char *error;
 	struct env *env;
 	const char *prefix; /* canonical, also when it is not known (yet) as an environment */
+	bool unreadable;    /* the reader may not look at it */
+	bool sole;	    /* nothing else could have been meant */
 	const char *notice;
 };
 typedef void (*lookup_cb)(void *ctx, const struct lookup_result *result);
@@ -185,6 +209,16 @@ extern const struct local_handlers request_handlers;
 void requests_stop(struct engine *e);
 void requests_journal_grew(struct engine *e); /* wakes those who follow */
 bool engine_may_see(const struct engine *e, uint32_t uid, const struct env *env);
+
+/* --- request_report.c --- */
+/* Whether this account may report the prefix (env: known there, or NULL), once the agent turns out
+ * not to be able to read it. */
+bool report_welcome(const struct engine *e, uint32_t uid, const struct env *env,
+		    const char *prefix);
+/* A prefix that can't be read was asked for, and nothing is known of it. */
+void report_missed(struct engine *e, uint32_t uid, const char *prefix);
+/* How many environments are known by reports only, and how many prefixes were never reported. */
+void report_count(const struct engine *e, uint64_t *reported, uint64_t *unreported);
 
 /* --- state.c --- */
 int state_start(struct engine *e, struct err *err);

@@ -172,6 +172,11 @@ int envs_put(struct envs *all, const struct environment *row)
 	env->created_ms = row->created_ms;
 	env->last_change_ms = row->last_change_ms;
 	env->lives = environment_lives(row);
+	env->self_reported = row->self_reported;
+	if (row->self_reported && row->stamp_n > 0 && row->stamp_n <= sizeof env->stamp) {
+		memcpy(env->stamp, row->stamp, row->stamp_n);
+		env->stamp_n = row->stamp_n;
+	}
 	env->seen = old != NULL && old->seen;
 	env->away = old != NULL && old->away && env->lives;
 	env->saved_used_ms = row->last_used_ms;

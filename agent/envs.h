@@ -13,6 +13,8 @@
 #include "agent/core/identity.h"
 #include "lib/base/uuid.h"
 
+#define ENV_STAMP_MAX 64
+
 struct env {
 	RB_ENTRY(env) by_id;
 	RB_ENTRY(env) by_path;
@@ -30,7 +32,10 @@ struct env {
 	int64_t created_ms;
 	int64_t last_change_ms;
 	bool lives;
-	bool away; /* its file system is not mounted; memory only */
+	bool away;			    /* its file system is not mounted; memory only */
+	bool self_reported;		    /* known by its owner's own client only: */
+	unsigned char stamp[ENV_STAMP_MAX]; /* ... of that, as stored */
+	size_t stamp_n;
 	bool at_path; /* the one its path leads to: the newest of those that were there */
 	bool at_inode;
 	char **notes; /* what could not be read in it, escaped; memory only: told anew at each start

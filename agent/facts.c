@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/core/snapshot.h"
 #include "agent/engine.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
@@ -15,9 +14,9 @@
 /* One environment on its way from the link to the store. */
 struct inlet {
 	struct job job;
-	struct arena arena;
-	struct snapshot snapshot;
-	size_t refused; /* packages that were no packages */
+	struct intake intake;
+	facts_stored_cb stored; /* of a report; NULL = the reader is told */
+	void *ctx;
 	/* out */
 	struct applied applied;
 	struct environment rows[2]; /* the one it is of, and one that it displaced */
@@ -50,7 +49,7 @@ static void mark_seen(struct engine *e, const struct inlet *in)
 		return;
 	env->seen = true;
 	env->away = false;
-	env_set_notes(env, in->snapshot.unreadable, in->snapshot.n_unreadable);
+	env_set_notes(env, in->intake.snapshot.unreadable, in->intake.snapshot.n_unreadable);
 }
 
 static void journal_grew(struct engine *e, const struct applied *applied)
@@ -81,8 +80,7 @@ static void inlet_free(struct inlet *in)
 {
 	if (in == NULL)
 		return;
-	snapshot_deinit(&in->snapshot);
-	arena_deinit(&in->arena);
+	intake_deinit(&in->intake);
 	mem_free(in);
 }
 
@@ -93,102 +91,28 @@ static const char *keep(struct arena *arena, const char *text)
 	return copy != NULL ? copy : "";
 }
 
-static void keep_person(struct inlet *in, const Envwarden__Person *wire, struct person *out)
-{
-	person_from_wire(wire, out); /* nobody when absent */
-	out->name = keep(&in->arena, out->name);
-	out->how = "";
-}
-
-static void keep_notes(struct inlet *in, const Envwarden__Reader__Facts *facts)
-{
-	const char **notes = arena_calloc(&in->arena, facts->n_unreadable + 1, sizeof *notes);
-
-	if (notes == NULL)
-		return;
-	for (size_t i = 0; i < facts->n_unreadable; i++)
-		notes[i] = keep(&in->arena, facts->unreadable[i]);
-	in->snapshot.unreadable = notes;
-	in->snapshot.n_unreadable = facts->n_unreadable;
-}
-
-static void keep_history(struct inlet *in, const Envwarden__Reader__HistoryFacts *history)
-{
-	struct run_facts *run = &in->snapshot.history;
-
-	if (history == NULL)
-		return;
-	run->sections = history->sections;
-	run->command = keep(&in->arena, history->command);
-	run->action = keep(&in->arena, history->action);
-	run->tool = keep(&in->arena, history->tool);
-	run->source = keep(&in->arena, history->source);
-	keep_person(in, history->owner, &run->owner);
-}
-
 static int on_facts(struct engine *e, const Envwarden__Reader__Facts *facts)
 {
 	struct inlet *in;
-	struct snapshot *s;
-	unsigned char *stamp;
+	int rc;
 
-	if (e->inlet != NULL || facts->prefix[0] != '/')
+	if (e->inlet != NULL)
 		return ERR_PROTOCOL;
 	in = mem_calloc(1, sizeof *in);
 	if (in == NULL)
 		return ERR_NOMEM;
-	arena_init(&in->arena, INLET_MEMORY_MAX);
-	s = &in->snapshot;
-	snapshot_init(s);
-	s->prefix = keep(&in->arena, facts->prefix);
-	s->device = facts->device;
-	s->inode = facts->inode;
-	s->filesystem = facts->filesystem;
-	if (facts->volume.len == sizeof s->volume)
-		memcpy(s->volume, facts->volume.data, sizeof s->volume);
-	keep_person(in, facts->owner, &s->owner);
-	keep_person(in, facts->python_owner, &s->python_owner);
-	s->platform = keep(&in->arena, facts->platform);
-	s->tool = keep(&in->arena, facts->tool);
-	s->created_ms = facts->created_ms;
-	s->changed_ms = facts->changed_ms;
-	hash_from_wire(&facts->config_digest, s->config_digest);
-	s->config_names = keep(&in->arena, facts->config_names);
-	stamp = arena_dup(&in->arena, facts->stamp.data, facts->stamp.len);
-	s->stamp = stamp;
-	s->stamp_n = stamp != NULL ? facts->stamp.len : 0;
-	s->renamed_from = keep(&in->arena, facts->renamed_from);
-	s->at_start = facts->at_start;
-	s->empty_meta = facts->empty_meta;
-	keep_history(in, facts->history);
-	keep_notes(in, facts);
-	e->inlet = in;
-	return s->prefix[0] == '/' ? 0 : ERR_NOMEM;
+	intake_init(&in->intake, INLET_MEMORY_MAX);
+	rc = intake_facts(&in->intake, facts);
+	if (rc < 0)
+		inlet_free(in);
+	else
+		e->inlet = in;
+	return rc;
 }
 
 static int on_packages(struct engine *e, const Envwarden__Reader__FactsPackages *piece)
 {
-	struct inlet *in = e->inlet;
-
-	if (in == NULL)
-		return ERR_PROTOCOL;
-	for (size_t i = 0; i < piece->n_packages; i++) {
-		struct package seen;
-		struct package kept;
-		struct err err = ERR_INIT;
-
-		if (in->snapshot.packages.n == SNAPSHOT_PACKAGES_MAX)
-			return 0; /* the first ones count; the end says that there were more */
-		if (package_from_wire(piece->packages[i], &seen, &err) < 0) {
-			log_warn("core", "package refused", LOG_ERR(&err));
-			in->refused++;
-			continue;
-		}
-		if (package_copy(&in->arena, &seen, &kept) < 0 ||
-		    package_list_add(&in->snapshot.packages, &kept) < 0)
-			return ERR_NOMEM;
-	}
-	return 0;
+	return e->inlet != NULL ? intake_packages(&e->inlet->intake, piece) : ERR_PROTOCOL;
 }
 
 static void send_taken(struct engine *e)
@@ -202,14 +126,33 @@ static void send_taken(struct engine *e)
 		link_stop(e->link);
 }
 
+/* The members' names as the system knows them: a report only has numbers. */
+static void name_person(struct intake *in, struct person *who)
+{
+	struct user user;
+
+	if (who->uid >= 0 && users_by_uid((uint32_t)who->uid, &user, NULL) == 0)
+		who->name = keep(&in->arena, user.name);
+}
+
+static void name_persons(struct intake *in)
+{
+	name_person(in, &in->snapshot.owner);
+	name_person(in, &in->snapshot.history.owner);
+	name_person(in, &in->snapshot.python_owner);
+}
+
 static void apply_run(struct job *job)
 {
 	struct inlet *in = container_of(job, struct inlet, job);
 	struct engine *e = job->e;
 
-	job->rc = store_apply(e->store, &in->snapshot, engine_wall(e), &in->applied, &job->err);
+	if (in->intake.snapshot.self_reported)
+		name_persons(&in->intake);
+	job->rc = store_apply(e->store, &in->intake.snapshot, engine_wall(e), &in->applied,
+			      &job->err);
 	if (job->rc == 0 || in->applied.displaced)
-		read_rows(e, &in->applied, &in->arena, in->rows, &in->n_rows);
+		read_rows(e, &in->applied, &in->intake.arena, in->rows, &in->n_rows);
 }
 
 static void note_store(struct engine *e, const struct job *job, const struct applied *applied)
@@ -236,29 +179,50 @@ static void apply_done(struct job *job)
 	journal_grew(e, &in->applied);
 	if (in->applied.changed)
 		log_info("journal", change_kind_name(in->applied.kind),
-			 LOG_STR("prefix", in->snapshot.prefix), LOG_INT("seq", in->applied.seq));
-	if (job->rc == 0)
+			 LOG_STR("prefix", in->intake.snapshot.prefix),
+			 LOG_INT("seq", in->applied.seq));
+	if (in->stored != NULL)
+		in->stored(in->ctx, job->rc);
+	else if (job->rc == 0)
 		send_taken(e);
 	inlet_free(in);
+}
+
+static void apply(struct engine *e, struct inlet *in)
+{
+	in->job.run = apply_run;
+	in->job.done = apply_done;
+	engine_submit(e, &in->job);
+}
+
+int facts_store(struct engine *e, struct intake *intake, facts_stored_cb stored, void *ctx)
+{
+	struct inlet *in = mem_calloc(1, sizeof *in);
+
+	if (in == NULL)
+		return ERR_NOMEM;
+	in->intake = *intake;
+	*intake = (struct intake){.refused = 0};
+	in->stored = stored;
+	in->ctx = ctx;
+	apply(e, in);
+	return 0;
 }
 
 static int on_facts_end(struct engine *e, const Envwarden__Reader__FactsEnd *end)
 {
 	struct inlet *in = e->inlet;
+	int rc = in != NULL ? intake_end(&in->intake, end) : ERR_PROTOCOL;
 
-	if (in == NULL || (end->total != in->snapshot.packages.n + in->refused &&
-			   in->snapshot.packages.n < SNAPSHOT_PACKAGES_MAX))
-		return ERR_PROTOCOL;
+	if (rc < 0)
+		return rc;
 	e->inlet = NULL;
-	CHECK(snapshot_seal(&in->snapshot) == 0); /* it fails for too many packages only */
 	if (!engine_logging(e)) {
 		inlet_free(in);
 		send_taken(e);
 		return 0;
 	}
-	in->job.run = apply_run;
-	in->job.done = apply_done;
-	engine_submit(e, &in->job);
+	apply(e, in);
 	return 0;
 }
 
@@ -462,12 +426,29 @@ void facts_forget(struct engine *e, uint64_t id)
 
 /* --- the link --- */
 
+static void keep_denied(struct engine *e, char *const *paths, size_t n)
+{
+	for (size_t i = 0; i < e->n_denied_paths; i++)
+		mem_free(e->denied_paths[i]);
+	mem_free(e->denied_paths);
+	e->n_denied_paths = 0;
+	e->denied_paths = n > 0 ? mem_calloc(n, sizeof *e->denied_paths) : NULL;
+	for (size_t i = 0; e->denied_paths != NULL && i < n; i++) {
+		char *path = mem_strdup(paths[i]);
+
+		if (path != NULL)
+			e->denied_paths[e->n_denied_paths++] = path;
+	}
+}
+
 static int on_health(struct engine *e, const Envwarden__Reader__Health *health)
 {
 	e->watched = health->watched;
 	e->polled = health->polled;
 	e->remote = health->remote;
 	e->late_ms = health->late_ms;
+	e->denied = health->denied;
+	keep_denied(e, health->denied_paths, health->n_denied_paths);
 	e->n_reader_trouble = 0;
 	for (size_t i = 0; i < health->n_degraded && i < ARRAY_SIZE(e->reader_trouble); i++)
 		(void)snprintf(e->reader_trouble[e->n_reader_trouble++].text, ENGINE_TEXT_MAX, "%s",
@@ -537,6 +518,8 @@ static void on_link_closed(void *ctx, int rc)
 	e->watched = 0;
 	e->polled = 0;
 	e->n_reader_trouble = 0;
+	e->denied = 0;
+	keep_denied(e, NULL, 0);
 	inlet_free(e->inlet);
 	e->inlet = NULL;
 	fail_waiters(e);

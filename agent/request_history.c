@@ -26,6 +26,7 @@ struct history {
 	struct uuid id;
 	bool one; /* of one environment */
 	bool follow;
+	bool can_prove;
 	bool all_told; /* the last page was the last one there is */
 	bool waiting;  /* follows, and has nothing to tell */
 	bool closed;   /* the asker went away meanwhile */
@@ -96,7 +97,7 @@ static bool change_visible(struct history *h, const struct change *c)
 	struct engine *e = h->stream.e;
 	struct env *env = envs_by_id(&e->envs, &c->environment);
 
-	return engine_may_see(e, h->uid, env) || c->owner.uid == (int64_t)h->uid;
+	return h->one || engine_may_see(e, h->uid, env) || c->owner.uid == (int64_t)h->uid;
 }
 
 /* Sends one frame of a change: everything, or as many of its packages as fit. */
@@ -207,7 +208,7 @@ static void history_begin(struct engine *e, struct local_call *call, const struc
 
 	if (env != NULL) {
 		h->id = env->id;
-		h->one = true;
+		h->one = true; /* it was looked whether the asker may know of it */
 	}
 	h->stream.next = history_next;
 	h->stream.release = history_release;
@@ -221,20 +222,36 @@ static void history_begin(struct engine *e, struct local_call *call, const struc
 	history_read(h);
 }
 
+static void history_refuse(struct history *h)
+{
+	arena_deinit(&h->page_arena);
+	mem_free(h);
+}
+
+static void history_permitted(struct local_call *call, struct env *env)
+{
+	struct history *h = local_call_data(call);
+
+	if (env != NULL) {
+		history_begin(h->stream.e, call, env);
+		return;
+	}
+	history_refuse(h);
+	request_not_permitted(call);
+}
+
 static void history_found(void *ctx, const struct lookup_result *result)
 {
 	struct local_call *call = ctx;
 	struct history *h = local_call_data(call);
-	struct engine *e = h->stream.e;
 
 	/* A deleted environment answers by its last path. */
-	if (result->env == NULL || !engine_may_see(e, h->uid, result->env)) {
-		arena_deinit(&h->page_arena);
-		mem_free(h);
+	if (result->env == NULL) {
+		history_refuse(h);
 		request_no_environment(call, result);
 		return;
 	}
-	history_begin(e, call, result->env);
+	request_access(h->stream.e, call, result->env, h->can_prove, history_permitted);
 }
 
 void request_history(void *ctx, struct local_call *call, const Envwarden__Local__HistoryRequest *m)
@@ -249,6 +266,7 @@ void request_history(void *ctx, struct local_call *call, const Envwarden__Local_
 	h->stream.e = e;
 	h->uid = local_call_uid(call);
 	h->follow = m->follow;
+	h->can_prove = m->can_prove;
 	h->query.since_ms = m->since_ms;
 	arena_init(&h->page_arena, STREAM_MEMORY_MAX);
 	local_call_set_data(call, h);

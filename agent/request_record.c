@@ -1,15 +1,23 @@
 /* record: readings on request, a few at a time, each awaited until it is in the store. */
 #include <string.h>
 
+#include "agent/report.h"
 #include "agent/requests.h"
 #include "lib/base/mem.h"
 
 #define READS_AT_ONCE 8
 
+struct recording;
+
+struct record_item {
+	struct recording *recording;
+	char *prefix;
+};
+
 struct recording {
 	struct engine *e;
 	struct local_call *call;
-	char **prefixes;
+	struct record_item *items;
 	size_t n;
 	size_t cap;
 	size_t at; /* asked for so far */
@@ -17,6 +25,7 @@ struct recording {
 	size_t under_way;
 	int rc; /* the first failure */
 	uint32_t uid;
+	bool can_report; /* the asker reads for itself what the agent may not */
 	bool starting;
 };
 
@@ -26,11 +35,13 @@ static void recording_end(struct recording *r)
 	int rc = r->rc;
 
 	for (size_t i = 0; i < r->n; i++)
-		mem_free(r->prefixes[i]);
-	mem_free(r->prefixes);
+		mem_free(r->items[i].prefix);
+	mem_free(r->items);
 	mem_free(r);
 	if (rc == ERR_NOTFOUND)
 		local_call_fail(call, rc, "there is no environment there");
+	else if (rc == ERR_PERM)
+		local_call_fail(call, rc, "not permitted: the agent may not read it");
 	else if (rc == ERR_UNREACHABLE)
 		local_call_fail(call, rc, "the agent's reader is not running; try again");
 	else if (rc < 0)
@@ -46,18 +57,41 @@ static void recording_progress(struct recording *r)
 
 	progress.done = r->done;
 	progress.total = r->n;
-	progress.prefix = wire_text(r->done < r->n ? r->prefixes[r->done] : "");
+	progress.prefix = wire_text(r->done < r->n ? r->items[r->done].prefix : "");
 	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_RECORD_PROGRESS;
 	answer.record_progress = &progress;
 	(void)local_call_send(r->call, &answer); /* one that does not fit is not missed */
+}
+
+/* True: the asker is to read it, and knows. */
+static bool ask_for_report(struct recording *r, const char *prefix)
+{
+	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__ReportWanted wanted = ENVWARDEN__LOCAL__REPORT_WANTED__INIT;
+	const struct env *env = envs_by_path(&r->e->envs, prefix);
+	const unsigned char *stamp = NULL;
+	size_t n = 0;
+
+	if (!r->can_report || !report_welcome(r->e, r->uid, env, prefix))
+		return false;
+	if (env != NULL)
+		stamp = report_stamp(env->stamp, env->stamp_n, &n);
+	wanted.prefix = wire_text(prefix);
+	wanted.stamp = wire_bytes(stamp, n);
+	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_ASKED;
+	answer.report_asked = &wanted;
+	return local_call_send(r->call, &answer) == 0;
 }
 
 static void recording_go_on(struct recording *r);
 
 static void recorded(void *ctx, int rc)
 {
-	struct recording *r = ctx;
+	const struct record_item *item = ctx;
+	struct recording *r = item->recording;
 
+	if (rc == ERR_PERM && ask_for_report(r, item->prefix))
+		rc = 0;
 	r->under_way--;
 	r->done++;
 	/* One of many that has vanished meanwhile is recorded as deleted. */
@@ -72,9 +106,11 @@ static void recording_go_on(struct recording *r)
 {
 	r->starting = true;
 	while (r->at < r->n && r->under_way < READS_AT_ONCE && r->rc == 0) {
+		struct record_item *item = &r->items[r->at++];
+
 		r->under_way++;
-		if (facts_read(r->e, r->prefixes[r->at++], recorded, r) == 0)
-			recorded(r, ERR_UNREACHABLE);
+		if (facts_read(r->e, item->prefix, recorded, item) == 0)
+			recorded(item, ERR_UNREACHABLE);
 	}
 	r->starting = false;
 	if (r->under_way == 0)
@@ -83,8 +119,12 @@ static void recording_go_on(struct recording *r)
 
 static void recording_add(struct recording *r, const char *prefix)
 {
-	if (r->n < r->cap && (r->prefixes[r->n] = mem_strdup(prefix)) != NULL)
-		r->n++;
+	struct record_item *item = &r->items[r->n];
+
+	if (r->n == r->cap || (item->prefix = mem_strdup(prefix)) == NULL)
+		return;
+	item->recording = r;
+	r->n++;
 }
 
 static void record_each(void *ctx, struct env *env)
@@ -95,39 +135,57 @@ static void record_each(void *ctx, struct env *env)
 		recording_add(r, env->prefix);
 }
 
-static struct recording *recording_new(struct engine *e, struct local_call *call, size_t cap)
+static struct recording *recording_new(struct engine *e, struct local_call *call, size_t cap,
+				       bool can_report)
 {
 	struct recording *r = mem_calloc(1, sizeof *r);
 
-	if (r == NULL || (r->prefixes = mem_calloc(cap + 1, sizeof *r->prefixes)) == NULL) {
+	if (r == NULL || (r->items = mem_calloc(cap + 1, sizeof *r->items)) == NULL) {
 		mem_free(r);
 		return NULL;
 	}
 	r->e = e;
 	r->call = call;
 	r->cap = cap;
+	r->can_report = can_report;
 	r->uid = local_call_uid(call);
 	return r;
 }
 
-static void record_found(void *ctx, const struct lookup_result *result)
+static void record_one(struct engine *e, struct local_call *call,
+		       const struct lookup_result *result, bool can_report)
 {
-	struct local_call *call = ctx;
-	struct engine *e = local_call_data(call);
 	struct recording *r;
 
-	if (result->rc < 0 ||
-	    (result->env != NULL && !engine_may_see(e, local_call_uid(call), result->env))) {
+	if (result->rc < 0) {
 		request_no_environment(call, result);
 		return;
 	}
-	r = recording_new(e, call, 1);
+	if (result->env != NULL && !engine_may_see(e, local_call_uid(call), result->env)) {
+		request_not_permitted(call);
+		return;
+	}
+	r = recording_new(e, call, 1, can_report);
 	if (r == NULL) {
 		request_nomem(call);
 		return;
 	}
 	recording_add(r, result->prefix);
 	recording_go_on(r);
+}
+
+static void record_found(void *ctx, const struct lookup_result *result)
+{
+	struct local_call *call = ctx;
+
+	record_one(local_call_data(call), call, result, false);
+}
+
+static void record_found_by_reporter(void *ctx, const struct lookup_result *result)
+{
+	struct local_call *call = ctx;
+
+	record_one(local_call_data(call), call, result, true);
 }
 
 void request_record(void *ctx, struct local_call *call, const Envwarden__Local__RecordRequest *m)
@@ -142,10 +200,11 @@ void request_record(void *ctx, struct local_call *call, const Envwarden__Local__
 	}
 	if (!m->all) {
 		local_call_set_data(call, e);
-		checks_lookup(e, local_call_uid(call), m->target, record_found, call);
+		checks_lookup(e, local_call_uid(call), m->target,
+			      m->can_report ? record_found_by_reporter : record_found, call);
 		return;
 	}
-	r = recording_new(e, call, e->envs.living);
+	r = recording_new(e, call, e->envs.living, m->can_report);
 	if (r == NULL) {
 		request_nomem(call);
 		return;

@@ -130,24 +130,36 @@ static void show_done(struct job *job)
 		stream_go_on(show->stream.call);
 }
 
-static void show_found(void *ctx, const struct lookup_result *result)
-{
-	struct local_call *call = ctx;
-	struct engine *e = local_call_data(call);
-	struct show *show;
+/* What is asked, until it is clear that the asker may know. */
+struct asked {
+	struct engine *e;
+	char *notice;
+	bool can_prove;
+};
 
-	if (result->rc < 0 || result->env == NULL || !result->env->lives ||
-	    !engine_may_see(e, local_call_uid(call), result->env)) {
-		request_no_environment(call, result);
-		return;
-	}
-	show = mem_calloc(1, sizeof *show);
+static void asked_free(struct asked *asked)
+{
+	mem_free(asked->notice);
+	mem_free(asked);
+}
+
+static void show_permitted(struct local_call *call, struct env *env)
+{
+	struct asked *asked = local_call_data(call);
+	struct engine *e = asked->e;
+	struct show *show = env != NULL ? mem_calloc(1, sizeof *show) : NULL;
+
 	if (show == NULL) {
-		request_nomem(call);
+		asked_free(asked);
+		if (env == NULL)
+			request_not_permitted(call);
+		else
+			request_nomem(call);
 		return;
 	}
-	show->id = result->env->id;
-	show->notice = mem_strdup(result->notice);
+	show->id = env->id;
+	show->notice = asked->notice;
+	mem_free(asked);
 	arena_init(&show->store_arena, STREAM_MEMORY_MAX);
 	show->stream.next = show_next;
 	show->stream.release = show_release;
@@ -157,8 +169,30 @@ static void show_found(void *ctx, const struct lookup_result *result)
 	engine_submit(e, &show->job);
 }
 
+static void show_found(void *ctx, const struct lookup_result *result)
+{
+	struct local_call *call = ctx;
+	struct asked *asked = local_call_data(call);
+
+	if (result->rc < 0 || result->env == NULL || !result->env->lives) {
+		asked_free(asked);
+		request_no_environment(call, result);
+		return;
+	}
+	asked->notice = mem_strdup(result->notice);
+	request_access(asked->e, call, result->env, asked->can_prove, show_permitted);
+}
+
 void request_show(void *ctx, struct local_call *call, const Envwarden__Local__ShowRequest *m)
 {
-	local_call_set_data(call, ctx);
+	struct asked *asked = mem_calloc(1, sizeof *asked);
+
+	if (asked == NULL) {
+		request_nomem(call);
+		return;
+	}
+	asked->e = ctx;
+	asked->can_prove = m->can_prove;
+	local_call_set_data(call, asked);
 	checks_lookup(ctx, local_call_uid(call), m->target, show_found, call);
 }

@@ -39,6 +39,15 @@ static void degrade_by_reader(struct degraded *d, char *line)
 	degrade(d, line, why, remedy);
 }
 
+static void degrade_unreported(struct degraded *d, uint64_t unreported, char line[ENGINE_TEXT_MAX])
+{
+	if (unreported == 0)
+		return;
+	(void)snprintf(line, ENGINE_TEXT_MAX, "the agent may not read %llu environment%s",
+		       (unsigned long long)unreported, unreported == 1 ? "" : "s");
+	degrade(d, "unreadable", line, "their owners run: envwarden record ENV");
+}
+
 static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENGINE_TEXT_MAX])
 {
 	if (e->enrolled && !syncing_connected(e))
@@ -66,10 +75,13 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__StatusReply status = ENVWARDEN__LOCAL__STATUS_REPLY__INIT;
 	char lines[ARRAY_SIZE(e->reader_trouble)][ENGINE_TEXT_MAX];
+	char unreported[ENGINE_TEXT_MAX];
 	struct degraded degraded = {.n = 0};
 
 	(void)m;
 	find_degraded(e, &degraded, lines);
+	report_count(e, &status.self_reported, &status.unreported);
+	degrade_unreported(&degraded, status.unreported, unreported);
 	status.version = wire_text(ENVWARDEN_VERSION);
 	status.enrolled = e->enrolled;
 	status.organisation = wire_text(e->enrolled ? e->identity.name : "");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "platform/fd_pass.h"
 #include "platform/users.h"
 #include "proto/limits.h"
 
@@ -63,6 +64,7 @@ int request_environment(struct engine *e, const struct env *env, struct arena *a
 	info->last_used_ms = use_last(e, env);
 	if (tell_degraded(env, arena, info) < 0)
 		return ERR_NOMEM;
+	info->self_reported = env->self_reported;
 	return environment_to_wire(info, arena, out);
 }
 
@@ -84,6 +86,65 @@ void request_no_environment(struct local_call *call, const struct lookup_result 
 {
 	local_call_fail(call, result->rc < 0 ? result->rc : ERR_NOTFOUND,
 			result->error != NULL ? result->error : "no environment there is known");
+}
+
+/* --- who may know --- */
+
+struct access {
+	struct engine *e;
+	struct uuid id;
+	access_cb go_on;
+	void *data; /* the call's own */
+};
+
+static void access_end(struct local_call *call, struct access *a, struct env *env)
+{
+	access_cb go_on = a->go_on;
+
+	local_call_set_data(call, a->data);
+	mem_free(a);
+	go_on(call, env);
+}
+
+static void on_access_proof(struct local_call *call, int rc, int fd)
+{
+	struct access *a = local_call_data(call);
+	struct env *env = envs_by_id(&a->e->envs, &a->id);
+	struct file_info proved;
+	char path[SAFE_PATH_MAX];
+
+	if (rc == 0)
+		rc = fd_pass_inspect(fd, &proved, path, sizeof path, NULL);
+	fd_pass_close(fd);
+	if (rc < 0 || env == NULL || env->inode == 0 || proved.dev != env->device ||
+	    proved.ino != env->inode)
+		env = NULL;
+	access_end(call, a, env);
+}
+
+void request_access(struct engine *e, struct local_call *call, struct env *env, bool can_prove,
+		    access_cb go_on)
+{
+	struct access *a;
+
+	if (engine_may_see(e, local_call_uid(call), env)) {
+		go_on(call, env);
+		return;
+	}
+	a = can_prove && env->lives ? mem_calloc(1, sizeof *a) : NULL;
+	if (a == NULL) {
+		go_on(call, NULL);
+		return;
+	}
+	*a = (struct access){.e = e, .id = env->id, .go_on = go_on, .data = local_call_data(call)};
+	local_call_set_data(call, a);
+	if (local_call_want_descriptor(call, env->prefix, on_access_proof) < 0)
+		access_end(call, a, NULL);
+}
+
+void request_not_permitted(struct local_call *call)
+{
+	local_call_fail(call, ERR_PERM, "not permitted: it belongs to another account");
 }
 
 /* --- a stream of answers that waits for its reader --- */
@@ -205,5 +266,6 @@ const struct local_handlers request_handlers = {.check = checks_handle,
 						.show = request_show,
 						.history = request_history,
 						.record = request_record,
+						.report = request_report,
 						.status = request_status,
 						.enroll = request_enroll};

@@ -28,6 +28,15 @@ void stream_end(struct stream *stream, int rc);
 
 void request_nomem(struct local_call *call);
 void request_no_environment(struct local_call *call, const struct lookup_result *result);
+/*
+ * Whether the asker may know of an environment: at once for its owner and root; others, if their
+ * command says it can, prove that they can open it. go_on(call, env) once, now or later; env is
+ * NULL when they may not, or it is known no more. The call's data is left as it was.
+ */
+typedef void (*access_cb)(struct local_call *call, struct env *env);
+void request_access(struct engine *e, struct local_call *call, struct env *env, bool can_prove,
+		    access_cb go_on);
+void request_not_permitted(struct local_call *call);
 /* An environment as lists show it, with the decision on it, in the arena. ERR_NOMEM. */
 int request_environment(struct engine *e, const struct env *env, struct arena *arena,
 			Envwarden__Environment **out);
@@ -39,6 +48,7 @@ void request_show(void *ctx, struct local_call *call, const Envwarden__Local__Sh
 void request_history(void *ctx, struct local_call *call, const Envwarden__Local__HistoryRequest *m);
 void request_record(void *ctx, struct local_call *call, const Envwarden__Local__RecordRequest *m);
 void request_status(void *ctx, struct local_call *call, const Envwarden__Local__StatusRequest *m);
+void request_report(void *ctx, struct local_call *call, const Envwarden__Local__ReportBegin *m);
 void request_enroll(void *ctx, struct local_call *call, const Envwarden__Local__EnrollRequest *m);
 
 #endif

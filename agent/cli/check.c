@@ -9,9 +9,11 @@
 #include "agent/cli/document.h"
 #include "agent/cli/message.h"
 #include "agent/cli/output.h"
+#include "agent/cli/report.h"
 #include "agent/cli/shown.h"
 #include "lib/base/text.h"
 #include "platform/clock.h"
+#include "platform/safe_open.h"
 #include "platform/terminal.h"
 
 #define TIMEOUT_MS 150 /* what a shell may wait for us */
@@ -149,12 +151,44 @@ static void tell(const struct options *options, const struct decision_reply *rep
 		print_message(reply);
 }
 
+/* The prefix as this account sees it, free of links: what the agent could not look at. */
+static bool find_real(const struct target *target, char real[PATHS_MAX])
+{
+	char path[PATHS_MAX];
+	struct safe_dir *dir = NULL;
+	bool found = target_resolve(target, path, NULL) == 0 &&
+		     safe_dir_open(path, &dir, NULL) == 0 &&
+		     safe_dir_real_path(dir, real, PATHS_MAX, NULL) == 0;
+
+	safe_dir_close(dir);
+	return found;
+}
+
+/*
+ * Where the agent may not look it can't follow links or try names either. If it knows the real path
+ * by a report, what it says about that one holds.
+ */
+static void ask_by_real_path(const struct ask *first, struct target *target, const char *real,
+			     struct arena *arena, struct decision_reply *reply)
+{
+	struct ask again = *first;
+
+	if (strcmp(reply->prefix, real) == 0)
+		return;
+	target->wire.typed = (char *)(uintptr_t)real;
+	target->wire.kind = ENVWARDEN__LOCAL__TARGET__KIND__PREFIX;
+	again.target = target;
+	ask(&again, arena, reply);
+}
+
 static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 {
 	struct target target;
 	struct ask request = {.target = &target, .interactive = options->hook};
 	struct places places;
 	struct decision_reply reply;
+	char real[PATHS_MAX];
+	bool wanted;
 	struct arena arena;
 	int rc = target_init(&target, &options->words, err);
 
@@ -166,6 +200,9 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 	request.deadline_ms = client_deadline(timeout_ms);
 	arena_init(&arena, MEMORY_MAX);
 	ask(&request, &arena, &reply);
+	wanted = reply.report_wanted && find_real(&target, real);
+	if (wanted)
+		ask_by_real_path(&request, &target, real, &arena, &reply);
 	if (options->json)
 		rc = print_document(&reply, err);
 	else
@@ -176,6 +213,8 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 		rc = EXIT_BLOCKED;
 	else
 		rc = rc < 0 ? EXIT_FAILED : EXIT_FINE;
+	if (wanted)
+		report_later(real, options->socket); /* when the answer is given */
 	arena_deinit(&arena);
 	return rc;
 }

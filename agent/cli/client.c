@@ -6,8 +6,10 @@
 #include "agent/cli/output.h"
 #include "agent/cli/trust.h"
 #include "platform/clock.h"
+#include "platform/fd_pass.h"
 #include "platform/paths.h"
 #include "platform/peer_cred.h"
+#include "platform/safe_open.h"
 #include "proto/codec.h"
 
 #define CONNECT_MS 3000
@@ -137,8 +139,35 @@ static int next_frame(struct client *client, int64_t deadline_ms, const void **p
 	}
 }
 
+int client_prove(struct client *client, const char *prefix, struct err *err)
+{
+	struct safe_dir *dir = NULL;
+	int rc = safe_dir_open(prefix, &dir, NULL);
+
+	if (rc < 0)
+		return err_set(err, ERR_PERM, "not permitted: you can't open %s", prefix);
+	rc = fd_pass_send((int)client->socket.handle, (int)safe_dir_handle(dir), err);
+	safe_dir_close(dir);
+	return rc;
+}
+
 int client_recv(struct client *client, int64_t deadline_ms, struct arena *arena,
 		Envwarden__Local__Envelope **out, struct err *err)
+{
+	for (;;) {
+		int rc = client_receive(client, deadline_ms, arena, out, err);
+
+		if (rc < 0 ||
+		    (*out)->kind_case != ENVWARDEN__LOCAL__ENVELOPE__KIND_DESCRIPTOR_WANTED)
+			return rc;
+		rc = client_prove(client, (*out)->descriptor_wanted->prefix, err);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+int client_receive(struct client *client, int64_t deadline_ms, struct arena *arena,
+		   Envwarden__Local__Envelope **out, struct err *err)
 {
 	Envwarden__Local__Envelope *m;
 	const void *payload;

@@ -49,6 +49,12 @@ int client_send(struct client *client, Envwarden__Local__Envelope *request, int6
  */
 int client_recv(struct client *client, int64_t deadline_ms, struct arena *arena,
 		Envwarden__Local__Envelope **out, struct err *err);
+/* The same, but DescriptorWanted is the caller's to answer; client_recv answers it itself. */
+int client_receive(struct client *client, int64_t deadline_ms, struct arena *arena,
+		   Envwarden__Local__Envelope **out, struct err *err);
+
+/* Proves to the agent that this account can open a directory. ERR_PERM: it can't. */
+int client_prove(struct client *client, const char *prefix, struct err *err);
 
 /* Sends a request and receives its first answer, CLIENT_ANSWER_MS for each. */
 int client_ask(struct client *client, Envwarden__Local__Envelope *request, struct arena *arena,

@@ -220,6 +220,7 @@ static int history(struct client *client, const struct options *options, struct 
 	request.target = &target->wire;
 	request.since_ms = since_ms;
 	request.follow = options->follow;
+	request.can_prove = true;
 	m.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_HISTORY;
 	m.history = &request;
 	rc = client_connect(client, options->socket, err);

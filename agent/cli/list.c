@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "agent/cli/args.h"
 #include "agent/cli/client.h"
 #include "agent/cli/command.h"
@@ -57,6 +59,7 @@ static void begin(struct listing *l, struct arena *arena)
 static void add(struct listing *l, const struct environment_info *environment)
 {
 	char time[TIMES_TEXT_MAX];
+	char status[64];
 
 	if (l->options->json) {
 		document_environment(&l->writer, environment);
@@ -68,7 +71,9 @@ static void add(struct listing *l, const struct environment_info *environment)
 	if (l->options->all)
 		table_cell(&l->table, environment->owner.name);
 	table_number(&l->table, environment->package_count);
-	table_cell(&l->table, action_status_name(environment->status));
+	(void)snprintf(status, sizeof status, "%s%s", action_status_name(environment->status),
+		       environment->self_reported ? ", self-reported" : "");
+	table_cell(&l->table, status);
 	table_cell(&l->table, time);
 	times_day(environment->last_used_ms, time);
 	table_cell(&l->table, time);

@@ -6,7 +6,9 @@
 #include "agent/cli/client.h"
 #include "agent/cli/command.h"
 #include "agent/cli/output.h"
+#include "agent/cli/report.h"
 #include "agent/cli/target.h"
+#include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "platform/terminal.h"
 
@@ -17,7 +19,21 @@ struct options {
 	struct target_words words;
 	const char *socket;
 	bool all;
+	bool if_changed;
 	bool json;
+};
+
+/* What the agent may not read and this process is to. */
+struct wanted {
+	char prefix[PATHS_MAX];
+	unsigned char stamp[LIMIT_STAMP];
+	size_t stamp_n;
+};
+
+struct answers {
+	uint64_t recorded;
+	struct wanted *wanted;
+	size_t n_wanted;
 };
 
 static const struct arg_option option_table[] = {
@@ -25,6 +41,8 @@ static const struct arg_option option_table[] = {
 	{"--prefix", "PATH", "the environment at this path",
 	 offsetof(struct options, words.prefix)},
 	{"--name", "NAME", "the environment of this name", offsetof(struct options, words.name)},
+	{"--if-changed", NULL, "what the agent may not read: only if it has changed",
+	 offsetof(struct options, if_changed)},
 	ARG_JSON(struct options),
 	ARG_SOCKET(struct options),
 };
@@ -33,7 +51,8 @@ static const struct arg_table table = {
 	.synopsis = "record [ENV | --all] [options]",
 	.help = "Reads an environment now (by default the active one) and waits until what "
 		"changed\n"
-		"is in the journal.",
+		"is in the journal. What the agent may not read is read by this command and\n"
+		"reported, as you: it is marked self-reported.",
 	.max_words = 1,
 	.options = option_table,
 	.n_options = ARRAY_SIZE(option_table),
@@ -63,7 +82,26 @@ static void draw(const Envwarden__Local__RecordProgress *progress)
 	buf_deinit(&line);
 }
 
-static int receive(struct client *client, uint64_t *recorded, struct err *err)
+static int want(struct answers *answers, const Envwarden__Local__ReportWanted *m, struct err *err)
+{
+	struct wanted *all = mem_realloc(answers->wanted, (answers->n_wanted + 1) * sizeof *all);
+	struct wanted *one;
+
+	if (all == NULL)
+		return err_nomem(err);
+	answers->wanted = all;
+	one = &all[answers->n_wanted];
+	if (strlen(m->prefix) >= sizeof one->prefix || m->stamp.len > sizeof one->stamp)
+		return err_set(err, ERR_PROTOCOL, "the agent's answer has too long a path");
+	memcpy(one->prefix, m->prefix, strlen(m->prefix) + 1);
+	one->stamp_n = m->stamp.len;
+	if (one->stamp_n > 0)
+		memcpy(one->stamp, m->stamp.data, one->stamp_n);
+	answers->n_wanted++;
+	return 0;
+}
+
+static int receive(struct client *client, struct answers *answers, struct err *err)
 {
 	bool bar = terminal_is(TERMINAL_ERR);
 	bool drawn = false;
@@ -78,9 +116,13 @@ static int receive(struct client *client, uint64_t *recorded, struct err *err)
 		rc = client_recv(client, client_deadline(PATIENCE_MS), &arena, &m, err);
 		if (rc < 0 || m->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_END)
 			break;
+		if (m->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_ASKED)
+			rc = want(answers, m->report_asked, err);
+		if (rc < 0)
+			break;
 		if (m->kind_case != ENVWARDEN__LOCAL__ENVELOPE__KIND_RECORD_PROGRESS)
 			continue;
-		*recorded = m->record_progress->done;
+		answers->recorded = m->record_progress->done;
 		if (bar)
 			draw(m->record_progress);
 		drawn = bar;
@@ -89,6 +131,41 @@ static int receive(struct client *client, uint64_t *recorded, struct err *err)
 		(void)fputs("\r\033[K", stderr);
 	arena_deinit(&arena);
 	return rc;
+}
+
+/* The path as this account sees it: the agent can't tell which of several a name means. */
+static const char *real_prefix(const struct options *options, const struct target *target,
+			       const struct wanted *wanted, char room[PATHS_MAX])
+{
+	if (!options->all && target_resolve(target, room, NULL) == 0)
+		return room;
+	return wanted->prefix;
+}
+
+/* Of several, those that can't be reported do not keep the others from it; the first is told of. */
+static int report_wanted(struct client *client, const struct options *options,
+			 const struct target *target, const struct answers *answers,
+			 struct err *err)
+{
+	char room[PATHS_MAX];
+	int first = 0;
+
+	for (size_t i = 0; i < answers->n_wanted; i++) {
+		const struct wanted *wanted = &answers->wanted[i];
+		const struct report_request request = {
+			.prefix = real_prefix(options, target, wanted, room),
+			.stamp = wanted->stamp,
+			.stamp_n = wanted->stamp_n,
+			.if_changed = options->if_changed};
+		struct err why = ERR_INIT;
+		int rc = report(client, &request, &why);
+
+		if (rc < 0 && first == 0)
+			first = err_set(err, rc, "%s", why.text);
+		if (rc < 0 && !client->refused)
+			break; /* nothing more can be said on this connection */
+	}
+	return first;
 }
 
 static int print_result(uint64_t recorded, bool json, struct err *err)
@@ -115,9 +192,10 @@ static int record(struct client *client, const struct options *options, struct t
 {
 	Envwarden__Local__Envelope m = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__RecordRequest request = ENVWARDEN__LOCAL__RECORD_REQUEST__INIT;
-	uint64_t recorded = 0;
+	struct answers answers = {0};
 	int rc;
 
+	request.can_report = true;
 	request.target = &target->wire;
 	request.all = options->all;
 	m.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_RECORD;
@@ -126,9 +204,12 @@ static int record(struct client *client, const struct options *options, struct t
 	if (rc == 0)
 		rc = client_send(client, &m, client_deadline(CLIENT_ANSWER_MS), err);
 	if (rc == 0)
-		rc = receive(client, &recorded, err);
+		rc = receive(client, &answers, err);
+	if (rc == 0)
+		rc = report_wanted(client, options, target, &answers, err);
 	client_close(client);
-	return rc < 0 ? rc : print_result(recorded, options->json, err);
+	mem_free(answers.wanted);
+	return rc < 0 ? rc : print_result(answers.recorded, options->json, err);
 }
 
 int command_record(int argc, char **argv)

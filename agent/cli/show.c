@@ -158,6 +158,8 @@ static void print_facts(const struct environment_info *e, struct buf *out)
 	time_fact(out, "created", e->created_ms);
 	time_fact(out, "last change", e->last_change_ms);
 	time_fact(out, "last used", e->last_used_ms);
+	if (e->self_reported)
+		fact(out, "known by", "its owner's reports; the agent may not read it");
 	for (size_t i = 0; i < e->n_degraded; i++)
 		fact(out, "degraded", e->degraded[i]);
 }
@@ -272,6 +274,7 @@ static int show(struct client *client, const struct options *options, struct tar
 	arena_init(&arena, CLIENT_MEMORY);
 	buf_init(&out, OUTPUT_MAX);
 	request.target = &target->wire;
+	request.can_prove = true;
 	m.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_SHOW;
 	m.show = &request;
 	rc = client_connect(client, options->socket, err);

@@ -83,6 +83,8 @@ static int print_document(const Envwarden__Local__StatusReply *s, struct buf *ou
 	json_kv_int(&w, "environments", (int64_t)s->environments);
 	json_kv_int(&w, "watched", (int64_t)s->watched);
 	json_kv_int(&w, "polled", (int64_t)s->polled);
+	json_kv_int(&w, "self_reported", (int64_t)s->self_reported);
+	json_kv_int(&w, "unreported", (int64_t)s->unreported);
 	add_parts(&w, s);
 	return output_end_document(&w, err);
 }

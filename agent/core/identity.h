@@ -35,6 +35,7 @@ struct environment {
 	int64_t last_run_ms;	/* newest sight of a running interpreter, 0 none */
 	int64_t deleted_ms;	/* 0 = it lives */
 	bool expected;		/* named by the server, not seen here yet */
+	bool self_reported;	/* its last snapshot came from its owner's own client */
 	struct uuid cloned_from;
 	uint64_t sections; /* of its history, when last read */
 	uint64_t package_count;

@@ -205,7 +205,8 @@ static void fill_common(const struct step_input *in, struct change *c)
 /* Whether what is kept of the environment, beside its packages, differs. */
 static bool row_differs(const struct environment *e, const struct snapshot *s)
 {
-	return e->device != s->device || e->inode != s->inode || e->filesystem != s->filesystem ||
+	return e->self_reported != s->self_reported || e->device != s->device ||
+	       e->inode != s->inode || e->filesystem != s->filesystem ||
 	       memcmp(e->volume, s->volume, VOLUME_SIZE) != 0 || e->owner.uid != s->owner.uid ||
 	       strcmp(e->owner.name, s->owner.name) != 0 || strcmp(e->platform, s->platform) != 0 ||
 	       strcmp(e->tool, s->tool) != 0 || e->created_ms != s->created_ms ||

@@ -69,6 +69,7 @@ struct entry {
 	bool vanished;	/* the last look found nothing; gone is told if the next one does too */
 	bool plain;	/* no environment so far: may become one, is watched for a while */
 	bool denied;	/* may not be read */
+	bool asked_for; /* found by nobody, named by somebody */
 	bool remote;	/* on a file system that does not tell what others do there */
 	bool automount; /* on one that goes when nobody uses it: not polled, that would be use */
 	bool away;
@@ -651,6 +652,10 @@ static void found(struct entry *e, struct look_job *job)
 		found_nothing(e, job->kind);
 		break;
 	case EXAMINE_DENIED:
+		if (e->asked_for && !e->known) {
+			entry_drop(e, ERR_PERM); /* anybody may name any path */
+			break;
+		}
 		e->busy = false; /* the sweep looks whether that has changed */
 		answer_askers(e, ERR_PERM);
 		break;
@@ -999,8 +1004,11 @@ void entries_read(struct entries *all, const char *path, const unsigned char *vo
 	struct entry *e = entries_find(all, path);
 	size_t waiting = 0;
 
-	if (e == NULL && asker != NULL)
+	if (e == NULL && asker != NULL) {
 		e = entry_new(all, path);
+		if (e != NULL)
+			e->asked_for = true;
+	}
 	for (struct asker *a = e != NULL ? e->askers : NULL; a != NULL; a = a->next)
 		waiting++;
 	if (e == NULL || asker == NULL || waiting >= READS_WAITING_MAX) {
@@ -1067,6 +1075,19 @@ void entries_health(const struct entries *all, struct entries_health *out)
 		stats += e->known && e->polled && e->remote ? e->stats : 0;
 	}
 	out->late_ms += (int64_t)(stats * 1000 / LANES_STATS_PER_S);
+}
+
+size_t entries_denied(const struct entries *all, char **paths, size_t max)
+{
+	struct entry *e;
+	size_t n = 0;
+
+	RB_FOREACH(e, path_tree, (struct path_tree *)&all->paths)
+	{
+		if (e->denied && n < max)
+			paths[n++] = e->path;
+	}
+	return n;
 }
 
 /* --- life --- */

@@ -114,6 +114,8 @@ struct entries_health {
 	size_t failed;	 /* prefixes whose last look failed, named in the log */
 	size_t denied;	 /* prefixes that may not be read */
 };
+/* Paths of prefixes that may not be read, up to max, borrowed until the loop goes on; how many. */
+size_t entries_denied(const struct entries *all, char **paths, size_t max);
 void entries_health(const struct entries *all, struct entries_health *out);
 
 #endif

@@ -24,6 +24,7 @@
 #include "platform/users.h"
 #include "platform/watch.h"
 #include "proto/convert.h"
+#include "proto/limits.h"
 
 #define UNTAKEN_MAX 2 /* the rest waits on disk, where it is */
 #define END_MS 3000   /* how long a look may hold up the end: a hung mount must not */
@@ -197,11 +198,6 @@ static void find_trouble(const struct reader *r, const struct entries_health *se
 		     "away\t%zu environments are on file systems that are not mounted\tthey are "
 		     "looked at when these are mounted again",
 		     seen->away);
-	if (seen->denied > 0)
-		tell(lines,
-		     "unreadable\t%zu environments may not be read by the agent\trun envwarden "
-		     "record in them",
-		     seen->denied);
 	if (seen->failed > 0)
 		tell(lines,
 		     "not read\t%zu environments could not be read (a path that is not UTF-8, too "
@@ -215,6 +211,7 @@ static void send_health(struct reader *r)
 	Envwarden__Reader__Health health = ENVWARDEN__READER__HEALTH__INIT;
 	struct entries_health seen;
 	struct health_lines lines = {.n = 0};
+	char *denied[LIMIT_DENIED];
 
 	entries_health(r->entries, &seen);
 	r->told = seen;
@@ -226,6 +223,9 @@ static void send_health(struct reader *r)
 	health.n_degraded = lines.n;
 	health.late_ms = seen.remote > 0 ? (uint64_t)seen.late_ms : 0;
 	health.remote = seen.remote;
+	health.denied = seen.denied;
+	health.denied_paths = denied;
+	health.n_denied_paths = entries_denied(r->entries, denied, LIMIT_DENIED);
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_HEALTH;
 	envelope.health = &health;
 	send_message(r, &envelope);

@@ -240,6 +240,7 @@ static void fill_row(struct applying *a)
 	e->tool = s->tool;
 	e->created_ms = s->created_ms;
 	e->sections = s->history.sections;
+	e->self_reported = s->self_reported;
 	e->package_count = s->packages.n;
 	e->config_names = s->config_names;
 	e->stamp = s->stamp;

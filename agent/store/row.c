@@ -15,6 +15,12 @@ enum {
 	FLAG_DIGEST = 4
 };
 
+/* Of an environment; a store from before the second has 0 or 1 there. */
+enum {
+	FLAG_EXPECTED = 1,
+	FLAG_OF_REPORT = 2
+};
+
 /* --- pieces ------------------------------------------------------------------------------- */
 
 static void put_text(struct buf *out, const char *text)
@@ -181,7 +187,8 @@ void row_put_environment(struct buf *out, const struct environment *env)
 	buf_add_u64(out, (uint64_t)env->created_ms);
 	buf_add_u64(out, (uint64_t)env->last_change_ms);
 	buf_add_u64(out, (uint64_t)env->deleted_ms);
-	buf_add_u8(out, env->expected);
+	buf_add_u8(out, (uint8_t)((env->expected ? FLAG_EXPECTED : 0) |
+				  (env->self_reported ? FLAG_OF_REPORT : 0)));
 	buf_add(out, env->cloned_from.b, UUID_SIZE);
 	buf_add_u64(out, env->sections);
 	buf_add_u64(out, env->package_count);
@@ -204,6 +211,7 @@ int row_get_environment(const struct uuid *id, struct bytes value, struct arena 
 			struct environment *out)
 {
 	struct environment e = {.id = *id};
+	uint8_t flags;
 	const void *stamp;
 	struct rd r;
 
@@ -219,7 +227,9 @@ int row_get_environment(const struct uuid *id, struct bytes value, struct arena 
 	e.created_ms = (int64_t)rd_u64(&r);
 	e.last_change_ms = (int64_t)rd_u64(&r);
 	e.deleted_ms = (int64_t)rd_u64(&r);
-	e.expected = rd_u8(&r) != 0;
+	flags = rd_u8(&r);
+	e.expected = flags & FLAG_EXPECTED;
+	e.self_reported = flags & FLAG_OF_REPORT;
 	get_bytes(&r, e.cloned_from.b, UUID_SIZE);
 	e.sections = rd_u64(&r);
 	e.package_count = rd_u64(&r);

@@ -1,0 +1,129 @@
+#include "agent/intake.h"
+
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "proto/convert.h"
+
+/* --- pieces --- */
+
+static const char *keep(struct intake *in, const char *text)
+{
+	const char *copy = arena_strdup(&in->arena, text);
+
+	return copy != NULL ? copy : "";
+}
+
+static void keep_person(struct intake *in, const Envwarden__Person *wire, struct person *out)
+{
+	person_from_wire(wire, out); /* nobody when absent */
+	out->name = keep(in, out->name);
+	out->how = "";
+}
+
+static void keep_notes(struct intake *in, const Envwarden__Reader__Facts *facts)
+{
+	const char **notes = arena_calloc(&in->arena, facts->n_unreadable + 1, sizeof *notes);
+
+	if (notes == NULL)
+		return;
+	for (size_t i = 0; i < facts->n_unreadable; i++)
+		notes[i] = keep(in, facts->unreadable[i]);
+	in->snapshot.unreadable = notes;
+	in->snapshot.n_unreadable = facts->n_unreadable;
+}
+
+static void keep_history(struct intake *in, const Envwarden__Reader__HistoryFacts *history)
+{
+	struct run_facts *run = &in->snapshot.history;
+
+	if (history == NULL)
+		return;
+	run->sections = history->sections;
+	run->command = keep(in, history->command);
+	run->action = keep(in, history->action);
+	run->tool = keep(in, history->tool);
+	run->source = keep(in, history->source);
+	keep_person(in, history->owner, &run->owner);
+}
+
+/* --- an environment told --- */
+
+void intake_init(struct intake *in, size_t memory_max)
+{
+	arena_init(&in->arena, memory_max);
+	snapshot_init(&in->snapshot);
+	in->refused = 0;
+}
+
+void intake_deinit(struct intake *in)
+{
+	snapshot_deinit(&in->snapshot);
+	in->snapshot.packages = (struct package_list){0};
+	arena_deinit(&in->arena);
+}
+
+int intake_facts(struct intake *in, const Envwarden__Reader__Facts *facts)
+{
+	struct snapshot *s = &in->snapshot;
+	unsigned char *stamp;
+
+	if (s->prefix[0] != '\0' || facts->prefix[0] != '/')
+		return ERR_PROTOCOL;
+	s->prefix = keep(in, facts->prefix);
+	s->device = facts->device;
+	s->inode = facts->inode;
+	if (facts->volume.len == sizeof s->volume)
+		memcpy(s->volume, facts->volume.data, sizeof s->volume);
+	s->filesystem = facts->filesystem;
+	keep_person(in, facts->owner, &s->owner);
+	keep_person(in, facts->python_owner, &s->python_owner);
+	s->platform = keep(in, facts->platform);
+	s->tool = keep(in, facts->tool);
+	s->created_ms = facts->created_ms;
+	s->changed_ms = facts->changed_ms;
+	hash_from_wire(&facts->config_digest, s->config_digest);
+	s->config_names = keep(in, facts->config_names);
+	stamp = arena_dup(&in->arena, facts->stamp.data, facts->stamp.len);
+	s->stamp = stamp;
+	s->stamp_n = stamp != NULL ? facts->stamp.len : 0;
+	s->renamed_from = keep(in, facts->renamed_from);
+	s->at_start = facts->at_start;
+	s->empty_meta = facts->empty_meta;
+	keep_history(in, facts->history);
+	keep_notes(in, facts);
+	return s->prefix[0] == '/' ? 0 : ERR_NOMEM;
+}
+
+int intake_packages(struct intake *in, const Envwarden__Reader__FactsPackages *piece)
+{
+	if (in->snapshot.prefix[0] == '\0')
+		return ERR_PROTOCOL;
+	for (size_t i = 0; i < piece->n_packages; i++) {
+		struct package seen;
+		struct package kept;
+		struct err err = ERR_INIT;
+
+		if (in->snapshot.packages.n == SNAPSHOT_PACKAGES_MAX)
+			return 0; /* the first ones count; the end says that there were more */
+		if (package_from_wire(piece->packages[i], &seen, &err) < 0) {
+			log_warn("core", "package refused", LOG_ERR(&err));
+			in->refused++;
+			continue;
+		}
+		if (package_copy(&in->arena, &seen, &kept) < 0 ||
+		    package_list_add(&in->snapshot.packages, &kept) < 0)
+			return ERR_NOMEM;
+	}
+	return 0;
+}
+
+int intake_end(struct intake *in, const Envwarden__Reader__FactsEnd *end)
+{
+	if (in->snapshot.prefix[0] == '\0' ||
+	    (end->total != in->snapshot.packages.n + in->refused &&
+	     in->snapshot.packages.n < SNAPSHOT_PACKAGES_MAX))
+		return ERR_PROTOCOL;
+	CHECK(snapshot_seal(&in->snapshot) == 0); /* it fails for too many packages only */
+	return 0;
+}

@@ -86,7 +86,9 @@ int report_feed(struct report *r, const void *data, size_t n, struct err *err)
 		if (payload != NULL)
 			rc = take_frame(r, payload, payload_n, err);
 	}
-	return rc < 0 ? err_context(err, "report") : 0;
+	if (rc < 0)
+		(void)err_context(err, "report");
+	return rc;
 }
 
 /* The owner may tell of root and of itself; whom else it names nobody can know. */

@@ -47,6 +47,10 @@ struct fixture {
 	size_t n_closed;
 	size_t n_writable;
 	size_t n_refused; /* sends that failed with ERR_LIMIT */
+	size_t n_pieces;  /* of the report under way */
+	size_t n_early;	  /* ... before its descriptor */
+	int proved;	  /* 1 = by a directory, < 0 = not; 0 = not told yet */
+	int second_want;  /* how asking for another one went */
 	unsigned stopped;
 };
 
@@ -173,8 +177,48 @@ static void on_status(void *ctx, struct local_call *call, const Envwarden__Local
 	local_call_end(call, &answer);
 }
 
-static const struct local_handlers handlers = {
-	.check = on_check, .list = on_list, .show = on_show, .status = on_status};
+/* A report wants a descriptor, counts its pieces, and ends with the last of them. */
+static void on_piece(struct local_call *call, const Envwarden__Local__Envelope *piece)
+{
+	current->n_pieces++;
+	current->n_early += current->proved == 0;
+	if (piece->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_END)
+		local_call_end(call, NULL);
+}
+
+static void on_descriptor(struct local_call *call, int rc, int fd)
+{
+	struct stat st;
+
+	if (rc < 0) {
+		assert_int_equal(fd, -1);
+		current->proved = rc;
+		local_call_end(call, NULL);
+		return;
+	}
+	assert_int_equal(fstat(fd, &st), 0);
+	current->proved = S_ISDIR(st.st_mode) ? 1 : -1;
+	close(fd);
+}
+
+static void on_report(void *ctx, struct local_call *call, const Envwarden__Local__ReportBegin *m)
+{
+	struct fixture *f = ctx;
+	int rc = local_call_want_descriptor(call, m->prefix, on_descriptor);
+
+	if (rc < 0) {
+		f->second_want = rc;
+		local_call_fail(call, rc, "one at a time");
+		return;
+	}
+	local_call_on_piece(call, on_piece);
+}
+
+static const struct local_handlers handlers = {.check = on_check,
+					       .list = on_list,
+					       .show = on_show,
+					       .status = on_status,
+					       .report = on_report};
 
 /* --- the fixture --- */
 
@@ -825,6 +869,174 @@ static void test_start_refused(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* --- descriptors and pieces --- */
+
+static void add_report(struct buf *out, uint64_t id, Envwarden__Local__Envelope__KindCase kind)
+{
+	Envwarden__Local__Envelope m = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__ReportBegin begin = ENVWARDEN__LOCAL__REPORT_BEGIN__INIT;
+	Envwarden__Local__ReportChunk chunk = ENVWARDEN__LOCAL__REPORT_CHUNK__INIT;
+	Envwarden__Local__ReportEnd end = ENVWARDEN__LOCAL__REPORT_END__INIT;
+
+	begin.prefix = (char *)(uintptr_t) "/home/ana/envs/work";
+	m.id = id;
+	m.kind_case = kind;
+	if (kind == ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT)
+		m.report = &begin;
+	else if (kind == ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_CHUNK)
+		m.report_chunk = &chunk;
+	else
+		m.report_end = &end;
+	assert_int_equal(codec_pack_local(&m, out, NULL), 0);
+}
+
+/* Bytes with a descriptor beside the first of them. */
+static void client_pass(struct client *c, const void *data, size_t n, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = n};
+	struct msghdr message = {.msg_iov = &piece,
+				 .msg_iovlen = 1,
+				 .msg_control = control.room,
+				 .msg_controllen = sizeof(control.room)};
+
+	memset(&control, 0, sizeof(control));
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(c->fd, &message, MSG_NOSIGNAL), (ssize_t)n);
+}
+
+/* Begins a report, and is asked for a descriptor. */
+static void begin_report(struct fixture *f, struct client *c, uint64_t id)
+{
+	Envwarden__Local__Envelope *m;
+	struct buf out;
+
+	buf_init(&out, 1024);
+	add_report(&out, id, ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT);
+	client_send(c, out.data, out.len);
+	buf_deinit(&out);
+	m = client_next(f, c);
+	assert_int_equal(m->kind_case, ENVWARDEN__LOCAL__ENVELOPE__KIND_DESCRIPTOR_WANTED);
+	assert_string_equal(m->descriptor_wanted->prefix, "/home/ana/envs/work");
+	assert_int_equal(m->id, id);
+}
+
+/* The pieces follow the descriptor's byte at once, and may be read together with it. */
+static void test_descriptor_and_pieces(void **state)
+{
+	struct fixture *f = *state;
+	Envwarden__Local__Envelope *m;
+	struct client c;
+	struct buf out;
+	int dir = open(f->dir.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	start(f, NULL);
+	client_open(f, &c);
+	begin_report(f, &c, 9);
+	client_pass(&c, "f", 1, dir);
+	buf_init(&out, 4096);
+	add_report(&out, 9, ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_CHUNK);
+	add_report(&out, 8, ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_CHUNK); /* nobody's */
+	add_report(&out, 9, ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_END);
+	add_report(&out, 9, ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_CHUNK); /* too late */
+	add_check(&out, 10, "churn");
+	client_send(&c, out.data, out.len);
+	m = client_next(f, &c);
+	assert_int_equal(m->kind_case, ENVWARDEN__LOCAL__ENVELOPE__KIND_END);
+	assert_int_equal(m->id, 9);
+	assert_int_equal(client_next(f, &c)->id, 10);
+	assert_int_equal(f->proved, 1);
+	assert_int_equal(f->n_pieces, 2);
+	assert_int_equal(f->n_early, 0);
+	close(dir);
+	buf_deinit(&out);
+	client_close(&c);
+}
+
+static void test_no_descriptor(void **state)
+{
+	enum {
+		BYTE,
+		GONE,
+		SILENT
+	};
+	struct fixture *f = *state;
+	struct local_limits limits = local_limits_default;
+
+	limits.frame_ms = 50;
+	start(f, &limits);
+	for (int how = BYTE; how <= SILENT; how++) {
+		struct client c;
+
+		f->proved = 0;
+		client_open(f, &c);
+		begin_report(f, &c, 1);
+		if (how == BYTE)
+			client_send(&c, "f", 1);
+		else if (how == GONE)
+			assert_int_equal(shutdown(c.fd, SHUT_RDWR), 0);
+		RUN_UNTIL(f, f->proved != 0);
+		assert_int_equal(f->proved, ERR_CLOSED);
+		client_expect_end(f, &c);
+		client_close(&c);
+	}
+}
+
+static void test_one_descriptor_at_a_time(void **state)
+{
+	struct fixture *f = *state;
+	struct client c;
+	struct buf out;
+
+	start(f, NULL);
+	client_open(f, &c);
+	buf_init(&out, 1024);
+	add_report(&out, 1, ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT);
+	add_report(&out, 2, ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT);
+	client_send(&c, out.data, out.len);
+	assert_int_equal(client_next(f, &c)->kind_case,
+			 ENVWARDEN__LOCAL__ENVELOPE__KIND_DESCRIPTOR_WANTED);
+	assert_int_equal(client_next(f, &c)->kind_case, ENVWARDEN__LOCAL__ENVELOPE__KIND_ERROR);
+	assert_int_equal(f->second_want, ERR_BUSY);
+	buf_deinit(&out);
+	client_close(&c);
+	RUN_UNTIL(f, f->proved == ERR_CLOSED);
+}
+
+/* Descriptors nobody asked for do not stay open here. */
+static void test_unasked_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	struct client c;
+	struct buf out;
+	int before, after;
+
+	start(f, NULL);
+	client_open(f, &c);
+	client_checks(&c, 1, "churn");
+	assert_int_equal(client_next(f, &c)->id, 1);
+	before = dup(f->loop.backend_fd);
+	buf_init(&out, 1024);
+	for (uint64_t id = 2; id < 100; id++) {
+		buf_clear(&out);
+		add_check(&out, id, "churn");
+		client_pass(&c, out.data, out.len, before);
+		assert_int_equal(client_next(f, &c)->id, id);
+	}
+	after = dup(f->loop.backend_fd);
+	assert_int_equal(after, before + 1);
+	close(before);
+	close(after);
+	buf_deinit(&out);
+	client_close(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -843,6 +1055,10 @@ int main(void)
 		CASE(test_asks_without_reading),
 		CASE(test_stop),
 		CASE(test_start_refused),
+		CASE(test_descriptor_and_pieces),
+		CASE(test_no_descriptor),
+		CASE(test_one_descriptor_at_a_time),
+		CASE(test_unasked_descriptors),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

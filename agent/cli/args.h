@@ -10,7 +10,7 @@
 
 #include "lib/base/err.h"
 
-#define ARGS_WORDS_MAX 2
+#define ARGS_WORDS_MAX 9
 
 struct arg_option {
 	const char *name;  /* "--since" */

@@ -24,6 +24,7 @@ int command_list(int argc, char **argv);
 int command_record(int argc, char **argv);
 int command_shell_init(int argc, char **argv);
 int command_show(int argc, char **argv);
+int command_spec(int argc, char **argv);
 int command_status(int argc, char **argv);
 
 #endif

@@ -24,6 +24,7 @@ static const struct command commands[] = {
 	{"record", "log", command_record, "read an environment now"},
 	{"status", NULL, command_status, "the agent's health"},
 	{"enroll", NULL, command_enroll, "join this machine to an organisation"},
+	{"spec", NULL, command_spec, "how versions compare and what a spec matches"},
 	{"shell-init", NULL, command_shell_init, "shell integration, to be evaluated"},
 	{"help", "--help", command_help, "this, or the help of a command"},
 	{"version", "--version", command_version, "the version of this program"},

@@ -164,6 +164,54 @@ static void test_reads(void **state)
 		run_case(f, &reads[i]);
 }
 
+/* These ask nobody. */
+static const struct command_case specs[] = {
+	{"spec_less", {"spec", "compare", "1.1.1a", "1.1.1"}, 0, 0, NULL, NULL},
+	{"spec_equal", {"spec", "--scheme", "conda", "compare", "1.1", "1.1.0"}, 0, 0, NULL, NULL},
+	{"spec_no_version", {"spec", "compare", "1..1\033[2J", "1.1.0"}, 1, 0, NULL, NULL},
+	{"spec_true", {"spec", "version-match", ">=1.2,<2|~=3.4", "3.9"}, 0, 0, NULL, NULL},
+	{"spec_refused", {"spec", "version-match", ">=1,=>2", "3.9"}, 1, 0, NULL, NULL},
+	{"spec_cannot_tell", {"spec", "version-match", ">=1", "1..2"}, 1, 0, NULL, NULL},
+	{"spec_asks_for_none", {"spec", "version-match", "~=1", "2"}, 1, 0, NULL, NULL},
+	{"spec_few", {"spec", "match", "numpy", "numpy", "1.0"}, 2, 0, NULL, NULL},
+	{"spec_none", {"spec"}, 2, 0, NULL, NULL},
+	{"spec_other", {"spec", "compile"}, 2, 0, NULL, NULL},
+	{"spec_scheme", {"spec", "compare", "1", "2", "--scheme=pep440"}, 2, 0, NULL, NULL},
+	{"spec_stdin_words", {"spec", "compare", "--stdin", "1"}, 2, 0, NULL, NULL},
+	{"spec_help", {"help", "spec"}, 0, 0, NULL, NULL},
+	{"spec_compare_rows",
+	 {"spec", "compare", "--stdin"},
+	 0,
+	 0,
+	 "1\t2\n1\t1.0\n\t1\n1\n1\t2\t3\n1.0\\n\t\\t1\n\\x\t1\n2\t1",
+	 NULL},
+	{"spec_version_rows",
+	 {"spec", "version-match", "--stdin"},
+	 0,
+	 0,
+	 "^1\\\\.[0-3]$\t1.2\n^1\\\\.[0-3]$\t1.4\n^(?=a)$\t1\n",
+	 NULL},
+	{"spec_match_rows",
+	 {"spec", "match", "--stdin"},
+	 0,
+	 0,
+	 "conda-forge::numpy>=1.2\tnumpy\t1.26.4\tpy312_0\t0\tconda-forge/linux-64\tlinux-64\n"
+	 "numpy[license='bsd*']\tnumpy\t1\t0\t0\tdefaults\tnoarch\tBSD-3-Clause\n"
+	 "numpy[license='bsd*']\tnumpy\t1\t0\t0\tdefaults\tnoarch\n"
+	 "numpy\tnumpy\t1\t0\tmany\tdefaults\tnoarch\n"
+	 "numpy[bad=1]\tnumpy\t1\t0\t0\tdefaults\tnoarch\n"
+	 "numpy\tnumpy\t1\t0\t0\t./here\tnoarch\n",
+	 NULL},
+};
+
+static void test_spec(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(specs); i++)
+		run_case(f, &specs[i]);
+}
+
 static void test_status(void **state)
 {
 	static const struct command_case fine = {"status", {"status"}, 0, 0, NULL, NULL};
@@ -280,8 +328,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_check),  CASE(test_check_without_agent),
-		CASE(test_reads),  CASE(test_status),
-		CASE(test_enroll),
+		CASE(test_reads),  CASE(test_spec),
+		CASE(test_status), CASE(test_enroll),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

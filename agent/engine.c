@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/sent.h"
 #include "agent/supervisor.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
@@ -443,6 +444,7 @@ static int prepare(struct engine *e, struct err *err)
 	if (rc == 0) {
 		store_journal(e->store, &e->journal);
 		note_epoch(e);
+		sent_start(e);
 		rc = worker_new(&e->loop, "store", &e->disk, err);
 	}
 	if (rc == 0)

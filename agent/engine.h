@@ -9,6 +9,7 @@
  *   state.c     signed state: taken over, applied, told
  *   syncing.c   what the sync client asks for
  *   fallback.c  the fallback file
+ *   sent.c      what left this machine
  *   use.c       when environments were used
  *
  * Loop thread only, but for the bodies of jobs, which run on the store's thread and touch nothing
@@ -92,6 +93,7 @@ struct engine {
 	size_t n_denied_paths;
 
 	struct envs envs;
+	uint64_t sent; /* messages to the server so far (sent.c) */
 	struct inlet *inlet;
 	struct waiter *waiters;
 	uint64_t next_id; /* of probes and readings */

@@ -46,6 +46,10 @@ size_t request_fit(Envwarden__Package *const *items, size_t n, size_t room);
 void request_list(void *ctx, struct local_call *call, const Envwarden__Local__ListRequest *m);
 void request_show(void *ctx, struct local_call *call, const Envwarden__Local__ShowRequest *m);
 void request_history(void *ctx, struct local_call *call, const Envwarden__Local__HistoryRequest *m);
+void request_packages_at(void *ctx, struct local_call *call,
+			 const Envwarden__Local__PackagesRequest *m);
+void request_diff(void *ctx, struct local_call *call, const Envwarden__Local__DiffRequest *m);
+void request_sent(void *ctx, struct local_call *call, const Envwarden__Local__SentRequest *m);
 void request_record(void *ctx, struct local_call *call, const Envwarden__Local__RecordRequest *m);
 void request_status(void *ctx, struct local_call *call, const Envwarden__Local__StatusRequest *m);
 void request_report(void *ctx, struct local_call *call, const Envwarden__Local__ReportBegin *m);

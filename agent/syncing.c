@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/engine.h"
+#include "agent/sent.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "platform/secret.h"
@@ -498,6 +499,11 @@ static int64_t on_trusted(void *ctx)
 	return engine_trusted(ctx);
 }
 
+static void on_sent(void *ctx, const void *payload, size_t n)
+{
+	sent_note(ctx, payload, n);
+}
+
 static const struct sync_ops ops = {.position = on_position,
 				    .read_batch = on_read_batch,
 				    .read_packages = on_read_packages,
@@ -508,6 +514,7 @@ static const struct sync_ops ops = {.position = on_position,
 				    .bundle = on_bundle,
 				    .renewed = on_renewed,
 				    .state = on_state,
+				    .sent = on_sent,
 				    .trusted_ms = on_trusted};
 
 void syncing_journal_grew(struct engine *e)

@@ -59,6 +59,7 @@ static const struct field_limit table[] = {
 	FIXED_OR_NONE("config_digest", SHA256_SIZE),
 	TEXT("config_names", LIMIT_WORD),
 	TEXT("contact", LIMIT_CONTACT),
+	TEXT("content", LIMIT_SENT_CONTENT),
 	FIXED_OF("Welcome", "continuity", UUID_SIZE),
 	FIXED_OR_NONE("continuity", UUID_SIZE),
 	{.field = "csr", .kind = FIELD_BYTES, .min = 1, .max = LIMIT_CSR},

@@ -43,8 +43,9 @@
 #define LIMIT_ROOTS 64	      /* items: root versions in an enrolment answer */
 
 /* --- texts --- */
-#define LIMIT_TEXT 1024 /* error and refusal texts, notices, degraded lines */
-#define LIMIT_WORD 256	/* ids, names of organisations, hosts, versions of programs */
+#define LIMIT_TEXT 1024		 /* error and refusal texts, notices, degraded lines */
+#define LIMIT_SENT_CONTENT 32768 /* a message that was sent, as JSON */
+#define LIMIT_WORD 256		 /* ids, names of organisations, hosts, versions of programs */
 #define LIMIT_LABEL 64
 #define LIMIT_CONTACT 256
 #define LIMIT_ADDRESS 256 /* host:port */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "agent/cli/client.h"
-#include "agent/cli/trust.h"
+#include "agent/cli/fallback_file.h"
 #include "platform/safe_open.h"
 #include "proto/fallback.h"
 
@@ -64,27 +64,6 @@ static bool question_receive(struct question *q, const struct ask *request, stru
 }
 
 /* --- the file of one that does not answer --- */
-
-static int read_fallback(const char *path, struct buf *out, struct err *err)
-{
-	char folder[PATHS_MAX];
-	struct safe_dir *dir = NULL;
-	struct file_info info;
-	int rc = paths_parent(folder, path, err);
-
-	if (rc == 0)
-		rc = safe_dir_open(folder, &dir, err);
-	if (rc == 0) {
-		const char *name = path + strlen(folder);
-
-		name += strspn(name, "/\\");
-		rc = safe_read_whole(dir, name, SAFE_OWNER_ANY, FALLBACK_MAX, out, &info, err);
-	}
-	if (rc == 0 && !trust_uid(info.uid))
-		rc = err_set(err, ERR_PERM, "%s: belongs to a stranger", path);
-	safe_dir_close(dir);
-	return rc;
-}
 
 /* The entry of the environment that is meant; its prefix is put to out->prefix when known. */
 static int find_entry(const struct ask *request, const struct fallback_view *view,
@@ -153,6 +132,7 @@ static bool ask_fallback(const struct ask *request, const struct ask_place *plac
 			 struct arena *arena, struct decision_reply *out)
 {
 	struct fallback_view view;
+	struct file_info info;
 	struct buf file;
 	void *kept;
 	bool good = false;
@@ -160,7 +140,7 @@ static bool ask_fallback(const struct ask *request, const struct ask_place *plac
 	if (!place->fallback)
 		return false;
 	buf_init(&file, FALLBACK_MAX + 1);
-	if (read_fallback(place->fallback, &file, NULL) == 0) {
+	if (fallback_file_read(place->fallback, &file, &info, NULL) == 0) {
 		/* Its texts are pointed into. */
 		kept = arena_dup(arena, file.data, file.len);
 		good = kept && fallback_open(kept, file.len, &view, NULL) == 0;

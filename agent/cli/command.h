@@ -12,16 +12,20 @@ enum exit_code {
 	EXIT_USAGE = 2,
 	EXIT_NO_AGENT = 3,
 	EXIT_BLOCKED = 4,
-	EXIT_DEGRADED = 5, /* status: not enrolled, or degraded */
+	EXIT_DEGRADED = 5, /* status, doctor: not enrolled, or degraded */
 	EXIT_FINDINGS = 6,
 	EXIT_NOT_PERMITTED = 7,
 };
 
 int command_check(int argc, char **argv);
+int command_diff(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_enroll(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_history(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_record(int argc, char **argv);
+int command_sent(int argc, char **argv);
 int command_shell_init(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_spec(int argc, char **argv);

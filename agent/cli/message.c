@@ -214,8 +214,8 @@ static void unchecked_page(const struct page *p)
 	headline(p, &(struct headline){"agent not reachable;", "was activated without a check.", "",
 				       NULL, ""});
 	paragraph(p, "  ",
-		  allowed ? "Your organisation allows this. If it goes on: envwarden status"
-			  : "If it goes on: envwarden status");
+		  allowed ? "Your organisation allows this. If it goes on: envwarden doctor"
+			  : "If it goes on: envwarden doctor");
 }
 
 /* --- one line --- */

@@ -31,6 +31,9 @@ static void handle(struct local *local, struct local_call *call,
 		HANDLE(LIST, list);
 		HANDLE(SHOW, show);
 		HANDLE(HISTORY, history);
+		HANDLE(PACKAGES_AT, packages_at);
+		HANDLE(DIFF, diff);
+		HANDLE(SENT, sent);
 		HANDLE(RECORD, record);
 		HANDLE(STATUS, status);
 		HANDLE(ENROLL, enroll);

@@ -42,6 +42,10 @@ struct local_handlers {
 	void (*show)(void *ctx, struct local_call *call, const Envwarden__Local__ShowRequest *m);
 	void (*history)(void *ctx, struct local_call *call,
 			const Envwarden__Local__HistoryRequest *m);
+	void (*packages_at)(void *ctx, struct local_call *call,
+			    const Envwarden__Local__PackagesRequest *m);
+	void (*diff)(void *ctx, struct local_call *call, const Envwarden__Local__DiffRequest *m);
+	void (*sent)(void *ctx, struct local_call *call, const Envwarden__Local__SentRequest *m);
 	void (*record)(void *ctx, struct local_call *call,
 		       const Envwarden__Local__RecordRequest *m);
 	void (*status)(void *ctx, struct local_call *call,

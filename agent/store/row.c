@@ -132,6 +132,17 @@ void row_put_snapshot_refs(struct buf *out, const struct ref_list *refs)
 	buf_add(out, refs->items, refs->n * refs->size);
 }
 
+void row_put_vec(struct buf *out, const struct package_ref *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put_ref(out, &items[i], false);
+}
+
+struct ref_list row_vec_refs(struct bytes items)
+{
+	return (struct ref_list){.items = items.data, .n = items.n / REF_SIZE, .size = REF_SIZE};
+}
+
 static void put_refs(struct buf *out, const struct package_list *packages)
 {
 	unsigned char key[PACKAGE_KEY_SIZE];

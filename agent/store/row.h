@@ -43,6 +43,10 @@ void row_put_snapshot_refs(struct buf *out, const struct ref_list *refs);
 bool row_is_old_environment(struct bytes value);
 bool row_is_old_snapshot(struct bytes value);
 
+/* A list of references as changes have it, from an array and as one to read. */
+void row_put_vec(struct buf *out, const struct package_ref *items, size_t n);
+struct ref_list row_vec_refs(struct bytes items);
+
 void row_put_environment(struct buf *out, const struct environment *env);
 int row_get_environment(const struct uuid *id, struct bytes value, struct arena *arena,
 			struct environment *out);

@@ -84,6 +84,19 @@ int store_environment_at(struct store *s, const char *prefix, struct arena *aren
 int store_packages(struct store *s, const struct uuid *id, struct arena *arena,
 		   struct package_list *out, struct err *err);
 
+/* A moment: a time, or right after a change of the present epoch; both 0 = now. */
+struct store_moment {
+	int64_t time_ms;
+	uint64_t seq;
+};
+/*
+ * The packages at a moment, sorted, strings in arena; also of a deleted environment. ERR_NOTFOUND,
+ * with a text for people: no such environment, it did not exist then, or the journal does not reach
+ * back so far.
+ */
+int store_packages_at(struct store *s, const struct uuid *id, const struct store_moment *at,
+		      struct arena *arena, struct package_list *out, struct err *err);
+
 /*
  * Takes over an id the server knows for a path and its owner, before anything was seen there.
  * ERR_EXISTS: this store knows an environment at that path already.

@@ -7,6 +7,7 @@
 #include "agent/sync/sync_impl.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/net/frame.h"
 #include "lib/net/tls_identity.h"
 
 #define ANSWER_TIMEOUT_MS (2 * 60 * 1000)
@@ -109,15 +110,30 @@ static bool may_send(const struct sync *sync)
 bool sync_send(struct sync *sync, const Envwarden__Sync__Envelope *envelope)
 {
 	struct err err = ERR_INIT;
+	struct buf frame;
+	bool went = false;
 
-	return may_send(sync) && sent(sync, client_send(sync->conn, envelope, &err), &err);
+	if (!may_send(sync))
+		return false;
+	buf_init(&frame, FRAME_HEADER_SIZE + LIMIT_SYNC_FRAME);
+	if (codec_pack_sync(envelope, &frame, &err) < 0)
+		(void)sent(sync, err.code, &err);
+	else
+		went = sync_send_frame(sync, frame.data + FRAME_HEADER_SIZE,
+				       frame.len - FRAME_HEADER_SIZE);
+	buf_deinit(&frame);
+	return went;
 }
 
 bool sync_send_frame(struct sync *sync, const void *payload, size_t n)
 {
 	struct err err = ERR_INIT;
 
-	return may_send(sync) && sent(sync, conn_send(sync->conn, payload, n, &err), &err);
+	if (!may_send(sync) || !sent(sync, conn_send(sync->conn, payload, n, &err), &err))
+		return false;
+	if (sync->ops->sent)
+		sync->ops->sent(sync->ctx, payload, n);
+	return true;
 }
 
 static void on_silence(uv_timer_t *timer)

@@ -95,6 +95,8 @@ struct sync_ops {
 	void (*renewed)(void *ctx, const void *chain, size_t n);
 	/* Connected and welcomed, or not (why: one line for people, "" when connected). */
 	void (*state)(void *ctx, bool connected, const char *server, const char *why);
+	/* A message went out; its packed bytes. May be NULL. */
+	void (*sent)(void *ctx, const void *payload, size_t n);
 	int64_t (*trusted_ms)(void *ctx);
 };
 

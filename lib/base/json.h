@@ -37,6 +37,7 @@ void json_str(struct json_writer *w, const char *text);
 void json_strn(struct json_writer *w, const char *text, size_t n);
 void json_int(struct json_writer *w, int64_t v);
 void json_bool(struct json_writer *w, bool v);
+void json_raw(struct json_writer *w, const char *json, size_t n); /* a value that is JSON already */
 void json_put_null(struct json_writer *w); /* json_null is a symbol of jansson */
 /* key and value at once; _opt writes nothing when text is NULL or empty. */
 void json_kv_str(struct json_writer *w, const char *key, const char *text);

@@ -130,6 +130,12 @@ void json_int(struct json_writer *w, int64_t v)
 	buf_addf(w->out, "%" PRId64, v);
 }
 
+void json_raw(struct json_writer *w, const char *json, size_t n)
+{
+	separate(w);
+	buf_add(w->out, json, n);
+}
+
 void json_bool(struct json_writer *w, bool v)
 {
 	separate(w);

@@ -281,6 +281,93 @@ static void on_history(void *ctx, struct local_call *call,
 	local_call_end(call, NULL);
 }
 
+/* --- the past --- */
+
+static void send_head(struct fake *fake, struct local_call *call, const char *name)
+{
+	struct environment_info info;
+
+	make_environment(&info, name, "/home/ana/envs/churn");
+	send_environment(fake, call, &info);
+}
+
+static struct package in_channel(struct package p, const char *channel)
+{
+	p.channel = channel;
+	return p;
+}
+
+static void on_packages_at(void *ctx, struct local_call *call,
+			   const Envwarden__Local__PackagesRequest *m)
+{
+	const struct package packages[] = {openssl, in_channel(hostile, "bioconda"), pyyaml};
+	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__PackagesItem item = ENVWARDEN__LOCAL__PACKAGES_ITEM__INIT;
+	struct fake *fake = ctx;
+
+	if (m->at->seq == 9) {
+		local_call_fail(call, ERR_NOTFOUND, "the environment did not exist then");
+		return;
+	}
+	send_head(fake, call, strcmp(m->target->typed, "odd") == 0 ? "yes: \"no\"\n" : "churn");
+	item.n_packages = m->at->seq == 1 ? 1 : ARRAY_SIZE(packages);
+	CHECK(packages_to_wire(packages, item.n_packages, &fake->arena, &item.packages) == 0);
+	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_PACKAGES;
+	answer.packages = &item;
+	CHECK(local_call_send(call, &answer) == 0);
+	local_call_end(call, NULL);
+}
+
+static void on_diff(void *ctx, struct local_call *call, const Envwarden__Local__DiffRequest *m)
+{
+	struct package newer = openssl;
+	const struct package *added[] = {&hostile, &newer};
+	const struct package *removed[] = {&openssl, &pyyaml};
+	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	struct fake *fake = ctx;
+
+	newer.version = "3.0.14";
+	newer.build = "h_0";
+	send_head(fake, call, "churn");
+	for (size_t i = 0; m->from->seq != 7 && i < ARRAY_SIZE(added); i++) {
+		Envwarden__Local__DiffItem item = ENVWARDEN__LOCAL__DIFF_ITEM__INIT;
+
+		item.n_added = item.n_removed = 1;
+		CHECK(packages_to_wire(added[i], 1, &fake->arena, &item.added) == 0);
+		CHECK(packages_to_wire(removed[i], 1, &fake->arena, &item.removed) == 0);
+		answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_DIFF_ITEM;
+		answer.diff_item = &item;
+		CHECK(local_call_send(call, &answer) == 0);
+	}
+	local_call_end(call, NULL);
+}
+
+static void on_sent(void *ctx, struct local_call *call, const Envwarden__Local__SentRequest *m)
+{
+	static const struct {
+		const char *kind;
+		const char *content;
+	} messages[] = {{"hello", "{\"hello\":{\"head\":4,\"continuity\":\"(not shown)\"}}"},
+			{"packages or changes", ""}};
+
+	(void)ctx;
+	for (size_t i = ARRAY_SIZE(messages) - (m->last < 2 ? m->last : 2);
+	     i < ARRAY_SIZE(messages); i++) {
+		Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+		Envwarden__Local__SentItem item = ENVWARDEN__LOCAL__SENT_ITEM__INIT;
+
+		item.number = 40 + i;
+		item.time_ms = TIME_MS;
+		item.size = i == 0 ? 120 : 400000;
+		item.kind = (char *)(uintptr_t)messages[i].kind;
+		item.content = (char *)(uintptr_t)messages[i].content;
+		answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_SENT_ITEM;
+		answer.sent_item = &item;
+		CHECK(local_call_send(call, &answer) == 0);
+	}
+	local_call_end(call, NULL);
+}
+
 /* --- the others --- */
 
 static void on_record(void *ctx, struct local_call *call, const Envwarden__Local__RecordRequest *m)
@@ -371,6 +458,9 @@ static const struct local_handlers handlers = {
 	.list = on_list,
 	.show = on_show,
 	.history = on_history,
+	.packages_at = on_packages_at,
+	.diff = on_diff,
+	.sent = on_sent,
 	.record = on_record,
 	.status = on_status,
 	.enroll = on_enroll,

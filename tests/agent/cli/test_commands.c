@@ -141,6 +141,26 @@ static const struct command_case reads[] = {
 	{"history_json", {"history", "churn", "--json"}, 0, 0, NULL, NULL},
 	{"history_follow", {"history", "--follow", "--json"}, 0, 0, NULL, NULL},
 	{"history_bad_time", {"history", "--since", "soon"}, 2, 0, NULL, NULL},
+	{"diff", {"diff", "churn", "--from", "2d"}, 0, 0, NULL, NULL},
+	{"diff_json", {"diff", "churn", "--from", "1", "--to", "2", "--json"}, 0, 0, NULL, NULL},
+	{"diff_same", {"diff", "churn", "--from", "7"}, 0, 0, NULL, NULL},
+	{"diff_no_from", {"diff", "churn"}, 2, 0, NULL, NULL},
+	{"diff_bad_time", {"diff", "churn", "--from", "0"}, 2, 0, NULL, NULL},
+	{"export_explicit", {"export", "churn", "--format", "explicit"}, 0, 0, NULL, NULL},
+	{"export_yaml", {"export", "churn", "--format", "yaml"}, 0, 0, NULL, NULL},
+	{"export_yaml_odd", {"export", "odd", "--format", "yaml", "--at", "1"}, 0, 0, NULL, NULL},
+	{"export_json", {"export", "churn", "--json"}, 0, 0, NULL, NULL},
+	{"export_gone", {"export", "churn", "--format=yaml", "--at", "9"}, 1, 0, NULL, NULL},
+	{"export_no_format", {"export", "churn"}, 2, 0, NULL, NULL},
+	{"export_other", {"export", "churn", "--format", "zip"}, 2, 0, NULL, NULL},
+	{"sent", {"sent"}, 0, 0, NULL, NULL},
+	{"sent_json", {"sent", "--json"}, 0, 0, NULL, NULL},
+	{"sent_last", {"sent", "--last", "1"}, 0, 0, NULL, NULL},
+	{"sent_bad", {"sent", "--last", "0"}, 2, 0, NULL, NULL},
+	{"help_diff", {"help", "diff"}, 0, 0, NULL, NULL},
+	{"help_export", {"help", "export"}, 0, 0, NULL, NULL},
+	{"help_sent", {"help", "sent"}, 0, 0, NULL, NULL},
+	{"help_doctor", {"help", "doctor"}, 0, 0, NULL, NULL},
 	{"record", {"record", "--all"}, 0, 0, NULL, NULL},
 	{"log", {"log", "churn"}, 0, 0, NULL, NULL},
 	{"record_tty", {"record", "--all"}, 0, 60, NULL, NULL},
@@ -240,6 +260,36 @@ static void test_status(void **state)
 	run_case(f, &gone);
 }
 
+static void test_doctor(void **state)
+{
+	static const struct command_case fine = {"doctor", {"doctor"}, 0, 0, NULL, NULL};
+	static const struct command_case alone = {"doctor_alone", {"doctor"}, 5, 0, NULL, NULL};
+	static const struct command_case degraded = {
+		"doctor_degraded", {"doctor"}, 5, 0, NULL, NULL};
+	static const struct command_case degraded_json = {
+		"doctor_degraded_json", {"doctor", "--json"}, 5, 0, NULL, NULL};
+	struct fixture *f = *state;
+	struct run_options options = {.home = f->home.path, .socket = f->socket};
+	static const char *const words[] = {"doctor", "--json", NULL};
+
+	serve(f, &(struct fake_options){.enrolled = true});
+	run_case(f, &fine);
+	serve(f, &(struct fake_options){0});
+	run_case(f, &alone);
+	serve(f, &(struct fake_options){.enrolled = true, .degraded = true});
+	run_case(f, &degraded);
+	run_case(f, &degraded_json);
+	fake_agent_stop(&f->agent);
+	/* The path of the socket is another each time. */
+	run_envwarden(&options, words, &f->run);
+	assert_int_equal(f->run.code, 3);
+	assert_non_null(strstr(f->run.out, "the agent has ended and left its socket behind"));
+	options.socket = "/nonexistent/agent.sock";
+	run_envwarden(&options, words, &f->run);
+	assert_int_equal(f->run.code, 3);
+	assert_non_null(strstr(f->run.out, "the agent left no decisions"));
+}
+
 static const char *join_code_of(const char *organisation, int id)
 {
 	static char text[2048];
@@ -330,6 +380,7 @@ int main(void)
 		CASE(test_check),  CASE(test_check_without_agent),
 		CASE(test_reads),  CASE(test_spec),
 		CASE(test_status), CASE(test_enroll),
+		CASE(test_doctor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

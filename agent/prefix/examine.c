@@ -97,7 +97,7 @@ bool look_keep(struct look *look, uint64_t stamp)
 	uint64_t claim = 0;
 
 	if (look->kept == NULL || !marks_find(look->request->marks, stamp, &claim) ||
-	    (claim != 0 && look_add_claim(look, claim) < 0))
+	    gone_claim(look, claim) || (claim != 0 && look_add_claim(look, claim) < 0))
 		return false;
 	look->kept[out->n_kept++] = stamp;
 	return true;
@@ -114,6 +114,15 @@ bool look_is_enough(struct look *look, const char *folder)
 	else
 		return false;
 	return true;
+}
+
+void look_unfinished_dist(struct look *look, const struct file_info *info)
+{
+	int64_t *youngest = &look->out->signs.unfinished_dist_age_ms;
+	int64_t age = look_age_ms(look, info->ctime_ns, info->ctime_ns);
+
+	if (*youngest < 0 || age < *youngest)
+		*youngest = age;
 }
 
 int look_add_claim(struct look *look, uint64_t claim)
@@ -246,6 +255,8 @@ static int read_all(struct look *look, struct err *err)
 	make_stamp(look); /* python's record may have known another place */
 	note_times(look);
 	if (rc == 0)
+		gone_drop(look);
+	if (rc == 0)
 		rc = python_dists(look, err);
 	if (rc == 0)
 		rc = meta_history(look, err);
@@ -296,6 +307,7 @@ out:
 	if (rc < 0)
 		package_list_deinit(&out->packages);
 	mem_free(look.claims);
+	mem_free(look.anchored);
 	safe_dir_close(look.site);
 	safe_dir_close(look.meta);
 	safe_dir_close(look.prefix);

@@ -4,6 +4,13 @@
 
 #include "agent/prefix/examine.h"
 #include "agent/prefix/listing.h"
+#include "lib/conda/record.h"
+
+/* A record that was read and has files of Python distributions. */
+struct anchored_record {
+	struct record_anchors anchors;
+	size_t package; /* its index in out->packages */
+};
 
 struct look {
 	const struct examine_request *request;
@@ -18,6 +25,11 @@ struct look {
 	uint64_t *claims;	/* of records, to Python distributions (marks.h); sorted */
 	size_t n_claims;
 	size_t cap_claims;
+	struct anchored_record *anchored;
+	size_t n_anchored;
+	size_t cap_anchored;
+	const uint64_t *there; /* claims that would be on what is in site-packages; sorted */
+	size_t n_there;
 	uint64_t *kept;
 	uint64_t bytes;		/* of records, read so far */
 	size_t broken;		/* files that could not be read */
@@ -42,12 +54,18 @@ void look_note_file(struct look *look, const char *folder, const struct listing_
 
 /* Appends to the packages found; the strings must live in the arena. ERR_NOMEM. */
 int look_add_package(struct look *look, const struct package *package);
-/* Whether the core knows the file by this stamp; then it is kept, and its claim made. */
+/*
+ * Whether the core knows the file by this stamp; then it is kept, and its claim made. A record
+ * whose claim is on nothing any more is not kept: it must be read to tell.
+ */
 bool look_keep(struct look *look, uint64_t stamp);
 /* Whether one of the limits is reached; then it is noted that the rest of the folder is left out.
  */
 bool look_is_enough(struct look *look, const char *folder);
 int look_add_claim(struct look *look, uint64_t claim); /* ERR_NOMEM */
+
+/* A sign that a distribution, or site-packages, is being worked on: it has this file's age. */
+void look_unfinished_dist(struct look *look, const struct file_info *info);
 
 /* As safe_file_open, but never a stranger's file that has another name elsewhere. */
 int look_open(const struct look *look, const struct safe_dir *dir, const char *name,
@@ -79,6 +97,15 @@ bool site_is_python(const char *record_name); /* "python-3.11.9-0.json" */
 
 /* --- python.c --- */
 bool python_wants(const char *name);
+/* The claim that a conda record of this distribution would make, 0 none. */
+uint64_t python_claim(const struct look *look, const struct listing_entry *e);
 int python_dists(struct look *look, struct err *err);
+
+/* --- gone.c --- */
+int gone_listed(struct look *look); /* site-packages has been listed (anew); ERR_NOMEM */
+/* Whether the distribution that was claimed is not in site-packages. */
+bool gone_claim(const struct look *look, uint64_t claim);
+int gone_remember(struct look *look, const struct record *record); /* of the last package added */
+void gone_drop(struct look *look); /* takes the packages out whose distribution is gone */
 
 #endif

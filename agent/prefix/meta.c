@@ -130,7 +130,9 @@ static int take_record(struct look *look, struct record *record, uint64_t stamp)
 		record->package.stamp = stamp;
 		record->package.claim = stamp != 0 ? claim : 0;
 	}
-	return rc == 0 ? look_add_package(look, &record->package) : rc;
+	if (rc == 0)
+		rc = look_add_package(look, &record->package);
+	return rc == 0 ? gone_remember(look, record) : rc;
 }
 
 static int read_record(struct look *look, const struct listing_entry *e, uint64_t stamp,

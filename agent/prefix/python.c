@@ -67,6 +67,18 @@ struct dist {
 	struct buf direct_url;
 };
 
+uint64_t python_claim(const struct look *look, const struct listing_entry *e)
+{
+	char path[SAFE_PATH_MAX];
+	enum dist_kind kind = kind_of(e);
+	int n = 0;
+
+	if (kind == NO_DIST)
+		return 0;
+	n = snprintf(path, sizeof path, "%s/%s%s", look->site_name, e->name, kinds[kind].anchor);
+	return n > 0 && (size_t)n < sizeof path ? marks_claim(path) : 0;
+}
+
 static int cmp_claims(const void *a, const void *b)
 {
 	const uint64_t *x = a;
@@ -75,16 +87,12 @@ static int cmp_claims(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static bool is_claimed(const struct look *look, const char *name, const char *anchor)
+static bool is_claimed(const struct look *look, const struct listing_entry *e)
 {
-	char path[SAFE_PATH_MAX];
-	uint64_t claim;
-	int n = snprintf(path, sizeof path, "%s/%s%s", look->site_name, name, anchor);
+	uint64_t claim = python_claim(look, e);
 
-	if (n < 0 || (size_t)n >= sizeof path || look->n_claims == 0)
-		return false;
-	claim = marks_claim(path);
-	return bsearch(&claim, look->claims, look->n_claims, sizeof claim, cmp_claims) != NULL;
+	return claim != 0 && look->n_claims > 0 &&
+	       bsearch(&claim, look->claims, look->n_claims, sizeof claim, cmp_claims) != NULL;
 }
 
 /* "<name><file>"; a name has at most 255 bytes. */
@@ -257,15 +265,17 @@ static int read_dist(struct dist *d, struct err *why)
 }
 
 /*
- * pip writes RECORD last (and removes it early): without one a distribution is not whole, or has
- * just gone. An old one without is installed all the same, whoever lost it; unless it is a
+ * conda writes a package's record after its files, and compiles and runs scripts in between. pip
+ * writes RECORD last (and removes it early): without one a distribution is not whole, or has just
+ * gone. An old one without is installed all the same, whoever lost it; unless it is a
  * package's of conda, which then has no other anchor.
  */
 static bool is_whole(struct dist *d)
 {
 	struct look *look = d->look;
-	int64_t *youngest = &look->out->signs.unfinished_dist_age_ms;
-	int64_t age;
+	int64_t *unrecorded = &look->out->signs.unrecorded_dist_age_ms;
+	int64_t age = look_age_ms(look, d->entry->info.ctime_ns, d->entry->info.ctime_ns);
+	bool condas;
 	struct file_info info;
 
 	buf_clear(&d->installer);
@@ -273,16 +283,17 @@ static bool is_whole(struct dist *d)
 		return true;
 	if (read_part(d, "/INSTALLER", 256, &d->installer, NULL) < 0)
 		buf_clear(&d->installer);
-	if (has_part(d, "/RECORD", &info))
+	condas = text_starts(buf_cstr(&d->installer), "conda");
+	if (has_part(d, "/RECORD", &info)) {
+		if (condas && (*unrecorded < 0 || age < *unrecorded))
+			*unrecorded = age;
 		return true;
-	age = look_age_ms(look, d->entry->info.ctime_ns, d->entry->info.ctime_ns);
+	}
 	if (age < SETTLE_HISTORY_MS) {
-		if (*youngest < 0 || age < *youngest)
-			*youngest = age;
+		look_unfinished_dist(look, &d->entry->info);
 		return false;
 	}
-	return !text_starts(buf_cstr(&d->installer), "conda") &&
-	       has_part(d, kinds[d->kind].metadata, &info);
+	return !condas && has_part(d, kinds[d->kind].metadata, &info);
 }
 
 /* Of a folder of metadata, and of the file in it; or of the file that is all there is. */
@@ -309,7 +320,7 @@ static int take_dist(struct dist *d, struct err *err)
 	int rc;
 
 	d->kind = kind_of(e);
-	if (d->kind == NO_DIST || is_claimed(look, e->name, kinds[d->kind].anchor))
+	if (d->kind == NO_DIST || is_claimed(look, e))
 		return 0;
 	d->stamp = stamp_of(d);
 	if (!look_keep(look, d->stamp)) {

@@ -13,6 +13,7 @@ void settle_signs_init(struct settle_signs *signs)
 		.installing_age_ms = -1,
 		.unlisted_record_age_ms = -1,
 		.unfinished_dist_age_ms = -1,
+		.unrecorded_dist_age_ms = -1,
 		.rename_age_ms = -1,
 	};
 }
@@ -44,6 +45,7 @@ struct settle_verdict settle_judge(const struct settle_signs *signs)
 		{signs->installing_age_ms, SETTLE_STALE_MS, SETTLE_INSTALLING},
 		{signs->unlisted_record_age_ms, SETTLE_HISTORY_MS, SETTLE_HISTORY},
 		{signs->unfinished_dist_age_ms, SETTLE_HISTORY_MS, SETTLE_DIST},
+		{signs->unrecorded_dist_age_ms, SETTLE_LINK_MS, SETTLE_DIST},
 		{signs->rename_age_ms, SETTLE_RENAME_MS, SETTLE_RENAME},
 	};
 

@@ -17,6 +17,8 @@
 	(10 * 60 * 1000)	     /* a held copy or lock this old was left by a killed run      \
 				      */
 #define SETTLE_HISTORY_MS (3 * 1000) /* how long a new record may wait for its history line */
+#define SETTLE_LINK_MS                                                                             \
+	(60 * 1000) /* how long conda may take from a package's files to its record */
 #define SETTLE_RENAME_MS (60 * 1000) /* how long a rename's source may take to vanish */
 #define SETTLE_RETRIES 6	     /* readings of a damaged record before it is the fact */
 
@@ -27,6 +29,7 @@ struct settle_signs {
 	int64_t installing_age_ms;	/* pixi's fingerprint says so */
 	int64_t unlisted_record_age_ms; /* newest record that is newer than history */
 	int64_t unfinished_dist_age_ms; /* newest dist-info without RECORD */
+	int64_t unrecorded_dist_age_ms; /* newest of conda's that no record claims */
 	int64_t rename_age_ms; /* this prefix is new, made by a rename, and its source is there */
 	size_t unreadable;     /* records or distributions that could not be read */
 	unsigned reads;	       /* how often they could not in a row, this time included */

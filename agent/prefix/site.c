@@ -93,6 +93,8 @@ static int open_site(struct look *look, const char *name, bool guessed, struct e
 	if (rc == 0)
 		rc = listing_read(look->site, python_wants, EXAMINE_ENTRIES_MAX, look->arena,
 				  &look->dists, &why);
+	if (rc == 0)
+		rc = gone_listed(look);
 	if (rc == ERR_NOMEM)
 		return err_nomem(err);
 	if (rc < 0 && rc != ERR_NOTFOUND && !guessed)

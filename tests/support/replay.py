@@ -10,8 +10,10 @@ folder made a moment before (the watch came later): such files are made when the
 """
 
 import argparse
+import json
 import os
 import pathlib
+import shutil
 import sys
 import time
 
@@ -25,8 +27,9 @@ URL = "file:///srv/channel/linux-64::"
 class Scenario:
     """What a recorded run was asked to do, and what had to be there before it."""
 
-    def __init__(self, env, words="", minus=(), plus=(), specs="", needs=None):
+    def __init__(self, env, words="", minus=(), plus=(), specs="", needs=None, lost=None):
         self.env, self.words, self.specs, self.needs = env, words, specs, needs
+        self.lost = lost  # a distribution deleted by hand before the run
         self.minus, self.plus = minus, plus
 
 
@@ -49,7 +52,8 @@ SCENARIOS = {
                          ("badpkg-1.0-0", "openssl-3.0.7-h_0"), "# update specs: ['badpkg']\n",
                          needs=("openssl-1.1.1w-h_0",)),
     "pipinstall": Scenario("py1", needs=("python-3.11.9-h_0", "pip-24.0-0")),
-    "listdel": Scenario("py2", needs=("python-3.11.9-h_0", "fakepy-1.0-py_0")),
+    "listdel": Scenario("py2", needs=("python-3.11.9-h_0", "fakepy-1.0-py_0"),
+                        lost="fakepy-1.0.dist-info"),
     "vars": Scenario("r2", needs=("foo-1.0-0", "libfoo-1.0-0")),
 }
 
@@ -100,14 +104,27 @@ class Replayer:
             prefix, scenario.needs, f"create -y -n {scenario.env} {' '.join(scenario.needs)}")
         for dist in scenario.needs:
             if dist.startswith("python-"):
-                (prefix / SITE_PACKAGES).mkdir(parents=True)
+                self._make_distributions(prefix, scenario.needs)
             if dist.startswith("openssl-"):
                 (prefix / "share" / "openssl").mkdir(parents=True)
                 (prefix / "share" / "openssl" / "data.txt").write_text("openssl\n")
         return True
 
+    def _make_distributions(self, prefix, dists):
+        """What the records claim in site-packages."""
+        (prefix / SITE_PACKAGES).mkdir(parents=True)
+        for dist in dists:
+            for path in json.loads(conda_writer.record_bytes(dist))["files"]:
+                if path.endswith(".dist-info/RECORD"):
+                    folder = (prefix / path).parent
+                    folder.mkdir()
+                    for member, text in self._dist_info(folder).items():
+                        (folder / member).write_text(text)
+
     def replay(self, name):
         self.scenario = SCENARIOS[name]
+        if self.scenario.lost:
+            shutil.rmtree(self.prefix(name) / SITE_PACKAGES / self.scenario.lost)
         self.opened = {}
         self.moving = None
         self.history_writes = self._count_history_writes(name)

@@ -50,17 +50,29 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A minute from now: nothing is in the middle of being written. */
-static void look(struct fixture *f)
+static void look_at(struct fixture *f, const struct marks *marks, int64_t later_ms)
 {
 	const struct clock *clock = clock_system();
-	struct examine_request request = {
-		.prefix = f->dir.path, .now_ms = clock->wall_ms(clock) + 60000, .json = f->json};
+	struct examine_request request = {.prefix = f->dir.path,
+					  .now_ms = clock->wall_ms(clock) + later_ms,
+					  .marks = marks,
+					  .json = f->json};
 
 	package_list_deinit(&f->found.packages);
 	arena_reset(&f->arena);
 	assert_int_equal(examine(&request, &f->arena, &f->found, &f->err), 0);
 	assert_int_equal(f->found.kind, EXAMINE_ENVIRONMENT);
+}
+
+/* A minute from now: nothing is in the middle of being written. */
+static void look(struct fixture *f)
+{
+	look_at(f, NULL, 60000);
+}
+
+static void look_again(struct fixture *f, const struct marks *marks)
+{
+	look_at(f, marks, 60000);
 }
 
 static const struct package *find(const struct fixture *f, const char *name)
@@ -223,6 +235,110 @@ static void claims(void **state)
 	assert_string_equal(f->found.platform, "win-64");
 }
 
+static bool has_conda(const struct fixture *f, const char *name)
+{
+	for (size_t i = 0; i < f->found.packages.n; i++)
+		if (strcmp(f->found.packages.items[i].name, name) == 0 &&
+		    strcmp(f->found.packages.items[i].manager, "conda") == 0)
+			return true;
+	return false;
+}
+
+/* As conda does: what pip took away is not installed, whatever the record says. */
+static void records_whose_distribution_is_gone(void **state)
+{
+	static const struct {
+		const char *record;
+		const char *files;
+		bool installed;
+	} rows[] = {
+		{"here-1-0", SITE "here-1.0.dist-info/RECORD", true},
+		{"gone-1-0", SITE "gone-1.0.dist-info/RECORD", false},
+		{"newer-1-0", SITE "newer-0.9.dist-info/RECORD", false},
+		{"egg-1-0", SITE "egg.egg-info/PKG-INFO", false},
+		{"eggfile-1-0", SITE "eggfile.egg-info", false},
+		{"two-1-0", SITE "two.egg-info\", \"" SITE "here-1.0.dist-info/RECORD", true},
+		{"link-1-0", SITE "link.egg-link", true}, /* conda does not look at those */
+		{"deep-1-0", SITE "deep/vendor/gone-1.0.dist-info/RECORD", true},
+		{"other-1-0", "lib/python3.10/site-packages/gone-1.0.dist-info/RECORD", true},
+		{"none-1-0", "share/none", true},
+	};
+	struct fixture *f = *state;
+
+	record(f, "python-3.11.9-h_0", "");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char more[512];
+
+		(void)snprintf(more, sizeof more, ", \"files\": [\"%s\"]", rows[i].files);
+		record(f, rows[i].record, more);
+	}
+	look(f); /* no site-packages: nothing is known */
+	assert_int_equal(f->found.packages.n, ARRAY_SIZE(rows) + 1);
+	pip(f, SITE, "here");
+	pip(f, SITE, "newer");
+	look(f);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char name[16] = "";
+
+		memcpy(name, rows[i].record, strcspn(rows[i].record, "-"));
+		if (has_conda(f, name) != rows[i].installed)
+			fail_msg("%s", name);
+	}
+	assert_non_null(find(f, "newer"));
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY); /* a minute later */
+}
+
+static void a_known_record_whose_distribution_goes(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char pairs[4 * MARKS_PAIR];
+	struct marks marks = {.pairs = pairs};
+	char from[TMPDIR_PATH_MAX];
+	char to[TMPDIR_PATH_MAX];
+
+	record(f, "python-3.11.9-h_0", "");
+	record(f, "a-1-0", ", \"files\": [\"" SITE "a-1.0.dist-info/RECORD\"]");
+	record(f, "b-1-0", ", \"files\": [\"" SITE "b-1.0.dist-info/RECORD\"]");
+	pip(f, SITE, "a");
+	pip(f, SITE, "b");
+	look(f);
+	assert_int_equal(f->found.packages.n, 3);
+	for (size_t i = 0; i < f->found.packages.n; i++) {
+		const struct package *p = &f->found.packages.items[i];
+
+		if (p->stamp != 0)
+			marks_put(pairs + marks.n++ * MARKS_PAIR, p->stamp, p->claim);
+	}
+	assert_int_equal(marks.n, 2);
+	marks_sort(pairs, marks.n);
+	look_again(f, &marks);
+	assert_int_equal(f->found.n_kept, 2);
+	assert_int_equal(f->found.packages.n, 1);
+
+	tmpdir_path(&f->dir, SITE "a-1.0.dist-info", from);
+	tmpdir_path(&f->dir, "elsewhere", to);
+	assert_int_equal(rename(from, to), 0);
+	look_again(f, &marks);
+	assert_int_equal(f->found.n_kept, 1);
+	assert_int_equal(f->found.packages.n, 1); /* python */
+}
+
+/* conda links a package's files, compiles them, runs its script, and then writes the record. */
+static void what_conda_has_not_recorded_yet(void **state)
+{
+	struct fixture *f = *state;
+
+	record(f, "python-3.11.9-h_0", "");
+	pip(f, SITE, "new");
+	file(f, SITE, "new-1.0.dist-info/INSTALLER", "conda\n");
+	look_at(f, NULL, 20000);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_DIST);
+	record(f, "new-1-0", ", \"files\": [\"" SITE "new-1.0.dist-info/RECORD\"]");
+	look_at(f, NULL, 20000);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
+	assert_null(find(f, "new"));
+}
+
 /* --- what is there --- */
 
 static void kinds(void **state)
@@ -381,6 +497,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bad_places_are_noted, setup, teardown),
 		cmocka_unit_test_setup_teardown(links_that_stay_inside, setup, teardown),
 		cmocka_unit_test_setup_teardown(claims, setup, teardown),
+		cmocka_unit_test_setup_teardown(records_whose_distribution_is_gone, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_known_record_whose_distribution_goes, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_conda_has_not_recorded_yet, setup, teardown),
 		cmocka_unit_test_setup_teardown(kinds, setup, teardown),
 		cmocka_unit_test_setup_teardown(origins, setup, teardown),
 		cmocka_unit_test_setup_teardown(without_record, setup, teardown),

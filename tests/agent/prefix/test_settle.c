@@ -30,6 +30,11 @@ static const struct row rows[] = {
 	{"record that never gets one", {.unlisted_record_age_ms = 3001}, SETTLE_READY, 0},
 	{"pip is writing", {.unfinished_dist_age_ms = 10}, SETTLE_DIST, 250},
 	{"an orphaned dist-info", {.unfinished_dist_age_ms = 3001}, SETTLE_READY, 0},
+	{"conda compiles what it has linked", {.unrecorded_dist_age_ms = 20000}, SETTLE_DIST, 250},
+	{"conda's, and never recorded",
+	 {.unrecorded_dist_age_ms = SETTLE_LINK_MS + 1},
+	 SETTLE_READY,
+	 0},
 	{"rename, source still there", {.rename_age_ms = 59000}, SETTLE_RENAME, 250},
 	{"rename whose source stays", {.rename_age_ms = SETTLE_RENAME_MS + 1}, SETTLE_READY, 0},
 	{"half-written record", {.unreadable = 1, .reads = 1}, SETTLE_UNREADABLE, 250},
@@ -47,7 +52,8 @@ static struct settle_signs signs_of(const struct row *row)
 	struct settle_signs signs = row->signs;
 	int64_t *ages[] = {&signs.held_copy_age_ms,	  &signs.lock_age_ms,
 			   &signs.installing_age_ms,	  &signs.unlisted_record_age_ms,
-			   &signs.unfinished_dist_age_ms, &signs.rename_age_ms};
+			   &signs.unfinished_dist_age_ms, &signs.unrecorded_dist_age_ms,
+			   &signs.rename_age_ms};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ages); i++)
 		--*ages[i];

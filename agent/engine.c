@@ -232,12 +232,68 @@ static void on_stop_signal(uv_signal_t *handle, int signum)
 	engine_stop(handle->data);
 }
 
+/* --- configuration --- */
+
+/* What the file says; on failure nothing is left behind. */
+static int read_config(const struct engine *e, struct arena *arena, struct config *config,
+		       struct err *err)
+{
+	struct buf text;
+	int rc;
+
+	config_init(config);
+	arena_init(arena, 4 * CONFIG_FILE_MAX);
+	buf_init(&text, CONFIG_FILE_MAX + 1);
+	rc = files_read_whole(e->options->paths.config, CONFIG_FILE_MAX, &text, err);
+	if (rc == ERR_NOTFOUND && !e->options->config_given) {
+		rc = 0;
+	} else if (rc == 0) {
+		rc = config_parse(text.data, text.len, arena, config, err);
+		if (rc < 0)
+			err_context(err, "%s", e->options->paths.config);
+	}
+	buf_deinit(&text);
+	if (rc < 0)
+		arena_deinit(arena);
+	return rc;
+}
+
+static void use_log_level(const struct engine *e)
+{
+	enum log_level level = LOG_INFO;
+
+	(void)log_level_parse(e->config.log_level, &level);
+	log_setup("envwardend", level);
+}
+
+/* Reads the file again. One with an error changes nothing; status and log say what is wrong. */
+static void reload_config(struct engine *e)
+{
+	struct config config;
+	struct arena arena;
+	struct err err = ERR_INIT;
+
+	if (read_config(e, &arena, &config, &err) < 0) {
+		log_error("config", "not read again, the present one stays", LOG_ERR(&err));
+		(void)snprintf(e->config_trouble, sizeof e->config_trouble, "%s", err.text);
+		return;
+	}
+	arena_deinit(&e->config_arena);
+	e->config_arena = arena;
+	e->config = config;
+	e->config_trouble[0] = '\0';
+	use_log_level(e);
+	use_save(e); /* forgets it all, if that is switched off now */
+	log_info("config", "read again", LOG_NONE);
+}
+
 static void on_reload(uv_signal_t *handle, int signum)
 {
 	struct engine *e = handle->data;
 
 	(void)signum;
-	engine_restart_reader(e);
+	reload_config(e);
+	engine_restart_reader(e); /* the next one is told the configuration */
 	if (syncing_client(e) != NULL)
 		sync_hurry(syncing_client(e));
 }
@@ -363,26 +419,6 @@ static int load_environment(void *ctx, const struct environment *env)
 	return envs_put(ctx, env);
 }
 
-static int read_config(struct engine *e, struct err *err)
-{
-	struct buf text;
-	int rc;
-
-	config_init(&e->config);
-	arena_init(&e->config_arena, 4 * CONFIG_FILE_MAX);
-	buf_init(&text, CONFIG_FILE_MAX + 1);
-	rc = files_read_whole(e->options->paths.config, CONFIG_FILE_MAX, &text, err);
-	if (rc == ERR_NOTFOUND && !e->options->config_given) {
-		rc = 0;
-	} else if (rc == 0) {
-		rc = config_parse(text.data, text.len, &e->config_arena, &e->config, err);
-		if (rc < 0)
-			err_context(err, "%s", e->options->paths.config);
-	}
-	buf_deinit(&text);
-	return rc;
-}
-
 /* A core whose supervisor was killed a moment ago is about to end, and lets go then. */
 static int take_lock(struct engine *e, const char *path, struct err *err)
 {
@@ -429,12 +465,10 @@ static void make_timer(struct engine *e, uv_timer_t *timer)
 /* Everything that can fail for a reason a person must hear, in the order they should hear it. */
 static int prepare(struct engine *e, struct err *err)
 {
-	enum log_level level = LOG_INFO;
-	int rc = read_config(e, err);
+	int rc = read_config(e, &e->config_arena, &e->config, err);
 
 	if (rc == 0) {
-		(void)log_level_parse(e->config.log_level, &level);
-		log_setup("envwardend", level);
+		use_log_level(e);
 		rc = open_state_dir(e, err);
 	}
 	if (rc == 0)

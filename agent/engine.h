@@ -66,6 +66,7 @@ struct engine {
 	const struct options *options;
 	struct config config;
 	struct arena config_arena;
+	char config_trouble[ENGINE_TEXT_MAX]; /* why the file was not read again, "" */
 
 	struct files_lock *lock;
 	struct worker *disk;		     /* the store's thread */

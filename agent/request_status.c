@@ -60,6 +60,10 @@ static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENG
 	if (e->store_trouble[0] != '\0')
 		degrade(d, "not recording", e->store_trouble,
 			"free space for the agent's state folder; it goes on by itself");
+	if (e->config_trouble[0] != '\0')
+		degrade(d, "configuration not taken over", e->config_trouble,
+			"mend the file, then reload the agent (SIGHUP); until then the one before "
+			"holds");
 	if (trusted_time_wall_behind(&e->time, engine_mono(e), engine_wall(e)))
 		degrade(d, "clock behind", "the machine's clock is behind the server's",
 			"set the clock");

@@ -1,0 +1,48 @@
+"""SIGHUP: the configuration is read again; one with an error changes nothing, and is told."""
+
+import os
+import signal
+
+import harness
+
+import conda_writer  # beside replay.py: harness says where
+
+FOO = "libfoo-1.0-0"
+
+
+class Reload(harness.Case):
+    def prefixes(self, site):
+        return {env["name"] for env in site.ew("list", "--json").json()["environments"]}
+
+    def test_reload(self):
+        site = self.site
+        elsewhere = site.dir / "srv"
+        writer = conda_writer.Writer(site.home)
+        writer.create(site.envs / "known", [FOO])
+        conda_writer.Writer(site.dir / "nobody").create(elsewhere / "found", [FOO])
+        site.start_agent()
+        harness.wait_for("the known one", lambda: self.prefixes(site) == {"known"})
+
+        site.agent_config.write_text(f"roots = {elsewhere}\nlog_level = debug\n")
+        os.kill(site.agent.pid, signal.SIGHUP)
+        harness.wait_for("the one below the new root",
+                         lambda: self.prefixes(site) == {"known", "found"})
+
+        site.agent_config.write_text("rots = /x\n")
+        os.kill(site.agent.pid, signal.SIGHUP)
+        trouble = harness.wait_for("the error told", lambda: [
+            d for d in site.status()["degraded"] if d["what"] == "configuration not taken over"])
+        self.assertIn('line 1: unknown key "rots"; did you mean "roots"?', trouble[0]["why"])
+        self.assertEqual(self.prefixes(site), {"known", "found"})
+
+        site.agent_config.write_text(f"roots = {elsewhere}\nlast_used = off\n")
+        site.ew("check", "--hook", "--timeout-ms", "60000", site.envs / "known")
+        os.kill(site.agent.pid, signal.SIGHUP)
+        harness.wait_for("the error gone", lambda: not [
+            d for d in site.status()["degraded"] if d["what"] == "configuration not taken over"])
+        self.assertFalse([env for env in site.ew("list", "--json").json()["environments"]
+                          if "last_used" in env])
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -15,6 +15,7 @@ struct past {
 	struct store_moment from;
 	struct store_moment to;
 	bool diff;
+	bool can_prove;
 	bool told; /* the environment itself */
 	struct arena store_arena;
 	struct package_list packages; /* at `to` */
@@ -159,26 +160,43 @@ static void past_done(struct job *job)
 	past_release(&past->stream);
 }
 
-static void past_found(void *ctx, const struct lookup_result *result)
+static void past_refuse(struct past *past)
 {
-	struct local_call *call = ctx;
+	arena_deinit(&past->store_arena);
+	mem_free(past);
+}
+
+static void past_permitted(struct local_call *call, struct env *env)
+{
 	struct past *past = local_call_data(call);
 	struct engine *e = past->stream.e;
 
-	/* A deleted environment answers by its last path. */
-	if (result->env == NULL || !engine_may_see(e, local_call_uid(call), result->env)) {
-		arena_deinit(&past->store_arena);
-		mem_free(past);
-		request_no_environment(call, result);
+	if (env == NULL) {
+		past_refuse(past);
+		request_not_permitted(call);
 		return;
 	}
-	past->id = result->env->id;
+	past->id = env->id;
 	past->stream.next = past_next;
 	past->stream.release = past_release;
 	stream_init(&past->stream, e, call);
 	past->job.run = past_run;
 	past->job.done = past_done;
 	engine_submit(e, &past->job);
+}
+
+static void past_found(void *ctx, const struct lookup_result *result)
+{
+	struct local_call *call = ctx;
+	struct past *past = local_call_data(call);
+
+	/* A deleted environment answers by its last path. */
+	if (result->env == NULL) {
+		past_refuse(past);
+		request_no_environment(call, result);
+		return;
+	}
+	request_access(past->stream.e, call, result->env, past->can_prove, past_permitted);
 }
 
 static void begin(struct engine *e, struct local_call *call, const Envwarden__Local__Target *target,
@@ -200,7 +218,7 @@ static void begin(struct engine *e, struct local_call *call, const Envwarden__Lo
 void request_packages_at(void *ctx, struct local_call *call,
 			 const Envwarden__Local__PackagesRequest *m)
 {
-	struct past what = {.diff = false};
+	struct past what = {.diff = false, .can_prove = m->can_prove};
 
 	moment_from_wire(m->at, &what.to);
 	begin(ctx, call, m->target, &what);
@@ -208,7 +226,7 @@ void request_packages_at(void *ctx, struct local_call *call,
 
 void request_diff(void *ctx, struct local_call *call, const Envwarden__Local__DiffRequest *m)
 {
-	struct past what = {.diff = true};
+	struct past what = {.diff = true, .can_prove = m->can_prove};
 
 	moment_from_wire(m->from, &what.from);
 	moment_from_wire(m->to, &what.to);

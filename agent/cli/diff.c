@@ -222,6 +222,7 @@ int command_diff(int argc, char **argv)
 	if (rc < 0)
 		return output_usage(argv[0], &err);
 	request.target = &target.wire;
+	request.can_prove = true;
 	request.from = &from;
 	request.to = &to;
 	return diff(&client, &options, &request, &err) < 0 ? client_failed(&client, &err)

@@ -133,6 +133,7 @@ int command_export(int argc, char **argv)
 	if (rc < 0)
 		return output_usage(argv[0], &err);
 	request.target = &target.wire;
+	request.can_prove = true;
 	request.at = &at;
 	return export_it(&client, &options, &request, &err) < 0 ? client_failed(&client, &err)
 								: EXIT_FINE;

@@ -239,10 +239,11 @@ class SelfReport(harness.Case):
         os.chown(shared, ANA, TEAM)
         shared.chmod(0o750)
         self.record(ANA, shared)
-        for command in ("show", "history"):
-            inside = site.member(CAROL, command, str(shared), "--json", groups=(TEAM,))
+        for command in (("show", "--json"), ("history", "--json"),
+                        ("export", "--format", "explicit")):
+            inside = site.member(CAROL, *command, str(shared), groups=(TEAM,))
             self.assertRun(inside, 0, out="foo")
-            outside = site.member(BOB, command, str(shared), "--json")
+            outside = site.member(BOB, *command, str(shared))
             self.assertRun(outside, 7, err="not permitted")
         # Who can open it may see it, and not say what is in it.
         self.assertRun(site.member(CAROL, "record", "--prefix", shared, groups=(TEAM,)), 7)

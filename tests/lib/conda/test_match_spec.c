@@ -50,13 +50,12 @@ static const enum match_field columns[] = {
 	MATCH_LICENSE, MATCH_MD5,     MATCH_SHA256, MATCH_URL,	   MATCH_FN,
 };
 
-static void test_parse_table(void **state)
+static void check_parse(struct fixture *f, const char *table, size_t least)
 {
-	struct fixture *f = *state;
 	struct match_spec spec;
 	struct rows rows;
 
-	rows_load(&rows, "matchspec-parse", 490);
+	rows_load(&rows, table, least);
 	for (size_t i = 0; i < rows.n; i++) {
 		char **r = rows.items[i].fields;
 		int rc = parse(f, r[0], &spec);
@@ -73,6 +72,12 @@ static void test_parse_table(void **state)
 		arena_reset(&f->arena);
 	}
 	rows_free(&rows);
+}
+
+static void test_parse_table(void **state)
+{
+	check_parse(*state, "matchspec-parse", 490);
+	check_parse(*state, "more-matchspec-parse", 200);
 }
 
 static int match(struct fixture *f, const char *text, const struct match_package *package)
@@ -92,12 +97,11 @@ static int match(struct fixture *f, const char *text, const struct match_package
 	return rc;
 }
 
-static void test_match_table(void **state)
+static void check_match(struct fixture *f, const char *table, size_t least)
 {
-	struct fixture *f = *state;
 	struct rows rows;
 
-	rows_load(&rows, "matchspec-match", 700);
+	rows_load(&rows, table, least);
 	for (size_t i = 0; i < rows.n; i++) {
 		char **r = rows.items[i].fields;
 		struct match_package package = {
@@ -112,12 +116,20 @@ static void test_match_table(void **state)
 							    : NULL,
 		};
 
-		if (match(f, r[0], &package) != (strcmp(r[8], "true") == 0))
+		int rc = match(f, r[0], &package);
+
+		if (strcmp(rc < 0 ? "invalid" : rc ? "true" : "false", r[8]) != 0)
 			fail_msg("line %zu: \"%s\" %s %s: %s", rows.items[i].line, r[0], r[1], r[2],
 				 r[8]);
 		arena_reset(&f->arena);
 	}
 	rows_free(&rows);
+}
+
+static void test_match_table(void **state)
+{
+	check_match(*state, "matchspec-match", 700);
+	check_match(*state, "more-matchspec-match", 150);
 }
 
 #define INVALID ERR_INVALID
@@ -285,7 +297,8 @@ static void check_format(struct fixture *f, const char *text)
 
 static void test_format(void **state)
 {
-	static const char *const tables[] = {"matchspec-parse", "matchspec-match"};
+	static const char *const tables[] = {"matchspec-parse", "matchspec-match",
+					     "more-matchspec-parse", "more-matchspec-match"};
 	struct fixture *f = *state;
 	struct match_spec spec;
 	struct rows rows;

@@ -272,7 +272,7 @@ static int check_usage(const struct options *options, const struct args *args,
 int command_spec(int argc, char **argv)
 {
 	struct options options = {0};
-	const struct question *question;
+	const struct question *question = NULL;
 	struct err err = ERR_INIT;
 	struct args args = {0};
 	struct arena arena;
@@ -282,7 +282,7 @@ int command_spec(int argc, char **argv)
 		return EXIT_FINE;
 	if (rc == 0)
 		rc = check_usage(&options, &args, &question, &err);
-	if (rc < 0)
+	if (rc < 0 || !question)
 		return output_usage(argv[0], &err);
 	arena_init(&arena, MATCH_SPEC_MEMORY(MATCH_SPEC_MAX));
 	rc = options.from_stdin ? answer_rows(question, &arena)

@@ -1,42 +1,12 @@
 #include "lib/conda/match_spec.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/compiler.h"
-#include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "lib/conda/ascii.h"
-#include "lib/conda/glob.h"
+#include "lib/conda/match_test.h"
 #include "lib/conda/match_text.h"
-#include "lib/conda/regex.h"
-
-enum test_kind {
-	TEST_TEXT, /* equal to `text` */
-	TEST_GLOB,
-	TEST_REGEX,
-	TEST_VERSION,  /* a version spec */
-	TEST_RELATION, /* of the build number */
-	TEST_CHANNEL,
-	TEST_ALWAYS,
-	TEST_NEVER,
-	TEST_UNKNOWN, /* no package has the field */
-};
-
-/* One thing a package must meet. */
-struct match_test {
-	enum match_field field;
-	enum test_kind kind;
-	const char *text; /* what the spec says, as conda holds it */
-	size_t n;
-	struct glob glob;
-	struct regex regex;
-	struct version_spec versions;
-	enum version_relation relation;
-	struct version than;
-	struct channel_name channel;
-};
 
 static const char *const field_names[MATCH_FIELDS] = {
 	[MATCH_NAME] = "name",
@@ -163,7 +133,7 @@ static int put_channel(struct parser *p, struct match_piece written, struct matc
 	rc = channel_name_parse(written.p, written.n, p->arena, &name, p->err);
 	if (rc < 0)
 		return p->err ? err_context(p->err, "column %zu", column_of(p, written)) : rc;
-	*channel = piece_of(name.is_url && name.elsewhere ? name.base_url : name.canonical);
+	*channel = piece_of(match_test_channel(&name));
 	if (name.subdir)
 		*subdir = piece_of(name.subdir);
 	return 0;
@@ -317,227 +287,6 @@ static struct match_piece cut_remarks(struct match_piece text)
 	return text;
 }
 
-static int set_pattern(struct parser *p, struct match_test *test)
-{
-	bool regex = test->n > 0 && test->text[0] == '^' && test->text[test->n - 1] == '$';
-	int rc;
-
-	/* "^" alone begins with it but does not end with '$'. */
-	if (regex) {
-		test->kind = TEST_REGEX;
-		return regex_init(&test->regex, test->text, test->n, p->arena, p->err);
-	}
-	test->kind = TEST_TEXT;
-	if (!memchr(test->text, '*', test->n))
-		return 0;
-	test->kind = TEST_GLOB;
-	rc = glob_init(&test->glob, test->text, test->n, p->arena);
-	return rc == 0 ? 0 : err_set(p->err, rc, "%s", err_text(rc));
-}
-
-static int fold(struct parser *p, struct match_test *test)
-{
-	char *text = arena_strndup(p->arena, test->text, test->n);
-
-	if (!text)
-		return err_nomem(p->err);
-	for (size_t i = 0; i < test->n; i++)
-		text[i] = ascii_lower(text[i]);
-	test->text = text;
-	return 0;
-}
-
-/* A channel's glob is to conda a regular expression in which only '*' was changed. */
-static int set_channel_glob(struct parser *p, struct match_test *test)
-{
-	bool plain = true;
-	struct buf rx;
-	int rc;
-
-	for (size_t i = 0; i < test->n; i++)
-		plain = plain && !memchr(".+?[]{}()|\\^$\n", test->text[i], 14);
-	if (plain || (test->text[0] == '^' && test->text[test->n - 1] == '$'))
-		return set_pattern(p, test);
-	test->kind = TEST_REGEX;
-	buf_init(&rx, 2 * test->n + 16);
-	buf_adds(&rx, "^(?:");
-	for (size_t i = 0; i < test->n; i++) {
-		if (test->text[i] == '*')
-			buf_addc(&rx, '.');
-		buf_addc(&rx, test->text[i]);
-	}
-	buf_adds(&rx, ")$");
-	rc = buf_rc(&rx);
-	if (rc < 0)
-		(void)err_set(p->err, rc, "%s", err_text(rc));
-	else
-		rc = regex_init(&test->regex, rx.data, rx.len, p->arena, p->err);
-	buf_deinit(&rx);
-	return rc;
-}
-
-static int set_channel(struct parser *p, struct match_test *test)
-{
-	bool regex = test->n > 0 && test->text[0] == '^' && test->text[test->n - 1] == '$';
-	int rc;
-
-	if (regex || memchr(test->text, '*', test->n))
-		return set_channel_glob(p, test);
-	test->kind = TEST_CHANNEL;
-	rc = channel_name_parse(test->text, test->n, p->arena, &test->channel, p->err);
-	if (rc < 0)
-		return rc;
-	test->text = test->channel.base_url ? test->channel.base_url : test->channel.name;
-	test->n = strlen(test->text);
-	return 0;
-}
-
-/* A number as Python reads one: blanks around, a sign, single '_' between digits. */
-static bool read_integer(struct match_piece s, char *out, size_t *n)
-{
-	bool minus, digit = false;
-
-	ascii_strip(&s.p, &s.n);
-	minus = s.n > 0 && s.p[0] == '-';
-	*n = 0;
-	for (size_t i = s.n > 0 && (minus || s.p[0] == '+'); i < s.n; i++) {
-		if (s.p[i] == '_' && digit && i + 1 < s.n) {
-			digit = false;
-			continue;
-		}
-		digit = ascii_is_digit(s.p[i]);
-		if (!digit)
-			return false;
-		if (*n == 0 && s.p[i] != '0' && minus)
-			out[(*n)++] = '-';
-		if (*n > 0 || s.p[i] != '0')
-			out[(*n)++] = s.p[i];
-	}
-	if (digit && *n == 0)
-		out[(*n)++] = '0';
-	return digit;
-}
-
-static int set_build_number(struct parser *p, struct match_test *test)
-{
-	struct match_piece s = {test->text, test->n};
-	char *number = arena_alloc(p->arena, test->n + 2);
-	struct version_room room;
-	size_t operator_n;
-	int rc;
-
-	if (!number)
-		return err_nomem(p->err);
-	test->kind = TEST_TEXT;
-	if (read_integer(s, number, &test->n)) {
-		test->text = number;
-		return 0;
-	}
-	ascii_strip(&s.p, &s.n);
-	test->text = s.p;
-	test->n = s.n;
-	if (s.n == 0)
-		return err_set(p->err, ERR_INVALID, "empty build number");
-	if (piece_is(s, "*")) {
-		test->kind = TEST_ALWAYS;
-		return 0;
-	}
-	if (strchr("=<>!", s.p[0])) {
-		test->kind = TEST_RELATION;
-		if (version_relation_parse(s.p, s.n, &test->relation, &operator_n) < 0)
-			return err_set(p->err, ERR_INVALID, "invalid operator");
-		rc = version_parse(s.p + operator_n, s.n - operator_n, &room, &test->than, p->err);
-		if (rc == 0 && version_keep(p->arena, &test->than) < 0)
-			rc = err_nomem(p->err);
-		return rc;
-	}
-	if (s.p[0] == '^' || s.p[s.n - 1] == '$') {
-		if (s.p[0] != '^' || s.p[s.n - 1] != '$')
-			return err_set(p->err, ERR_INVALID,
-				       "a regular expression begins with '^' and ends with '$'");
-		return err_set(p->err, ERR_UNSUPPORTED,
-			       "regular expressions are not supported for build numbers");
-	}
-	test->kind = TEST_NEVER; /* a text, and no number is one */
-	return 0;
-}
-
-/* A list of words: packages here have no such thing, so only the empty list matches. */
-static void set_words(const struct parser *p, struct match_test *test)
-{
-	test->kind = TEST_ALWAYS;
-	for (size_t i = 0; i < test->n; i++)
-		if (!ascii_is_space(test->text[i]) && (p->feature_form || test->text[i] != ','))
-			test->kind = TEST_NEVER;
-}
-
-static int set_test(struct parser *p, enum match_field field, struct match_test *test)
-{
-	struct match_piece value = p->values[field];
-	int rc;
-
-	test->field = field;
-	test->n = value.n;
-	test->text = arena_strndup(p->arena, value.p, value.n);
-	if (!test->text)
-		return err_nomem(p->err);
-	switch (field) {
-	case MATCH_NAME:
-	case MATCH_LICENSE:
-	case MATCH_LICENSE_FAMILY:
-		rc = fold(p, test);
-		return rc < 0 ? rc : set_pattern(p, test);
-	case MATCH_BUILD:
-		return set_pattern(p, test);
-	case MATCH_VERSION:
-		test->kind = TEST_VERSION;
-		return version_spec_parse(test->text, test->n, p->arena, &test->versions, p->err);
-	case MATCH_BUILD_NUMBER:
-		return set_build_number(p, test);
-	case MATCH_CHANNEL:
-		return set_channel(p, test);
-	case MATCH_TRACK_FEATURES:
-	case MATCH_FEATURES:
-	case MATCH_FLAGS:
-		set_words(p, test);
-		return 0;
-	case MATCH_WHEN:
-		test->kind = TEST_ALWAYS;
-		return 0;
-	case MATCH_EXTRAS:
-		test->kind = TEST_UNKNOWN;
-		return 0;
-	case MATCH_SUBDIR:
-	case MATCH_URL:
-	case MATCH_MD5:
-	case MATCH_SHA256:
-	case MATCH_FN:
-	case MATCH_FIELDS:
-		break;
-	}
-	test->kind = TEST_TEXT;
-	return 0;
-}
-
-/* What conda holds is the canonical text of a version spec. */
-static int canonical_version(struct parser *p, struct match_test *test)
-{
-	struct buf text;
-	int rc;
-
-	buf_init(&text, 2 * MATCH_SPEC_MAX);
-	version_spec_format(&test->versions, &text);
-	rc = buf_rc(&text);
-	if (rc == 0) {
-		test->text = arena_strndup(p->arena, text.data ? text.data : "", text.len);
-		test->n = text.len;
-		if (!test->text)
-			rc = ERR_NOMEM;
-	}
-	buf_deinit(&text);
-	return rc < 0 ? err_set(p->err, rc, "%s", err_text(rc)) : 0;
-}
-
 static int set_tests(struct parser *p, struct match_spec *spec)
 {
 	struct match_test *tests = arena_calloc(p->arena, p->n + 1, sizeof *tests);
@@ -548,9 +297,8 @@ static int set_tests(struct parser *p, struct match_spec *spec)
 	for (size_t i = 0; i < p->n; i++) {
 		enum match_field field = p->order[i];
 
-		rc = set_test(p, field, &tests[i]);
-		if (rc == 0 && tests[i].kind == TEST_VERSION)
-			rc = canonical_version(p, &tests[i]);
+		rc = match_test_init(&tests[i], field, p->values[field], p->feature_form, p->arena,
+				     p->err);
 		if (rc < 0 && p->err)
 			return err_context(p->err, "column %zu: %s", column_of(p, p->values[field]),
 					   field_names[field]);
@@ -618,7 +366,7 @@ static bool fits_brackets(const struct match_test *test)
 
 	if (s.n == 0 || relation)
 		return false;
-	if (test->field == MATCH_CHANNEL && (piece_has(s, '%') || test->channel.subdir))
+	if (test->unsteady)
 		return false;
 	for (size_t i = 0; i < s.n; i++)
 		if (strchr("'\"[#\n", s.p[i]) || (s.n - i >= 4 && !memcmp(s.p + i, " if ", 4)))
@@ -626,10 +374,21 @@ static bool fits_brackets(const struct match_test *test)
 	return true;
 }
 
+/* Whether a name, globs among them, is read as one where it stands alone or before brackets. */
+static bool is_steady_name(const char *name, bool brackets)
+{
+	for (const char *c = name; *c; c++)
+		if (!ascii_is_alnum(*c) && !strchr("._-*", *c))
+			return false;
+	if (!strchr(name, '*') && !is_package_name(piece_of(name)))
+		return false;
+	return brackets || channel_name_extension(name, strlen(name)) == 0;
+}
+
 void match_spec_format(const struct match_spec *spec, struct buf *out)
 {
 	const struct match_test *name = test_of(spec, MATCH_NAME);
-	bool fits = name && strcspn(name->text, ":[#(\n \"'=<>!~") == name->n;
+	bool fits = name && is_steady_name(name->text, spec->n > 1);
 
 	for (size_t i = 0; fits && i < spec->n; i++)
 		fits = &spec->tests[i] == name || fits_brackets(&spec->tests[i]);
@@ -647,122 +406,11 @@ void match_spec_format(const struct match_spec *spec, struct buf *out)
 	if (spec->n > 1)
 		buf_addc(out, ']');
 }
-
-static const char *lower_copy(struct arena *arena, const char *text)
-{
-	char *copy = arena_strdup(arena, text);
-
-	for (char *c = copy; c && *c; c++)
-		*c = ascii_lower(*c);
-	return copy;
-}
-
-static const char *known(const char *text)
-{
-	return text ? text : "None";
-}
-
-/* The file a package came in, as conda names it when nobody said. */
-static const char *file_of(const struct match_package *package, const char *from_url,
-			   struct arena *arena)
-{
-	const char *parts[] = {known(package->name), "-", known(package->version), "-",
-			       known(package->build)};
-	size_t length = 0, n = 0;
-	char *text;
-
-	if (package->fn || from_url)
-		return package->fn ? package->fn : from_url;
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		length += strlen(parts[i]);
-	text = arena_alloc(arena, length + 1);
-	for (size_t i = 0; text && i < ARRAY_SIZE(parts); i++) {
-		memcpy(text + n, parts[i], strlen(parts[i]));
-		n += strlen(parts[i]);
-	}
-	return text;
-}
-
-static int subject_version(struct version_subject *s, const char *text, struct arena *arena)
-{
-	struct version_room room;
-
-	version_subject_init(s, text, strlen(text), &room);
-	return s->valid ? version_keep(arena, &s->version) : 0;
-}
-
-int match_subject_init(struct match_subject *out, const struct match_package *package,
-		       struct arena *arena, struct err *err)
-{
-	struct match_subject s = {0};
-	struct channel_name url = {0};
-	char number[32];
-	int rc;
-
-	snprintf(number, sizeof number, "%" PRId64, package->build_number);
-	if (package->url && !package->fn)
-		(void)channel_name_parse(package->url, strlen(package->url), arena, &url, NULL);
-	s.fields[MATCH_NAME] = known(package->name);
-	s.fields[MATCH_SUBDIR] = known(package->subdir);
-	s.fields[MATCH_BUILD] = known(package->build);
-	s.fields[MATCH_BUILD_NUMBER] = arena_strdup(arena, number);
-	s.fields[MATCH_URL] = known(package->url);
-	s.fields[MATCH_MD5] = known(package->md5);
-	s.fields[MATCH_SHA256] = known(package->sha256);
-	s.fields[MATCH_LICENSE] = lower_copy(arena, known(package->license));
-	s.fields[MATCH_LICENSE_FAMILY] = lower_copy(arena, known(package->license_family));
-	s.fields[MATCH_FN] = file_of(package, url.file, arena);
-	if (!s.fields[MATCH_BUILD_NUMBER] || !s.fields[MATCH_LICENSE] ||
-	    !s.fields[MATCH_LICENSE_FAMILY] || !s.fields[MATCH_FN] ||
-	    subject_version(&s.version, known(package->version), arena) < 0 ||
-	    subject_version(&s.build_number, s.fields[MATCH_BUILD_NUMBER], arena) < 0)
-		return err_nomem(err);
-	rc = channel_name_parse(package->channel, package->channel ? strlen(package->channel) : 0,
-				arena, &s.channel, err);
-	if (rc == 0)
-		*out = s;
-	return rc;
-}
-
-static int test_match(const struct match_test *test, const struct match_subject *subject)
-{
-	const char *text = subject->fields[test->field];
-
-	switch (test->kind) {
-	case TEST_VERSION:
-		return version_spec_match(&test->versions, &subject->version);
-	case TEST_RELATION:
-		if (!subject->build_number.valid)
-			return ERR_INVALID;
-		return version_relation_holds(test->relation, &subject->build_number.version,
-					      &test->than);
-	case TEST_CHANNEL:
-		return channel_name_match(&test->channel, &subject->channel);
-	case TEST_ALWAYS:
-		return 1;
-	case TEST_NEVER:
-		return 0;
-	case TEST_UNKNOWN:
-		return ERR_INVALID;
-	case TEST_TEXT:
-	case TEST_GLOB:
-	case TEST_REGEX:
-		break;
-	}
-	if (test->field == MATCH_CHANNEL)
-		text = subject->channel.canonical;
-	if (test->kind == TEST_TEXT)
-		return strcmp(test->text, text) == 0;
-	if (test->kind == TEST_GLOB)
-		return glob_match(&test->glob, text, strlen(text));
-	return regex_match(&test->regex, text, strlen(text));
-}
-
 int match_spec_match(const struct match_spec *spec, const struct match_subject *subject)
 {
 	int rc = 1;
 
 	for (size_t i = 0; i < spec->n && rc == 1; i++)
-		rc = test_match(&spec->tests[i], subject);
+		rc = match_test_match(&spec->tests[i], subject);
 	return rc;
 }

@@ -76,15 +76,16 @@ static void set_invert(uint64_t set[4])
 		set[i] = ~set[i];
 }
 
-static int node_new(struct parser *p, enum node_kind kind, struct node **out)
+/* NULL when memory runs out; err is set then. */
+static struct node *node_new(struct parser *p, enum node_kind kind)
 {
 	struct node *node = arena_alloc(p->arena, sizeof *node);
 
-	if (!node)
-		return err_nomem(p->err);
-	node->kind = kind;
-	*out = node;
-	return 0;
+	if (node)
+		node->kind = kind;
+	else
+		(void)err_nomem(p->err);
+	return node;
 }
 
 /* \d and the like into the set; false if c is none of them. */
@@ -176,7 +177,7 @@ static int parse_alternatives(struct parser *p, struct node *group);
 
 static int parse_group(struct parser *p, struct node **out)
 {
-	struct node *group = NULL;
+	struct node *group;
 	int rc;
 
 	if (p->at < p->n && p->text[p->at] == '?') {
@@ -186,9 +187,8 @@ static int parse_group(struct parser *p, struct node **out)
 	}
 	if (++p->depth > REGEX_DEPTH_MAX)
 		return refuse(p, ERR_UNSUPPORTED, "too many groups in groups");
-	rc = node_new(p, NODE_GROUP, &group);
-	if (rc == 0)
-		rc = parse_alternatives(p, group);
+	group = node_new(p, NODE_GROUP);
+	rc = group ? parse_alternatives(p, group) : ERR_NOMEM;
 	p->depth--;
 	if (rc == 0 && p->at >= p->n)
 		rc = refuse(p, ERR_INVALID, "missing ')'");
@@ -217,9 +217,9 @@ static int parse_escape(struct parser *p, uint64_t set[4])
 /* What a quantifier may follow. */
 static int parse_atom(struct parser *p, struct node **out)
 {
-	struct node *node = NULL;
+	struct node *node;
 	char c = p->text[p->at];
-	int rc;
+	int rc = 0;
 
 	if (c == '*' || c == '+' || c == '?')
 		return refuse(p, ERR_INVALID, "nothing to repeat");
@@ -228,9 +228,9 @@ static int parse_atom(struct parser *p, struct node **out)
 	p->at++;
 	if (c == '(')
 		return parse_group(p, out);
-	rc = node_new(p, c == '^' ? NODE_BEGIN : c == '$' ? NODE_END : NODE_SET, &node);
-	if (rc < 0)
-		return rc;
+	node = node_new(p, c == '^' ? NODE_BEGIN : c == '$' ? NODE_END : NODE_SET);
+	if (!node)
+		return ERR_NOMEM;
 	if (c == '[') {
 		rc = parse_set(p, node->set);
 	} else if (c == '.') {
@@ -294,11 +294,11 @@ static bool read_quantifier(struct parser *p, unsigned *least, unsigned *most)
 /* An atom and its quantifier. */
 static int parse_item(struct parser *p, struct node **out)
 {
-	struct node *atom = NULL, *node = NULL;
+	struct node *atom = NULL, *node;
 	unsigned least, most;
 	int rc = parse_atom(p, &atom);
 
-	if (rc < 0)
+	if (rc < 0 || !atom)
 		return rc;
 	*out = atom;
 	if (!read_quantifier(p, &least, &most))
@@ -313,9 +313,9 @@ static int parse_item(struct parser *p, struct node **out)
 		return refuse(p, ERR_UNSUPPORTED, "possessive quantifiers are not supported");
 	if (p->at < p->n && p->text[p->at] == '?')
 		p->at++; /* idle or greedy: the same texts match */
-	rc = node_new(p, NODE_REPEAT, &node);
-	if (rc < 0)
-		return rc;
+	node = node_new(p, NODE_REPEAT);
+	if (!node)
+		return ERR_NOMEM;
 	node->least = least;
 	node->most = most;
 	node->child = atom;
@@ -328,25 +328,26 @@ static int parse_item(struct parser *p, struct node **out)
 /* Up to ')' or the end. */
 static int parse_alternatives(struct parser *p, struct node *group)
 {
-	struct node **link = &group->child;
+	struct node *alternative = node_new(p, NODE_ALTERNATIVE);
 	struct node **item;
-	int rc = node_new(p, NODE_ALTERNATIVE, link);
+	int rc = 0;
 
-	if (rc < 0)
-		return rc;
-	item = &(*link)->child;
+	if (!alternative)
+		return ERR_NOMEM;
+	group->child = alternative;
+	item = &alternative->child;
 	while (rc == 0 && p->at < p->n && p->text[p->at] != ')') {
-		if (p->text[p->at] == '|') {
-			p->at++;
-			link = &(*link)->next;
-			rc = node_new(p, NODE_ALTERNATIVE, link);
-			if (rc == 0)
-				item = &(*link)->child;
-		} else {
+		if (p->text[p->at] != '|') {
 			rc = parse_item(p, item);
 			if (rc == 0)
 				item = &(*item)->next;
+			continue;
 		}
+		p->at++;
+		alternative = alternative->next = node_new(p, NODE_ALTERNATIVE);
+		if (!alternative)
+			return ERR_NOMEM;
+		item = &alternative->child;
 	}
 	return rc;
 }

@@ -360,22 +360,25 @@ static int compile_glob(struct version_spec_node *atom, struct arena *arena, str
 	return rc;
 }
 
-/* "1.7*" is "1.7.*": starts with 1.7. */
-static int compile_starts(struct version_spec_node *atom, struct arena *arena, struct err *err)
+/*
+ * "1.7*" is "1.7.*": starts with 1.7. Of "1.7**" one star is left, and is part of the version; it
+ * has no other text that would parse so.
+ */
+static int compile_starts(struct version_spec_node *atom, size_t stars, struct arena *arena,
+			  struct err *err)
 {
-	size_t n = atom->n;
+	size_t n = atom->n - 1;
 
-	if (n < 2 || atom->text[n - 2] != '.') {
-		char *text = arena_strndup(arena, atom->text, n + 1);
+	if (stars == 1 && n > 0 && atom->text[n - 1] != '.') {
+		char *text = arena_alloc(arena, n + 3);
 
 		if (!text)
 			return err_nomem(err);
-		memcpy(text + n - 1, ".*", 2);
+		memcpy(text, atom->text, n);
+		memcpy(text + n, ".*", 2);
 		atom->text = text;
-		atom->n = ++n;
+		atom->n = n + 2;
 	}
-	while (n > 0 && atom->text[n - 1] == '*')
-		n--;
 	while (n > 0 && atom->text[n - 1] == '.')
 		n--;
 	atom->kind = NODE_RELATION;
@@ -408,7 +411,7 @@ static int compile_atom(struct version_spec_node *atom, struct arena *arena, str
 	if (has(text, n - stars, '*'))
 		return compile_glob(atom, arena, err);
 	if (stars > 0)
-		return compile_starts(atom, arena, err);
+		return compile_starts(atom, stars, arena, err);
 	if (has(text, n, '@'))
 		return 0;
 	atom->kind = NODE_RELATION;
@@ -461,7 +464,10 @@ int version_spec_parse(const char *text, size_t n, struct arena *arena, struct v
 	if (rc == 0)
 		rc = compile(root, arena, err);
 	if (rc == 0)
-		out->root = root;
+		*out = (struct version_spec){
+			.root = root,
+			.whole = !has_operator(copy, n) && has_operator(root->text, root->n),
+		};
 	return rc;
 }
 
@@ -536,5 +542,7 @@ static void format_node(const struct version_spec_node *node, struct buf *out, b
 
 void version_spec_format(const struct version_spec *spec, struct buf *out)
 {
+	if (spec->whole)
+		buf_addc(out, '\n');
 	format_node(spec->root, out, false);
 }

@@ -39,6 +39,7 @@ struct version_spec_node;
 
 struct version_spec {
 	const struct version_spec_node *root;
+	bool whole; /* not taken apart, though it has operators: they are behind a line end */
 };
 
 /* A version to be matched, parsed once. */

@@ -166,7 +166,7 @@ static void test_refusals(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
-		struct version_spec spec = {NULL};
+		struct version_spec spec = {.root = NULL};
 		struct err err = ERR_INIT;
 		const char *text = refusals[i].spec;
 

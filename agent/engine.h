@@ -4,6 +4,7 @@
  *
  *   engine.c    life: opening, starting, stopping
  *   facts.c     what the reader says -> store -> environments
+ *   known.c     what the reader need not read again
  *   checks.c    an activation check from target to decision
  *   requests.c, request_*.c  the other requests of the local socket
  *   state.c     signed state: taken over, applied, told
@@ -180,6 +181,11 @@ void facts_forget(struct engine *e, uint64_t id); /* done is not called any more
  */
 typedef void (*facts_stored_cb)(void *ctx, int rc);
 int facts_store(struct engine *e, struct intake *intake, facts_stored_cb stored, void *ctx);
+
+/* --- known.c --- */
+int known_recall(struct engine *e, const Envwarden__Reader__Recall *recall);
+/* Store's thread. Adds the kept packages and seals the snapshot. ERR_NOTFOUND: one is not there. */
+int known_merge(struct store *store, struct intake *in, struct err *err);
 
 /* --- checks.c --- */
 int checks_start(struct engine *e);

@@ -41,7 +41,8 @@ struct env {
 	char **notes; /* what could not be read in it, escaped; memory only: told anew at each start
 		       */
 	size_t n_notes;
-	bool seen; /* told by the reader that runs now */
+	bool seen;     /* told by the reader that runs now */
+	bool unmarked; /* its stored marks turned out to be of no use: not lent until it is told */
 	/* Newest interactive activation check, newest sight of a running interpreter; 0 none. The
 	   store follows in batches. */
 	int64_t last_used_ms;

@@ -18,6 +18,7 @@ struct inlet {
 	facts_stored_cb stored; /* of a report; NULL = the reader is told */
 	void *ctx;
 	/* out */
+	bool outdated; /* a kept package is not in the store */
 	struct applied applied;
 	struct environment rows[2]; /* the one it is of, and one that it displaced */
 	size_t n_rows;
@@ -49,6 +50,7 @@ static void mark_seen(struct engine *e, const struct inlet *in)
 		return;
 	env->seen = true;
 	env->away = false;
+	env->unmarked = false;
 	env_set_notes(env, in->intake.snapshot.unreadable, in->intake.snapshot.n_unreadable);
 }
 
@@ -102,6 +104,7 @@ static int on_facts(struct engine *e, const Envwarden__Reader__Facts *facts)
 	if (in == NULL)
 		return ERR_NOMEM;
 	intake_init(&in->intake, INLET_MEMORY_MAX);
+	in->intake.from_reader = true;
 	rc = intake_facts(&in->intake, facts);
 	if (rc < 0)
 		inlet_free(in);
@@ -113,6 +116,11 @@ static int on_facts(struct engine *e, const Envwarden__Reader__Facts *facts)
 static int on_packages(struct engine *e, const Envwarden__Reader__FactsPackages *piece)
 {
 	return e->inlet != NULL ? intake_packages(&e->inlet->intake, piece) : ERR_PROTOCOL;
+}
+
+static int on_kept(struct engine *e, const Envwarden__Reader__FactsKept *kept)
+{
+	return e->inlet != NULL ? intake_kept(&e->inlet->intake, kept) : ERR_PROTOCOL;
 }
 
 static void send_taken(struct engine *e)
@@ -149,6 +157,12 @@ static void apply_run(struct job *job)
 
 	if (in->intake.snapshot.self_reported)
 		name_persons(&in->intake);
+	if (in->intake.kept.n > 0) {
+		job->rc = known_merge(e->store, &in->intake, &job->err);
+		in->outdated = job->rc == ERR_NOTFOUND;
+		if (job->rc < 0)
+			return;
+	}
 	job->rc = store_apply(e->store, &in->intake.snapshot, engine_wall(e), &in->applied,
 			      &job->err);
 	if (job->rc == 0 || in->applied.displaced)
@@ -168,11 +182,29 @@ static void note_store(struct engine *e, const struct job *job, const struct app
 	engine_store_failed(e);
 }
 
+/* What was to be taken from the store is not there any more: all of it is to be read. */
+static void read_again(struct engine *e, struct inlet *in)
+{
+	struct env *env = envs_by_id(&e->envs, &in->intake.kept.basis);
+
+	log_debug("core", "told by marks that are out of date",
+		  LOG_STR("prefix", in->intake.snapshot.prefix));
+	if (env != NULL)
+		env->unmarked = true;
+	(void)facts_read(e, in->intake.snapshot.prefix, NULL, NULL);
+	send_taken(e);
+	inlet_free(in);
+}
+
 static void apply_done(struct job *job)
 {
 	struct inlet *in = container_of(job, struct inlet, job);
 	struct engine *e = job->e;
 
+	if (in->outdated) {
+		read_again(e, in);
+		return;
+	}
 	note_store(e, job, &in->applied);
 	take_rows(e, in->rows, in->n_rows);
 	mark_seen(e, in);
@@ -477,6 +509,10 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 		return on_facts(e, message->facts);
 	case ENVWARDEN__READER__ENVELOPE__KIND_PACKAGES:
 		return on_packages(e, message->packages);
+	case ENVWARDEN__READER__ENVELOPE__KIND_RECALL:
+		return known_recall(e, message->recall);
+	case ENVWARDEN__READER__ENVELOPE__KIND_KEPT:
+		return on_kept(e, message->kept);
 	case ENVWARDEN__READER__ENVELOPE__KIND_FACTS_END:
 		return on_facts_end(e, message->facts_end);
 	case ENVWARDEN__READER__ENVELOPE__KIND_GONE:

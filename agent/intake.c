@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "agent/prefix/marks.h"
 #include "lib/base/log.h"
 #include "proto/convert.h"
 
@@ -53,7 +54,9 @@ void intake_init(struct intake *in, size_t memory_max)
 {
 	arena_init(&in->arena, memory_max);
 	snapshot_init(&in->snapshot);
+	in->kept = (struct kept_packages){.n = 0};
 	in->refused = 0;
+	in->from_reader = false;
 }
 
 void intake_deinit(struct intake *in)
@@ -90,6 +93,7 @@ int intake_facts(struct intake *in, const Envwarden__Reader__Facts *facts)
 	s->renamed_from = keep(in, facts->renamed_from);
 	s->at_start = facts->at_start;
 	s->empty_meta = facts->empty_meta;
+	uuid_from_wire(&facts->basis, &in->kept.basis);
 	keep_history(in, facts->history);
 	keep_notes(in, facts);
 	return s->prefix[0] == '/' ? 0 : ERR_NOMEM;
@@ -97,12 +101,18 @@ int intake_facts(struct intake *in, const Envwarden__Reader__Facts *facts)
 
 int intake_packages(struct intake *in, const Envwarden__Reader__FactsPackages *piece)
 {
-	if (in->snapshot.prefix[0] == '\0')
+	struct rd marks;
+
+	if (in->snapshot.prefix[0] == '\0' ||
+	    (in->from_reader && piece->marks.len != piece->n_packages * MARKS_PAIR))
 		return ERR_PROTOCOL;
+	rd_init(&marks, piece->marks.data, in->from_reader ? piece->marks.len : 0);
 	for (size_t i = 0; i < piece->n_packages; i++) {
 		struct package seen;
 		struct package kept;
 		struct err err = ERR_INIT;
+		uint64_t stamp = rd_u64(&marks); /* zero where there are none */
+		uint64_t claim = rd_u64(&marks);
 
 		if (in->snapshot.packages.n == SNAPSHOT_PACKAGES_MAX)
 			return 0; /* the first ones count; the end says that there were more */
@@ -111,6 +121,8 @@ int intake_packages(struct intake *in, const Envwarden__Reader__FactsPackages *p
 			in->refused++;
 			continue;
 		}
+		seen.stamp = stamp;
+		seen.claim = claim;
 		if (package_copy(&in->arena, &seen, &kept) < 0 ||
 		    package_list_add(&in->snapshot.packages, &kept) < 0)
 			return ERR_NOMEM;
@@ -118,12 +130,27 @@ int intake_packages(struct intake *in, const Envwarden__Reader__FactsPackages *p
 	return 0;
 }
 
+int intake_kept(struct intake *in, const Envwarden__Reader__FactsKept *kept)
+{
+	size_t n = kept->stamps.len / 8;
+
+	if (in->snapshot.prefix[0] == '\0' || !in->from_reader || in->kept.n > 0 ||
+	    uuid_is_zero(&in->kept.basis) || n > SNAPSHOT_PACKAGES_MAX - in->snapshot.packages.n)
+		return ERR_PROTOCOL;
+	in->kept.stamps = arena_dup(&in->arena, kept->stamps.data, kept->stamps.len);
+	if (n > 0 && in->kept.stamps == NULL)
+		return ERR_NOMEM;
+	in->kept.n = n;
+	return 0;
+}
+
 int intake_end(struct intake *in, const Envwarden__Reader__FactsEnd *end)
 {
 	if (in->snapshot.prefix[0] == '\0' ||
-	    (end->total != in->snapshot.packages.n + in->refused &&
+	    (end->total != in->snapshot.packages.n + in->refused + in->kept.n &&
 	     in->snapshot.packages.n < SNAPSHOT_PACKAGES_MAX))
 		return ERR_PROTOCOL;
-	CHECK(snapshot_seal(&in->snapshot) == 0); /* it fails for too many packages only */
+	if (in->kept.n == 0)
+		CHECK(snapshot_seal(&in->snapshot) == 0); /* fails for too many packages only */
 	return 0;
 }

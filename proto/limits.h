@@ -56,6 +56,8 @@
 #define LIMIT_CSR 2048
 #define LIMIT_CERTIFICATE 4096
 #define LIMIT_STAMP 256 /* the reader's fingerprint of an environment */
+#define LIMIT_MARKS (16 * LIMIT_PACKAGES) /* what the packages of one were read from */
+#define LIMIT_STAMPS (8 * LIMIT_PACKAGES)
 
 /* --- lists: items --- */
 #define LIMIT_PACKAGES 20000   /* in one message, and in one environment or change */

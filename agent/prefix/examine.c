@@ -96,7 +96,7 @@ bool look_keep(struct look *look, uint64_t stamp)
 	struct examined *out = look->out;
 	uint64_t claim = 0;
 
-	if (look->kept == NULL || !marks_find(look->request->marks, stamp, &claim) ||
+	if (look->kept == NULL || !marks_find(look->known, stamp, &claim) ||
 	    gone_claim(look, claim) || (claim != 0 && look_add_claim(look, claim) < 0))
 		return false;
 	look->kept[out->n_kept++] = stamp;
@@ -247,7 +247,9 @@ static int read_all(struct look *look, struct err *err)
 	struct examined *out = look->out;
 	int rc = meta_signs(look);
 
-	if (look->request->marks != NULL) /* without room everything is read */
+	if (look->request->recall != NULL)
+		look->known = look->request->recall(look->request->ctx, out->prefix);
+	if (look->known != NULL) /* without room everything is read */
 		look->kept = arena_calloc(look->arena, EXAMINE_PACKAGES_MAX, sizeof *look->kept);
 	out->kept = look->kept;
 	if (rc == 0)

@@ -21,6 +21,7 @@
 #include "lib/base/crypto.h"
 #include "lib/base/err.h"
 #include "lib/base/json.h"
+#include "lib/base/uuid.h"
 #include "lib/conda/history.h"
 #include "lib/conda/package.h"
 #include "platform/safe_open.h"
@@ -53,14 +54,15 @@ struct examined {
 	enum fs_class fs;
 	unsigned char volume[16]; /* the caller's to fill, from the mount table; zero unknown */
 	size_t stats;		  /* files it asked about */
-	bool is_cache; /* a package cache or a trash, never an environment */
+	bool is_cache;		  /* a package cache or a trash, never an environment */
 
 	struct package_list packages; /* sorted; strings in the arena; owner frees the array */
 	const uint64_t *kept; /* stamps of those not read, as the request's marks know them */
 	size_t n_kept;
-	const char *platform;	       /* subdir of its records, "" when all are noarch */
-	const char *site_packages;     /* where it really is, relative to the prefix, "" none */
-	const char *tool;	       /* "conda", "mamba", "pixi", "unknown" */
+	struct uuid basis;	   /* the caller's to fill: whose marks they were; zero = none */
+	const char *platform;	   /* subdir of its records, "" when all are noarch */
+	const char *site_packages; /* where it really is, relative to the prefix, "" none */
+	const char *tool;	   /* "conda", "mamba", "pixi", "unknown" */
 	struct history_facts *history; /* last section, NULL without history */
 	size_t history_sections;
 	int64_t history_owner; /* uid, -1 none */
@@ -82,8 +84,13 @@ struct examine_request {
 	const char *prefix;
 	int64_t now_ms;		    /* wall clock, for ages */
 	const unsigned char *stamp; /* of an earlier look, NULL = read in any case */
-	const struct marks *marks;  /* what is known of it, NULL = read everything */
-	struct json_reader *json;   /* made with record_limits; reused from look to look */
+	/*
+	 * Asked when something has changed: what is known of the prefix (canonical path), valid
+	 * until examine returns; NULL = nothing. No function: read everything.
+	 */
+	const struct marks *(*recall)(void *ctx, const char *prefix);
+	void *ctx;
+	struct json_reader *json; /* made with record_limits; reused from look to look */
 };
 
 /*

@@ -82,9 +82,24 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 	facts.stamp = wire_bytes(found->stamp, sizeof found->stamp);
 	facts.at_start = at_start;
 	facts.empty_meta = found->empty_meta;
+	facts.basis = wire_uuid(&found->basis);
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_FACTS;
 	envelope.facts = &facts;
 	return codec_pack_reader(&envelope, frames, err);
+}
+
+/* The marks of n packages, in their order. */
+static int pack_marks(const struct package *items, size_t n, struct arena *arena,
+		      ProtobufCBinaryData *out)
+{
+	unsigned char *marks = arena_calloc(arena, n, MARKS_PAIR);
+
+	if (marks == NULL)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < n; i++)
+		marks_put(marks + i * MARKS_PAIR, items[i].stamp, items[i].claim);
+	*out = wire_bytes(marks, n * MARKS_PAIR);
+	return 0;
 }
 
 /* Packages in pieces of about LIMIT_READER_CHUNK. */
@@ -101,15 +116,39 @@ static int pack_packages(const struct examined *found, struct arena *arena, stru
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_PACKAGES;
 	envelope.packages = &piece;
 	for (size_t i = 0; rc == 0 && i < found->packages.n; i++) {
-		size += codec_size(&all[i]->base) + CODEC_ITEM_EXTRA;
+		size += codec_size(&all[i]->base) + CODEC_ITEM_EXTRA + MARKS_PAIR;
 		if (size < LIMIT_READER_CHUNK && i + 1 < found->packages.n)
 			continue;
 		piece.packages = all + first;
 		piece.n_packages = i + 1 - first;
-		rc = codec_pack_reader(&envelope, frames, err);
+		rc = pack_marks(found->packages.items + first, piece.n_packages, arena,
+				&piece.marks);
+		if (rc == 0)
+			rc = codec_pack_reader(&envelope, frames, err);
 		first = i + 1;
 		size = 0;
 	}
+	return rc;
+}
+
+static int pack_kept(const struct examined *found, struct buf *frames, struct err *err)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__FactsKept kept = ENVWARDEN__READER__FACTS_KEPT__INIT;
+	struct buf stamps;
+	int rc;
+
+	_Static_assert(EXAMINE_PACKAGES_MAX <= LIMIT_PACKAGES, "what a look finds can be told");
+	if (found->n_kept == 0)
+		return 0;
+	buf_init(&stamps, LIMIT_STAMPS);
+	for (size_t i = 0; i < found->n_kept; i++)
+		buf_add_u64(&stamps, found->kept[i]);
+	kept.stamps = wire_bytes(stamps.data, stamps.len);
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_KEPT;
+	envelope.kept = &kept;
+	rc = buf_rc(&stamps) == 0 ? codec_pack_reader(&envelope, frames, err) : err_nomem(err);
+	buf_deinit(&stamps);
 	return rc;
 }
 
@@ -122,9 +161,11 @@ int facts_pack(const struct examined *found, const char *renamed_from, bool at_s
 
 	if (rc == 0)
 		rc = pack_packages(found, arena, frames, err);
+	if (rc == 0)
+		rc = pack_kept(found, frames, err);
 	if (rc < 0)
 		return rc;
-	end.total = found->packages.n;
+	end.total = found->packages.n + found->n_kept;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_FACTS_END;
 	envelope.facts_end = &end;
 	return codec_pack_reader(&envelope, frames, err);

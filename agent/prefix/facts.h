@@ -1,4 +1,5 @@
-/* What an examination found, as frames for the core (proto/reader.proto): facts, packages, end. */
+/* What an examination found, as frames for the core (proto/reader.proto): facts, packages, those
+ * kept, end. */
 #ifndef ENVWARDEN_AGENT_PREFIX_FACTS_H
 #define ENVWARDEN_AGENT_PREFIX_FACTS_H
 

@@ -30,6 +30,7 @@ struct look {
 	size_t cap_anchored;
 	const uint64_t *there; /* claims that would be on what is in site-packages; sorted */
 	size_t n_there;
+	const struct marks *known; /* NULL = read everything */
 	uint64_t *kept;
 	uint64_t bytes;		/* of records, read so far */
 	size_t broken;		/* files that could not be read */

@@ -807,6 +807,7 @@ static struct look_job *job_new(struct entry *e)
 	job->meta.wanted = e->meta.watch == WATCH_NONE;
 	job->site.wanted = e->site.watch == WATCH_NONE;
 	job->folder.wanted = e->prefix.watch == WATCH_NONE;
+	job->recall = all->config.recall;
 	job->now_ms = clock->wall_ms(clock);
 	job->age_ms = now_mono(all) - e->first_seen_ms;
 	job->reads = e->reads;

@@ -48,7 +48,8 @@ struct entries_callbacks {
 struct entries_config {
 	struct uv_loop_s *loop;
 	const struct clock *clock;
-	struct lanes *lanes; /* borrowed; do the looking */
+	struct lanes *lanes;   /* borrowed; do the looking */
+	struct recall *recall; /* borrowed; NULL: every look reads everything */
 	int64_t settle_ms;
 	int64_t poll_ms; /* how often what can't be watched is looked at */
 	const struct entries_callbacks *callbacks;

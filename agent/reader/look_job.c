@@ -5,6 +5,7 @@
 
 #include "agent/prefix/facts.h"
 #include "lib/base/mem.h"
+#include "lib/base/text.h"
 #include "platform/route.h"
 #include "platform/watch.h"
 
@@ -95,11 +96,23 @@ static void copy_out(struct look_job *job, const struct examined *found)
 	memcpy(job->stamp, found->stamp, sizeof job->stamp);
 }
 
+static const struct marks *recall_marks(void *ctx, const char *prefix)
+{
+	struct look_job *job = ctx;
+
+	if (!text_is_utf8(prefix, strlen(prefix)))
+		return NULL; /* no message can carry it */
+	recall_ask(job->recall, prefix, &job->recalled);
+	return job->recalled.marks.n > 0 ? &job->recalled.marks : NULL;
+}
+
 void look_job_run(struct look_job *job)
 {
 	struct examine_request request = {.prefix = job->prefix,
 					  .now_ms = job->now_ms,
 					  .stamp = job->has_stamp ? job->stamp : NULL,
+					  .recall = job->recall != NULL ? recall_marks : NULL,
+					  .ctx = job,
 					  .json = job->json};
 	struct examined found;
 	struct arena arena;
@@ -113,6 +126,7 @@ void look_job_run(struct look_job *job)
 	if (job->rc < 0)
 		goto out;
 	note_mount(job, &found);
+	found.basis = job->recalled.basis;
 	if (found.kind == EXAMINE_ENVIRONMENT) {
 		judge_rename(job, &found);
 		found.signs.reads = job->reads + 1;
@@ -127,5 +141,6 @@ void look_job_run(struct look_job *job)
 	copy_out(job, &found);
 	package_list_deinit(&found.packages);
 out:
+	recalled_deinit(&job->recalled);
 	arena_deinit(&arena);
 }

@@ -11,6 +11,7 @@
 #include "agent/prefix/examine.h"
 #include "agent/prefix/settle.h"
 #include "agent/reader/lanes.h"
+#include "agent/reader/recall.h"
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
@@ -27,6 +28,7 @@ struct look_job {
 	/* in */
 	char prefix[SAFE_PATH_MAX];
 	struct json_reader *json; /* nobody else's meanwhile */
+	struct recall *recall;	  /* NULL: read everything */
 	const struct mount_table *mounts;
 	struct watcher *watcher; /* NULL: none here */
 	int64_t now_ms;		 /* wall clock */
@@ -43,6 +45,7 @@ struct look_job {
 	struct look_watch folder; /* the prefix itself, when there is no conda-meta in it */
 
 	/* out */
+	struct recalled recalled;
 	size_t stats; /* files it asked about */
 	int rc;	      /* of the look as a whole; err says why */
 	struct err err;

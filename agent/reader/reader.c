@@ -11,6 +11,7 @@
 #include "agent/reader/lanes.h"
 #include "agent/reader/places.h"
 #include "agent/reader/probe.h"
+#include "agent/reader/recall.h"
 #include "agent/reader/watch_user.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -36,6 +37,7 @@ struct reader {
 	struct watcher *watcher;
 	struct mounts *mounts; /* NULL: not told here, everything counts as local */
 	struct lanes *lanes;
+	struct recall *recall; /* what the core knows, for the looks */
 	struct entries *entries;
 	struct places *places;
 	uv_timer_t sweep;
@@ -113,6 +115,18 @@ static void on_read_done(void *ctx, uint64_t id, int rc, const char *prefix)
 	done.prefix = wire_text(prefix);
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_READ_DONE;
 	envelope.read_done = &done;
+	send_message(ctx, &envelope);
+}
+
+static void on_recall(void *ctx, uint64_t id, const char *prefix)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__Recall recall = ENVWARDEN__READER__RECALL__INIT;
+
+	recall.id = id;
+	recall.prefix = wire_text(prefix);
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_RECALL;
+	envelope.recall = &recall;
 	send_message(ctx, &envelope);
 }
 
@@ -449,6 +463,7 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 	const struct entries_config config = {.loop = &r->loop,
 					      .clock = clock_system(),
 					      .lanes = r->lanes,
+					      .recall = r->recall,
 					      .settle_ms = c->settle_ms,
 					      .poll_ms = (int64_t)c->poll_s * 1000,
 					      .callbacks = &entries_callbacks,
@@ -508,6 +523,9 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 					     ? message->read->volume.data
 					     : NULL,
 				     message->read->id);
+		return 0;
+	case ENVWARDEN__READER__ENVELOPE__KIND_KNOWN:
+		recall_answer(r->recall, message->known);
 		return 0;
 	case ENVWARDEN__READER__ENVELOPE__KIND_TAKEN:
 		if (r->untaken == 0)
@@ -570,6 +588,7 @@ static void on_link_closed(void *ctx, int rc)
 	struct reader *r = ctx;
 
 	r->link = NULL;
+	recall_close(r->recall);
 	log_info("reader", "ends", LOG_STR("why", err_text(rc)));
 	uv_close((uv_handle_t *)&r->health, NULL);
 	uv_close((uv_handle_t *)&r->poll, NULL);
@@ -619,6 +638,7 @@ int reader_main(int fd, int64_t parent)
 	r->health.data = r;
 	if (lanes_new(&(struct lanes_config){&r->loop, clock_system(), on_lanes_changed, r},
 		      &r->lanes, &err) < 0 ||
+	    recall_new(&r->loop, on_recall, r, &r->recall, &err) < 0 ||
 	    link_new(&r->loop, fd, &link_callbacks, r, &r->link, &err) < 0) {
 		log_error("reader", "can't start", LOG_ERR(&err));
 		return 1;
@@ -631,6 +651,7 @@ int reader_main(int fd, int64_t parent)
 	uv_close((uv_handle_t *)&r->sweep, NULL);
 	uv_run(&r->loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&r->loop) == 0);
+	recall_free(r->recall);
 	for (size_t i = 0; i < r->n_exclude; i++)
 		mem_free(r->exclude[i]);
 	mem_free(r->exclude);

@@ -33,6 +33,7 @@ static int reasons_to_wire(const struct decision *d, struct arena *arena, Envwar
 		wire->message = wire_text(reason->message);
 		wire->fix = wire_text(reason->fix);
 		wire->action = action_to_wire(reason->action);
+		wire->block_from_ms = reason->block_from_ms;
 		if (reason->package && package_to_wire(reason->package, arena, &wire->package) < 0)
 			return ERR_NOMEM;
 		list[i] = wire;
@@ -88,6 +89,7 @@ static int reason_from_wire(const Envwarden__Reason *wire, struct arena *arena, 
 	out->id = wire->id;
 	out->message = wire->message;
 	out->fix = wire->fix;
+	out->block_from_ms = wire->block_from_ms;
 	if (rc == 0 && wire->package)
 		rc = reason_package(wire->package, arena, out, err);
 	return rc;

@@ -30,6 +30,7 @@ struct reason {
 	const char *fix;	       /* one command to paste */
 	const struct package *package; /* NULL = not about one package */
 	enum action action;
+	int64_t block_from_ms; /* a warning that becomes a block then; 0 = it stays one */
 };
 
 struct decision {

@@ -1,119 +1,290 @@
 #include "lib/policy/eval.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/base32.h"
-#include "lib/base/crypto.h"
 #include "lib/base/err.h"
+#include "lib/base/wildcard.h"
+#include "lib/policy/package_set.h"
+#include "lib/policy/template.h"
 
-#define CASE_CODE_VERSION 1
-#define CASE_CODE_LETTERS 4
-#define CASE_CODE_BYTES 5 /* 8 letters, the first of which are taken */
+/* Reasons of one strength, the first ones. */
+struct list {
+	struct reason items[DECISION_REASONS_MAX];
+	size_t n;
+};
 
-static void hash_text(struct sha256 *h, const char *text)
+struct evaluating {
+	const struct eval_input *in;
+	struct arena *arena;
+	struct universe *universe;
+	set_word *hits;	      /* the packages a rule's condition holds for */
+	set_word *candidates; /* rules, by number */
+	int64_t until_ms;     /* the decision holds that long */
+	struct list blocks;
+	struct list warnings;
+	struct list monitored;
+};
+
+static void holds_until(struct evaluating *e, int64_t ms)
 {
-	size_t n = strlen(text);
-	const unsigned char be[4] = {(unsigned char)(n >> 24), (unsigned char)(n >> 16),
-				     (unsigned char)(n >> 8), (unsigned char)n};
-
-	sha256_update(h, be, sizeof(be));
-	sha256_update(h, text, n);
+	if (ms > e->in->now_ms && ms < e->until_ms)
+		e->until_ms = ms;
 }
 
-/* What a reason is about. A package counts by name: the case outlives its next version. */
-static void hash_reason(const struct reason *r, unsigned char out[SHA256_SIZE])
-{
-	struct sha256 h;
+/* --- exceptions --- */
 
-	sha256_init(&h);
-	hash_text(&h, r->kind);
-	hash_text(&h, r->id);
-	hash_text(&h, r->package ? r->package->manager : "");
-	hash_text(&h, r->package ? r->package->name : "");
-	sha256_final(&h, out);
+static bool covers(const char *pattern, const char *value,
+		   bool (*matches)(const char *, const char *))
+{
+	return !*pattern || matches(pattern, value);
 }
 
-static int cmp_hash(const void *a, const void *b)
+static bool exception_holds(const struct exception *x, const struct policy_facts *facts,
+			    const struct package *package, int64_t now_ms)
 {
-	return memcmp(a, b, SHA256_SIZE);
+	if (now_ms >= x->expires_ms)
+		return false;
+	if (!uuid_is_zero(&x->environment) && uuid_cmp(&x->environment, &facts->environment) != 0)
+		return false;
+	return covers(x->env_path, facts->path, wildcard_match_path) &&
+	       covers(x->env_name, facts->name, wildcard_match) &&
+	       covers(x->user, facts->user, wildcard_match) &&
+	       (!*x->package || (package && wildcard_match(x->package, package->name)));
 }
 
-/* Over the environment and the set of its reasons: sorted, each once. */
-static void hash_case(const struct uuid *environment, const struct reason *reasons, size_t n,
-		      unsigned char out[SHA256_SIZE])
+/* Whether one of those granted on this machine lifts it. rule NULL: an explicit status. */
+static bool is_granted(struct evaluating *e, const char *rule, const struct package *package)
 {
-	unsigned char hashes[DECISION_REASONS_MAX][SHA256_SIZE];
-	const unsigned char version = CASE_CODE_VERSION;
-	struct sha256 h;
+	const struct eval_input *in = e->in;
 
-	CHECK(n <= DECISION_REASONS_MAX);
-	for (size_t i = 0; i < n; i++)
-		hash_reason(&reasons[i], hashes[i]);
-	if (n > 1)
-		qsort(hashes, n, SHA256_SIZE, cmp_hash);
-	sha256_init(&h);
-	sha256_update(&h, &version, 1);
-	sha256_update(&h, environment->b, sizeof(environment->b));
-	for (size_t i = 0; i < n; i++) {
-		if (i == 0 || memcmp(hashes[i], hashes[i - 1], SHA256_SIZE) != 0)
-			sha256_update(&h, hashes[i], SHA256_SIZE);
+	for (size_t i = 0; i < in->n_granted; i++) {
+		const struct exception *x = &in->granted[i];
+		bool about = rule ? !*x->rule || strcmp(x->rule, rule) == 0 : x->lifts_status;
+
+		if (about && exception_holds(x, in->facts, package, in->now_ms)) {
+			holds_until(e, x->expires_ms);
+			return true;
+		}
 	}
-	sha256_final(&h, out);
+	return false;
 }
 
-int case_code_make(const struct uuid *environment, const struct reason *reasons, size_t n,
-		   char out[CASE_CODE_MAX])
+static bool is_excepted(struct evaluating *e, const struct rule *rule,
+			const struct package *package)
 {
-	unsigned char digest[SHA256_SIZE];
-	struct buf code;
+	const struct exception *const *all;
+	size_t n;
+
+	all = rule_index_exceptions(e->in->index, rule->id, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (!exception_holds(all[i], e->in->facts, package, e->in->now_ms))
+			continue;
+		holds_until(e, all[i]->expires_ms);
+		return true;
+	}
+	return is_granted(e, rule->id, package);
+}
+
+/* --- rules --- */
+
+static enum action action_of(struct evaluating *e, const struct rule *rule)
+{
+	enum action action = rule->action;
+
+	if (action == ACTION_BLOCK && e->in->now_ms < rule->from_ms) {
+		holds_until(e, rule->from_ms);
+		action = ACTION_WARN;
+	}
+	if (action == ACTION_BLOCK && e->in->now_ms < e->in->deferred_until_ms) {
+		holds_until(e, e->in->deferred_until_ms);
+		action = ACTION_WARN;
+	}
+	return action;
+}
+
+static int64_t block_from(const struct evaluating *e, const struct rule *rule)
+{
+	int64_t deferred_ms = e->in->deferred_until_ms;
+
+	return rule->from_ms > deferred_ms ? rule->from_ms : deferred_ms;
+}
+
+static int add_reason(struct evaluating *e, const struct rule *rule, const struct package *package)
+{
+	const struct template_values values = {
+		.facts = e->in->facts,
+		.package = package,
+		.rule = rule->id,
+		.contact = rule_index_policy(e->in->index)->defaults.contact,
+	};
+	enum action action = action_of(e, rule);
+	struct list *list = rule->mode == RULE_MONITOR ? &e->monitored
+			    : action == ACTION_BLOCK   ? &e->blocks
+						       : &e->warnings;
+	struct reason *reason = &list->items[list->n];
 	int rc;
 
-	hash_case(environment, reasons, n, digest);
-	buf_init(&code, CASE_CODE_MAX);
-	base32_encode(&code, digest, CASE_CODE_BYTES);
-	rc = buf_rc(&code);
+	if (list->n == DECISION_REASONS_MAX)
+		return 0;
+	*reason = (struct reason){
+		.kind = "rule", .id = rule->id, .package = package, .action = action};
+	if (action != rule->action)
+		reason->block_from_ms = block_from(e, rule);
+	rc = template_message(rule->message, &values, DECISION_MESSAGE_MAX, e->arena,
+			      &reason->message);
 	if (rc == 0)
-		snprintf(out, CASE_CODE_MAX, "EW-%.*s", CASE_CODE_LETTERS, buf_cstr(&code));
-	buf_deinit(&code);
+		rc = template_fix(rule->fix, &values, DECISION_MESSAGE_MAX, e->arena, &reason->fix);
+	if (rc == 0)
+		list->n++;
 	return rc;
 }
 
-static bool status_holds(const struct status_entry *status, int64_t now_ms)
+static int eval_rule(struct evaluating *e, const struct rule *rule)
 {
-	return status && status->action != ACTION_ALLOW &&
-	       (status->until_ms == 0 || now_ms < status->until_ms);
-}
-
-int policy_eval(const struct eval_input *in, struct arena *arena, struct decision *out)
-{
-	struct decision d = {.action = ACTION_ALLOW, .valid_until_ms = INT64_MAX};
-	struct reason *reason;
+	const struct policy_facts *facts = e->in->facts;
+	size_t n = universe_size(e->universe);
+	bool of_package = condition_is_of_package(&rule->when);
 	int rc;
 
-	if (!status_holds(in->status, in->now_ms)) {
-		*out = d;
+	if (!scope_holds(&rule->scope, facts) || (of_package && facts->n_packages == 0))
 		return 0;
+	rc = condition_eval(e->universe, &rule->when, e->hits, &e->until_ms);
+	for (size_t i = set_next(e->hits, 0, n); rc == 0 && i < n;
+	     i = set_next(e->hits, i + 1, n)) {
+		const struct package *package = of_package ? facts->packages[i].package : NULL;
+
+		if (!is_excepted(e, rule, package))
+			rc = add_reason(e, rule, package);
+		if (!of_package)
+			break;
 	}
-	reason = arena_calloc(arena, 1, sizeof(*reason));
-	if (!reason)
+	return rc;
+}
+
+static void mark(struct evaluating *e, const uint32_t *rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		e->candidates[rules[i] / 64] |= (set_word)1 << (rules[i] % 64);
+}
+
+/* The rules that can apply, in their order. */
+static int eval_rules(struct evaluating *e)
+{
+	const struct policy *policy = rule_index_policy(e->in->index);
+	const uint32_t *rules;
+	int rc = 0;
+	size_t n;
+
+	e->candidates =
+		arena_calloc(e->arena, SET_WORDS(policy->n_rules) + 1, sizeof(*e->candidates));
+	if (!e->candidates)
 		return ERR_NOMEM;
-	reason->kind = "status";
-	reason->id = "";
-	reason->fix = "";
-	reason->action = in->status->action;
-	reason->message = arena_strdup(arena, in->status->message);
-	if (!reason->message)
-		return ERR_NOMEM;
-	d.action = reason->action;
-	d.reasons = reason;
-	d.n_reasons = 1;
-	if (in->status->until_ms != 0)
-		d.valid_until_ms = in->status->until_ms;
-	rc = case_code_make(&in->environment, reason, 1, d.case_code);
+	rules = rule_index_general(e->in->index, &n);
+	mark(e, rules, n);
+	for (size_t i = 0; i < universe_names(e->universe); i++) {
+		rules = rule_index_by_name(e->in->index, universe_name(e->universe, i), &n);
+		mark(e, rules, n);
+	}
+	for (size_t i = set_next(e->candidates, 0, policy->n_rules); rc == 0 && i < policy->n_rules;
+	     i = set_next(e->candidates, i + 1, policy->n_rules))
+		rc = eval_rule(e, &policy->rules[i]);
+	return rc;
+}
+
+/* --- the explicit status --- */
+
+static bool status_holds(struct evaluating *e)
+{
+	const struct status_entry *status = e->in->status;
+
+	if (!status || status->action == ACTION_ALLOW ||
+	    (status->until_ms != 0 && e->in->now_ms >= status->until_ms))
+		return false;
+	return !is_granted(e, NULL, NULL);
+}
+
+static int status_reason(struct evaluating *e, struct reason *out)
+{
+	const struct status_entry *status = e->in->status;
+
+	*out = (struct reason){.kind = "status", .id = "", .fix = "", .action = status->action};
+	if (status->until_ms != 0)
+		holds_until(e, status->until_ms);
+	out->message = arena_strdup(e->arena, status->message);
+	return out->message ? 0 : ERR_NOMEM;
+}
+
+/* --- the decision --- */
+
+static void append(struct decision *d, const struct list *list)
+{
+	for (size_t i = 0; i < list->n && d->n_reasons < DECISION_REASONS_MAX; i++)
+		d->reasons[d->n_reasons++] = list->items[i];
+}
+
+static int compose(struct evaluating *e, struct decision *out)
+{
+	struct decision d = {.action = ACTION_ALLOW, .valid_until_ms = INT64_MAX};
+	bool explicit = status_holds(e);
+	struct list status = {.n = explicit ? 1 : 0};
+	int rc = explicit ? status_reason(e, &status.items[0]) : 0;
+
 	if (rc < 0)
 		return rc;
-	*out = d;
-	return 0;
+	d.reasons = arena_calloc(e->arena, DECISION_REASONS_MAX, sizeof(*d.reasons));
+	if (!d.reasons)
+		return ERR_NOMEM;
+	if (explicit && status.items[0].action == ACTION_BLOCK)
+		append(&d, &status);
+	append(&d, &e->blocks);
+	if (explicit && status.items[0].action == ACTION_WARN)
+		append(&d, &status);
+	append(&d, &e->warnings);
+	if (d.n_reasons > 0) {
+		d.action = d.reasons[0].action;
+		rc = case_code_make(&e->in->facts->environment, d.reasons, d.n_reasons,
+				    d.case_code);
+	}
+	d.valid_until_ms = e->until_ms;
+	if (rc == 0)
+		*out = d;
+	return rc;
+}
+
+static int evaluate(struct evaluating *e, struct evaluation *out)
+{
+	int rc = universe_new(e->in->facts, e->in->now_ms, e->arena, &e->universe);
+
+	if (rc == 0) {
+		e->hits = arena_calloc(e->arena, SET_WORDS(universe_size(e->universe)),
+				       sizeof(*e->hits));
+		rc = e->hits ? eval_rules(e) : ERR_NOMEM;
+	}
+	if (rc == 0 && e->monitored.n > 0) {
+		out->monitored = arena_dup(e->arena, e->monitored.items,
+					   e->monitored.n * sizeof(e->monitored.items[0]));
+		out->n_monitored = e->monitored.n;
+		rc = out->monitored ? 0 : ERR_NOMEM;
+	}
+	return rc;
+}
+
+int policy_eval(const struct eval_input *in, struct arena *arena, struct evaluation *out)
+{
+	struct evaluating *e = arena_calloc(arena, 1, sizeof(*e));
+	struct evaluation result = {0};
+	int rc = 0;
+
+	if (!e)
+		return ERR_NOMEM;
+	e->in = in;
+	e->arena = arena;
+	e->until_ms = INT64_MAX;
+	if (in->index)
+		rc = evaluate(e, &result);
+	if (rc == 0)
+		rc = compose(e, &result.decision);
+	if (rc == 0)
+		*out = result;
+	return rc;
 }

@@ -1,6 +1,11 @@
 /*
  * Evaluation: facts, policy and time in, a decision out. Pure, bounded and deterministic, so that
  * the server's previews and the agent's answers are the same.
+ *
+ *   explicit block > rule's block > explicit warning > rule's warning > allow
+ *
+ * Exceptions lift rules; one that says so lifts an explicit block too. All reasons are told, the
+ * strongest first.
  */
 #ifndef ENVWARDEN_LIB_POLICY_EVAL_H
 #define ENVWARDEN_LIB_POLICY_EVAL_H
@@ -9,16 +14,27 @@
 
 #include "lib/base/arena.h"
 #include "lib/policy/decision.h"
+#include "lib/policy/facts.h"
+#include "lib/policy/rule_index.h"
 
 struct eval_input {
-	struct uuid environment;
-	const struct status_entry
-		*status; /* explicit, NULL = none; until_fixed holds until lifted */
-	int64_t now_ms;	 /* trusted time */
+	const struct policy_facts *facts;
+	const struct rule_index *index;	   /* NULL: there is no policy */
+	const struct status_entry *status; /* explicit, NULL = none */
+	const struct exception *granted; /* beside the policy's: for this machine's environments */
+	size_t n_granted;
+	int64_t deferred_until_ms; /* rules' blocks are warnings until then; 0 = not deferred */
+	int64_t now_ms;		   /* trusted time */
 };
 
-/* Everything *out points at is in arena. ERR_NOMEM. */
-int policy_eval(const struct eval_input *in, struct arena *arena, struct decision *out);
+struct evaluation {
+	struct decision decision;
+	struct reason *monitored; /* what rules in monitor mode would have said */
+	size_t n_monitored;
+};
+
+/* Everything *out points at is in arena, or the policy's or the facts'. ERR_NOMEM. */
+int policy_eval(const struct eval_input *in, struct arena *arena, struct evaluation *out);
 
 /*
  * The case code of an environment and the reasons it has: "EW-" and 4 letters and digits, the same

@@ -213,8 +213,8 @@ static void test_journal_changes(void **state)
 static void fill_decision(struct decision_reply *r, struct reason reasons[2],
 			  const struct package *p)
 {
-	reasons[0] = (struct reason){"status", "", "no", "fix it", NULL, ACTION_BLOCK};
-	reasons[1] = (struct reason){"rule", "old", "old", "", p, ACTION_WARN};
+	reasons[0] = (struct reason){"status", "", "no", "fix it", NULL, ACTION_BLOCK, 0};
+	reasons[1] = (struct reason){"rule", "old", "old", "", p, ACTION_WARN, 1765000000000};
 	decision_reply_init(r);
 	r->decision.action = ACTION_BLOCK;
 	r->decision.reasons = reasons;
@@ -260,6 +260,7 @@ static void test_decision(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		assert_string_equal(back.decision.reasons[i].kind, reasons[i].kind);
 		assert_string_equal(back.decision.reasons[i].id, reasons[i].id);
+		assert_true(back.decision.reasons[i].block_from_ms == reasons[i].block_from_ms);
 		assert_string_equal(back.decision.reasons[i].message, reasons[i].message);
 		assert_string_equal(back.decision.reasons[i].fix, reasons[i].fix);
 		assert_int_equal(back.decision.reasons[i].action, reasons[i].action);

@@ -1,0 +1,341 @@
+#include "lib/policy/policy_check.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/policy/condition_text.h"
+#include "lib/policy/template.h"
+
+struct checking {
+	const struct policy *policy;
+	int64_t now_ms;
+	struct arena *arena;
+	struct problems *problems;
+};
+
+static void tell(struct checking *c, enum problem_kind kind, unsigned line, const char *suggestion,
+		 const char *fmt, ...) EW_PRINTF(5, 6);
+
+static void tell(struct checking *c, enum problem_kind kind, unsigned line, const char *suggestion,
+		 const char *fmt, ...)
+{
+	const struct problem_at at = {kind, line, 1, suggestion};
+	struct buf text;
+	va_list ap;
+
+	buf_init(&text, 4096);
+	va_start(ap, fmt);
+	buf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	problems_add(c->problems, &at, "%s", buf_cstr(&text));
+	buf_deinit(&text);
+}
+
+/* --- ids --- */
+
+struct named {
+	const char *id;
+	unsigned line;
+};
+
+static int cmp_named(const void *a, const void *b)
+{
+	const struct named *p = a;
+	const struct named *q = b;
+	int c = strcmp(p->id, q->id);
+
+	return c != 0 ? c : p->line < q->line ? -1 : p->line > q->line;
+}
+
+static void tell_doubles(struct checking *c, struct named *all, size_t n, const char *what)
+{
+	if (n > 1)
+		qsort(all, n, sizeof(*all), cmp_named);
+	for (size_t i = 1; i < n; i++)
+		if (strcmp(all[i].id, all[i - 1].id) == 0)
+			tell(c, PROBLEM_ERROR, all[i].line, NULL,
+			     "%s \"%s\" is there already, in line %u", what, all[i].id,
+			     all[i - 1].line);
+}
+
+static bool is_there(const struct named *sorted, size_t n, const char *id)
+{
+	const struct named key = {id, 0};
+	size_t low = 0;
+	size_t high = n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(sorted[middle].id, key.id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < n && strcmp(sorted[low].id, id) == 0;
+}
+
+/* --- exceptions --- */
+
+static void check_exception(struct checking *c, const struct exception *x)
+{
+	char day[CLOCK_TEXT_MAX];
+
+	if (c->now_ms >= x->expires_ms) {
+		clock_format(x->expires_ms, day);
+		tell(c, PROBLEM_WARNING, x->line, "remove it, or give it another date",
+		     "exception \"%s\" has expired on %.10s", x->id, day);
+	}
+	if (uuid_is_zero(&x->environment) && !*x->env_path && !*x->env_name && !*x->user &&
+	    !*x->package)
+		tell(c, PROBLEM_WARNING, x->line,
+		     "give it an env_path, env_name, user, package or environment",
+		     "exception \"%s\" lifts rule \"%s\" for everybody", x->id, x->rule);
+}
+
+static int check_ids(struct checking *c)
+{
+	const struct policy *p = c->policy;
+	size_t n = p->n_rules > p->n_exceptions ? p->n_rules : p->n_exceptions;
+	struct named *rules = arena_calloc(c->arena, n + 1, sizeof(*rules));
+	struct named *exceptions = arena_calloc(c->arena, n + 1, sizeof(*exceptions));
+
+	if (!rules || !exceptions)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < p->n_rules; i++)
+		rules[i] = (struct named){p->rules[i].id, p->rules[i].line};
+	for (size_t i = 0; i < p->n_exceptions; i++)
+		exceptions[i] = (struct named){p->exceptions[i].id, p->exceptions[i].line};
+	tell_doubles(c, rules, p->n_rules, "a rule");
+	tell_doubles(c, exceptions, p->n_exceptions, "an exception");
+	for (size_t i = 0; i < p->n_exceptions; i++) {
+		const struct exception *x = &p->exceptions[i];
+
+		if (!is_there(rules, p->n_rules, x->rule))
+			tell(c, PROBLEM_ERROR, x->line, NULL,
+			     "exception \"%s\" is from rule \"%s\", which there is not", x->id,
+			     x->rule);
+		check_exception(c, x);
+	}
+	return 0;
+}
+
+/* --- conditions --- */
+
+/* The one name a condition on packages asks for, NULL if it is not one. */
+static const char *only_name(const struct condition *c)
+{
+	return c->kind == CONDITION_PACKAGE && c->n_specs == 1 ? c->specs[0].name : NULL;
+}
+
+static void check_all(struct checking *c, const struct condition *all)
+{
+	const char *name = NULL;
+
+	for (size_t i = 0; i < all->n_children; i++) {
+		const char *other = only_name(&all->children[i]);
+
+		if (other && name && strcmp(name, other) != 0) {
+			tell(c, PROBLEM_WARNING, all->children[i].line,
+			     "a rule is about one package at a time; use any:, or two rules",
+			     "no package is both \"%s\" and \"%s\"", name, other);
+			return;
+		}
+		if (other)
+			name = other;
+	}
+}
+
+/* Whether it asks something of the package other than that it is not something. */
+static bool asks_for_package(const struct condition *c)
+{
+	if (c->kind == CONDITION_NOT)
+		return false;
+	if (c->n_children == 0)
+		return condition_is_of_package(c);
+	for (size_t i = 0; i < c->n_children; i++)
+		if (asks_for_package(&c->children[i]))
+			return true;
+	return false;
+}
+
+static const char *const lettered[] = {"openssl", "jpeg", "tzdata", "tmux"};
+
+static bool has_letters(const char *name)
+{
+	for (size_t i = 0; name && i < ARRAY_SIZE(lettered); i++)
+		if (strcmp(lettered[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* A bound like <1.1.1 or >=1.1.1, ending in a digit. */
+static bool has_plain_bound(const char *spec)
+{
+	for (const char *p = strpbrk(spec, "<>"); p; p = strpbrk(p, "<>")) {
+		size_t n;
+
+		p += strspn(p, "<>= ");
+		n = strcspn(p, ",|<>= ])");
+		if (n > 0 && isdigit((unsigned char)p[n - 1]))
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+/* "numpy 1.26": a version without an operator or a star. */
+static bool is_bare_version(const char *spec)
+{
+	const char *space = strchr(spec, ' ');
+	const char *version = space ? space + strspn(space, " ") : "";
+
+	return isdigit((unsigned char)*version) && !strpbrk(spec, "<>=!~*[|,") &&
+	       strchr(version, '.') && !strchr(version, ' ');
+}
+
+static void check_specs(struct checking *c, const struct condition *condition)
+{
+	for (size_t i = 0; i < condition->n_specs; i++) {
+		const char *text = condition->texts.items[i];
+		const char *name = condition->specs[i].name;
+
+		if (has_letters(name) && has_plain_bound(text))
+			tell(c, PROBLEM_WARNING, condition->line,
+			     "write bounds like <1.1.1zz or >=1.1.1a0, and try: envwarden spec "
+			     "version-match",
+			     "\"%.128s\": letters sort before the plain version, so that <1.1.1 "
+			     "matches 1.1.1w",
+			     text);
+		else if (is_bare_version(text))
+			tell(c, PROBLEM_WARNING, condition->line,
+			     "write .* behind it for all that begin so",
+			     "\"%.128s\" is that very version alone", text);
+	}
+}
+
+static void check_condition(struct checking *c, const struct condition *condition)
+{
+	if (condition->kind == CONDITION_ALL)
+		check_all(c, condition);
+	if (condition->kind == CONDITION_PACKAGE)
+		check_specs(c, condition);
+	for (size_t i = 0; i < condition->n_children; i++)
+		check_condition(c, &condition->children[i]);
+}
+
+/* --- rules --- */
+
+static void check_template(struct checking *c, const struct rule *rule, const char *what,
+			   const char *text)
+{
+	size_t n;
+	const char *unknown = template_unknown(text, &n);
+
+	if (unknown)
+		tell(c, PROBLEM_WARNING, rule->line,
+		     "known: {env} {prefix} {target} {tool} {package} {version} {user} {rule} "
+		     "{contact}; a brace is written twice",
+		     "rule \"%s\": %s has %.*s, which stands for nothing", rule->id, what,
+		     (int)(n < 64 ? n : 64), unknown);
+}
+
+static void check_rule(struct checking *c, const struct rule *rule)
+{
+	if (rule->from_ms != 0 && rule->action != ACTION_BLOCK)
+		tell(c, PROBLEM_ERROR, rule->line, NULL,
+		     "rule \"%s\": \"from\" says when a warning becomes a block, and this one "
+		     "never blocks",
+		     rule->id);
+	if (condition_is_of_package(&rule->when) && !asks_for_package(&rule->when))
+		tell(c, PROBLEM_WARNING, rule->line,
+		     "a rule is about one package at a time; say with all: which ones",
+		     "rule \"%s\" holds for every package but a few", rule->id);
+	check_template(c, rule, "message", rule->message);
+	check_template(c, rule, "fix", rule->fix);
+	if (strstr(rule->fix, "-n {env}") || strstr(rule->fix, "-p {prefix}"))
+		tell(c, PROBLEM_WARNING, rule->line, "write {target}",
+		     "rule \"%s\": the fix is wrong for environments without a name, or with one",
+		     rule->id);
+	check_condition(c, &rule->when);
+}
+
+/* --- shadowed rules --- */
+
+struct shadow {
+	const char *text; /* the condition and the scope */
+	const struct rule *rule;
+};
+
+static int cmp_shadow(const void *a, const void *b)
+{
+	const struct shadow *p = a;
+	const struct shadow *q = b;
+	int c = strcmp(p->text, q->text);
+
+	return c != 0 ? c : p->rule < q->rule ? -1 : p->rule > q->rule;
+}
+
+/* Whether the second adds nothing to what the first does. */
+static bool is_shadowed(const struct rule *first, const struct rule *second)
+{
+	return first->mode == RULE_ENFORCE && first->action >= second->action &&
+	       first->from_ms <= second->from_ms && second->mode == RULE_ENFORCE;
+}
+
+static int check_shadows(struct checking *c)
+{
+	const struct policy *p = c->policy;
+	struct shadow *all = arena_calloc(c->arena, p->n_rules + 1, sizeof(*all));
+
+	if (!all)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < p->n_rules; i++) {
+		int rc = rule_text(&p->rules[i], c->arena, &all[i].text);
+
+		if (rc < 0)
+			return rc;
+		all[i].rule = &p->rules[i];
+	}
+	if (p->n_rules > 1)
+		qsort(all, p->n_rules, sizeof(*all), cmp_shadow);
+	for (size_t i = 1; i < p->n_rules; i++) {
+		const struct rule *a = all[i - 1].rule;
+		const struct rule *b = all[i].rule;
+
+		if (strcmp(all[i - 1].text, all[i].text) != 0)
+			continue;
+		if (is_shadowed(a, b))
+			tell(c, PROBLEM_WARNING, b->line, NULL,
+			     "rule \"%s\" adds nothing to rule \"%s\" in line %u", b->id, a->id,
+			     a->line);
+		else if (is_shadowed(b, a))
+			tell(c, PROBLEM_WARNING, a->line, NULL,
+			     "rule \"%s\" adds nothing to rule \"%s\" in line %u", a->id, b->id,
+			     b->line);
+	}
+	return 0;
+}
+
+int policy_check(const struct policy *policy, int64_t now_ms, struct arena *arena,
+		 struct problems *problems, struct err *err)
+{
+	struct checking c = {policy, now_ms, arena, problems};
+	int rc = check_ids(&c);
+
+	for (size_t i = 0; i < policy->n_rules; i++)
+		check_rule(&c, &policy->rules[i]);
+	if (policy->n_rules > 0 && !*policy->defaults.contact)
+		tell(&c, PROBLEM_WARNING, 0, "defaults: {contact: \"security@example.org\"}",
+		     "no contact is given: members will not know whom to ask");
+	if (rc == 0)
+		rc = check_shadows(&c);
+	if (rc < 0 || problems->out_of_memory)
+		return err_nomem(err);
+	if (problems->n_errors > 0)
+		return err_set(err, ERR_INVALID, "the policy has %zu errors", problems->n_errors);
+	return 0;
+}

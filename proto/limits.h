@@ -9,7 +9,7 @@
 
 #include "lib/conda/change.h"
 #include "lib/conda/package.h"
-#include "lib/policy/decision.h"
+#include "lib/policy/policy.h"
 
 /* --- frames: the message after the 4-byte length --- */
 #define LIMIT_LOCAL_FRAME 65536
@@ -41,6 +41,12 @@
 #define LIMIT_ROLE_KEYS 8     /* items; also signatures of one Signed */
 #define LIMIT_STATUSES 100000 /* items: explicit statuses of one machine */
 #define LIMIT_ROOTS 64	      /* items: root versions in an enrolment answer */
+
+/* --- policy: items --- */
+#define LIMIT_RULES POLICY_RULES_MAX
+#define LIMIT_EXCEPTIONS POLICY_EXCEPTIONS_MAX
+#define LIMIT_CONDITIONS POLICY_CONDITIONS_MAX /* of one rule */
+#define LIMIT_POLICY_ITEMS POLICY_ITEMS_MAX
 
 /* --- texts --- */
 #define LIMIT_TEXT 1024		 /* error and refusal texts, notices, degraded lines */

@@ -11,7 +11,7 @@ if [ "${1:-}" != --no-build ]; then
 	packaging/deps/install.sh test >&2
 	# Built as for release, in a folder of their own: the release preset leaves tests out.
 	cmake --preset release -B build/bench -DEW_TESTS=ON >&2
-	cmake --build build/bench --target envwardend envwarden bench_check bench_check_daemon bench_spec >&2
+	cmake --build build/bench --target envwardend envwarden bench_check bench_check_daemon bench_spec bench_decide >&2
 fi
 export EW_BIN=${EW_BIN:-$PWD/build/bench/bin}
 
@@ -28,5 +28,6 @@ for program in check scan durable idle; do
 	python3 "tests/bench/bench_$program.py"
 done
 "$EW_BIN/bench_spec"
+"$EW_BIN/bench_decide"
 echo
 echo "At the end: $(load)"

@@ -15,6 +15,8 @@
 #define RESTART_LAST_MS 30000
 #define HEALTHY_MS 60000 /* a life this long makes the next restart quick again */
 #define STOP_MS 10000	 /* how long children may take to end */
+#define OVERDUE_MS 5000	 /* ... and the reader alone, which gives up on what hangs before that */
+#define LEAVE_MS 1000	 /* ... and what was killed */
 
 struct child {
 	const char *role;
@@ -31,6 +33,8 @@ struct supervisor {
 	uv_signal_t interrupt;
 	uv_signal_t reload;
 	uv_timer_t patience;
+	uv_timer_t overdue;
+	int64_t overdue_pid; /* the reader that should end */
 	struct child core;
 	struct child reader;
 	int channel; /* to the core: descriptors of new readers */
@@ -38,6 +42,7 @@ struct supervisor {
 	char **argv;
 	int exit_code;
 	bool stopping;
+	bool killed;
 };
 
 static int spawn(struct supervisor *s, struct child *child, int fd)
@@ -137,10 +142,11 @@ static void schedule(struct child *child)
 
 static void close_all(struct supervisor *s)
 {
-	uv_handle_t *handles[] = {(uv_handle_t *)&s->ended,	    (uv_handle_t *)&s->terminate,
-				  (uv_handle_t *)&s->interrupt,	    (uv_handle_t *)&s->reload,
-				  (uv_handle_t *)&s->patience,	    (uv_handle_t *)&s->core.restart,
-				  (uv_handle_t *)&s->reader.restart};
+	uv_handle_t *handles[] = {
+		(uv_handle_t *)&s->ended,	 (uv_handle_t *)&s->terminate,
+		(uv_handle_t *)&s->interrupt,	 (uv_handle_t *)&s->reload,
+		(uv_handle_t *)&s->patience,	 (uv_handle_t *)&s->overdue,
+		(uv_handle_t *)&s->core.restart, (uv_handle_t *)&s->reader.restart};
 
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		if (!uv_is_closing(handles[i]))
@@ -159,12 +165,40 @@ static void signal_child(const struct child *child, enum process_signal signal)
 		(void)process_signal(child->pid, signal, NULL);
 }
 
+/* Not even a kill ends a process that waits for a file system which does not answer. */
 static void on_patience(uv_timer_t *timer)
 {
 	struct supervisor *s = timer->data;
 
+	if (s->killed) {
+		log_warn("supervisor", "a process hangs in the system, ending without it",
+			 LOG_NONE);
+		close_all(s);
+		return;
+	}
+	s->killed = true;
 	signal_child(&s->core, PROCESS_KILL);
 	signal_child(&s->reader, PROCESS_KILL);
+	uv_timer_start(&s->patience, on_patience, LEAVE_MS, 0);
+}
+
+/* The reader should have ended by now. It is left behind, and another one takes its place. */
+static void on_overdue(uv_timer_t *timer)
+{
+	struct supervisor *s = timer->data;
+
+	if (s->stopping || s->reader.pid == 0 || s->reader.pid != s->overdue_pid)
+		return;
+	log_warn("supervisor", "the reader hangs in the system, starting another one", LOG_NONE);
+	signal_child(&s->reader, PROCESS_KILL);
+	s->reader.pid = 0;
+	schedule(&s->reader);
+}
+
+static void expect_reader_end(struct supervisor *s)
+{
+	s->overdue_pid = s->reader.pid;
+	uv_timer_start(&s->overdue, on_overdue, OVERDUE_MS, 0);
 }
 
 static void stop(struct supervisor *s, int exit_code)
@@ -187,8 +221,10 @@ static void child_ended(struct supervisor *s, struct child *child, const struct 
 	if ((int64_t)uv_now(&s->loop) - child->started_ms > HEALTHY_MS)
 		child->delay_ms = RESTART_FIRST_MS;
 	if (s->stopping) {
-		if (child == &s->core)
+		if (child == &s->core) {
 			signal_child(&s->reader, PROCESS_TERMINATE);
+			uv_timer_start(&s->patience, on_patience, OVERDUE_MS, 0);
+		}
 		return;
 	}
 	if (child == &s->core && end->exit_code == SUPERVISOR_EXIT_FINAL) {
@@ -198,8 +234,10 @@ static void child_ended(struct supervisor *s, struct child *child, const struct 
 	}
 	log_warn("supervisor", "a process ended, starting it again", LOG_STR("role", child->role),
 		 LOG_INT("exit_code", end->exit_code), LOG_INT("signal", end->signal));
-	if (child == &s->core)
+	if (child == &s->core) {
 		signal_child(&s->reader, PROCESS_KILL);
+		expect_reader_end(s);
+	}
 	schedule(child);
 }
 
@@ -230,6 +268,7 @@ static void on_reload(uv_signal_t *handle, int signum)
 
 	(void)signum;
 	signal_child(&s->core, PROCESS_RELOAD);
+	expect_reader_end(s);
 }
 
 static void watch_signal(struct supervisor *s, uv_signal_t *handle, uv_signal_cb cb, int signum)
@@ -263,6 +302,7 @@ int supervisor_main(int argc, char **argv)
 	watch_signal(&s, &s.interrupt, on_stop_signal, SIGINT);
 	watch_signal(&s, &s.reload, on_reload, SIGHUP);
 	watch_timer(&s, &s.patience);
+	watch_timer(&s, &s.overdue);
 	watch_timer(&s, &s.core.restart);
 	watch_timer(&s, &s.reader.restart);
 	schedule(&s.core);

@@ -168,18 +168,18 @@ static bool stays(const char *source)
 
 static void set_volume(const struct mount_table *table, struct mount *m)
 {
-	bool remote = mount_is_remote(m);
+	bool shared = m->fs == FS_NETWORK;
 	unsigned char digest[SHA256_SIZE];
 	struct sha256 hash;
 
 	if (m == table->root)
 		return;
 	sha256_init(&hash);
-	add_text(&hash, remote ? "envwarden volume 1" : "envwarden mount 1");
+	add_text(&hash, shared ? "envwarden volume 1" : "envwarden mount 1");
 	add_text(&hash, family(m->type));
-	add_text(&hash, remote || stays(m->source) ? m->source : "");
+	add_text(&hash, shared || stays(m->source) ? m->source : "");
 	add_text(&hash, m->root);
-	if (!remote)
+	if (!shared)
 		add_text(&hash, m->point);
 	sha256_final(&hash, digest);
 	memcpy(m->volume, digest, sizeof m->volume);

@@ -41,9 +41,9 @@ struct mount {
 	const char *type;
 	const char *source; /* "server:/export", "//server/share", "/dev/sda1" */
 	/*
-	 * Zeroes: what can't go away (the root), or can't be told. On network and FUSE file systems
-	 * the same on every machine that mounts the same source (docs/formats.md); on others it
-	 * holds the point, since disks have other names after the next start.
+	 * Zeroes: what can't go away (the root). On network file systems the same on every machine
+	 * that mounts the same source (docs/formats.md); on others it holds the point, since disks
+	 * have other names after the next start.
 	 */
 	unsigned char volume[MOUNT_VOLUME_SIZE];
 };

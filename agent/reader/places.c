@@ -391,6 +391,9 @@ void places_mounts_changed(struct places *all)
 		if (m != NULL && !m->on_access && m->id != p->mount) {
 			p->mount = m->id;
 			scan_start(p);
+		} else if ((p->kinds & 1u << PLACE_REGISTRY) != 0 && !p->automount) {
+			/* What it lists may be on what was mounted. */
+			scan_start_ranked(p, PIECE_BACKGROUND);
 		}
 	}
 }

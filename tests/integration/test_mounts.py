@@ -1,0 +1,353 @@
+"""Mounts that hang, go and come back, and a system that has no watches left: the real programs in a
+mount and user namespace of their own.
+
+What such a namespace or /dev/fuse is needed for is skipped, with the reason, where there is none.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import harness
+from harness import wait_for
+
+import conda_writer  # beside replay.py: harness says where
+
+INSIDE = "EW_MOUNTS_INSIDE"
+SUPPORT = harness.HERE.parent / "support"
+DISTS = ["openssl-3.0.7-h_0", "foo-1.0-0"]
+MORE = "libfoo-1.0-0"
+QUICK_S = 4  # far below what a hanging call takes, far above what a busy machine does
+WATCHES = pathlib.Path("/proc/sys/user/max_inotify_watches")
+INSTANCES = pathlib.Path("/proc/sys/user/max_inotify_instances")
+
+
+def mount(*words):
+    subprocess.run(["mount", *map(str, words)], check=True)
+
+
+def umount(*words):
+    subprocess.run(["umount", *map(str, words)], check=True)
+
+
+class Mounts(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.site.agent_config.write_text("settle_ms = 60\npoll_s = 5\n")
+        self.writer = conda_writer.Writer(self.site.home)
+        self.mounted = []
+        self.limits = []
+        self.served = []
+
+    def tearDown(self):
+        for path, value in self.limits:
+            path.write_text(value)
+        for control, _ in self.served:
+            control.unlink(missing_ok=True)
+        try:
+            super().tearDown()
+        finally:
+            for point in reversed(self.mounted):
+                subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL, check=False)
+            for _, process in self.served:
+                process.wait(harness.PATIENCE_S)
+
+    # --- what is there
+
+    def volume(self, name):
+        """A folder's content, and the place it is mounted at."""
+        inside, point = self.site.dir / f"{name}.disk", self.site.home / name
+        inside.mkdir()
+        point.mkdir()
+        self.mount(inside, point)
+        return inside, point
+
+    def mount(self, inside, point):
+        mount("--bind", inside, point)
+        self.mounted.append(point)
+
+    def serve(self, folder, point):
+        control = self.site.dir / "stalled"
+        process = subprocess.Popen([sys.executable, "-B", SUPPORT / "stall_fs.py", folder, point,
+                                    control])
+        self.served.append((control, process))
+        wait_for("the file system", lambda: process.poll() is not None or os.path.ismount(point))
+        if process.poll() is not None:
+            self.skipTest("FUSE can't be mounted here")
+        self.mounted.append(point)
+        return control, process
+
+    def create(self, prefix, dists=None):
+        self.writer.create(prefix, dists or DISTS)
+        return prefix
+
+    # --- what is told
+
+    def environments(self):
+        return {item["prefix"]: item for item in
+                self.site.ew("list", "--all", "--json").json()["environments"]}
+
+    def notes(self, prefix):
+        return self.environments()[str(prefix)].get("degraded") or []
+
+    def wait_away(self, prefix):
+        wait_for(f"{prefix} to be away", lambda: any("away" in x for x in self.notes(prefix)))
+
+    def wait_here(self, prefix):
+        wait_for(f"{prefix} to be back", lambda: not self.notes(prefix))
+
+    def kinds(self, prefix):
+        return [c["kind"] for c in self.site.agent_changes()
+                if c["environment"]["prefix"] == str(prefix)]
+
+    def wait_kinds(self, prefix, *kinds):
+        wait_for(f"{kinds} of {prefix}", lambda: self.kinds(prefix) == list(kinds))
+
+    def degraded(self, what):
+        return [x for x in self.site.status()["degraded"] if x["what"] == what]
+
+    def quick(self, *words):
+        """Answers, and soon."""
+        start = time.monotonic()
+        result = self.site.ew(*words)
+        self.assertLess(time.monotonic() - start, QUICK_S, repr(result))
+        return result
+
+
+class HungMount(Mounts):
+    def setUp(self):
+        super().setUp()
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            self.skipTest("/dev/fuse may not be opened here")
+        self.inside = self.site.dir / "far.disk"
+        self.point = self.site.home / "far"
+        self.inside.mkdir()
+        self.point.mkdir()
+        self.create(self.inside / "e")
+        self.writer.unregister(self.inside / "e")
+        self.far = self.point / "e"
+        self.near = self.create(self.site.envs / "near")
+        self.writer.register(self.far)
+        self.control, self.process = self.serve(self.inside, self.point)
+
+    def start(self):
+        self.site.start_agent()
+        self.wait_kinds(self.near, "created")
+        self.wait_kinds(self.far, "created")
+
+    def hang(self):
+        self.control.write_text("")
+        wait_for("the mount to be reported", lambda: self.degraded("mount"))
+
+    def test_hangs_and_answers_again(self):
+        self.start()
+        self.assertGreaterEqual(self.site.status()["polled"], 1)
+        self.hang()
+        self.assertIn(str(self.point), self.degraded("mount")[0]["why"])
+        # everybody else goes on
+        self.assertRun(self.quick("check", "--prefix", self.near), 0)
+        self.writer.change(self.near, [], [MORE], f"install -p {self.near} libfoo")
+        self.wait_kinds(self.near, "created", "installed")
+        other = self.create(self.site.envs / "other")
+        self.wait_kinds(other, "created")
+        # and so does what hangs: by what is known
+        self.assertRun(self.quick("check", "--prefix", self.far), 0)
+        self.assertRun(self.quick("show", self.far), 0)
+        self.assertNotEqual(self.quick("record", self.far).code, 0)
+        self.writer.change(self.inside / "e", [], [MORE], f"install -p {self.far} libfoo")
+        self.control.unlink()
+        wait_for("the mount to be well", lambda: not self.degraded("mount"))
+        self.wait_kinds(self.far, "created", "installed")
+
+    def test_start_and_end_while_it_hangs(self):
+        self.start()
+        self.hang()
+        self.site.agent.stop()
+        self.site.start_agent()
+        wait_for("the mount to be reported", lambda: self.degraded("mount"))
+        self.assertRun(self.quick("check", "--prefix", self.near), 0)
+        self.assertRun(self.quick("check", "--prefix", self.far), 0)
+        other = self.create(self.site.envs / "other")
+        self.wait_kinds(other, "created")
+        self.assertEqual(self.kinds(self.far), ["created"])
+        self.control.unlink()
+        wait_for("the mount to be well", lambda: not self.degraded("mount"))
+        self.assertEqual(self.kinds(self.far), ["created"])
+
+    def test_goes_while_it_hangs(self):
+        self.start()
+        self.hang()
+        umount("-l", self.point)
+        wait_for("the mount to be forgotten", lambda: not self.degraded("mount"))
+        self.control.unlink()  # its last call returns; then it ends
+        self.wait_away(self.far)
+        self.serve(self.inside, self.point)
+        self.wait_here(self.far)
+        self.assertEqual(self.kinds(self.far), ["created"])
+
+    def test_link_that_leads_there(self):
+        """Known by a path on which nothing hangs."""
+        (self.site.home / "link").symlink_to(self.point)
+        self.writer.register(self.site.home / "link" / "e")
+        self.start()
+        self.hang()
+        self.site.agent.stop()
+        self.site.start_agent()
+        wait_for("the mount to be reported", lambda: self.degraded("mount"))
+        self.assertRun(self.quick("check", "--prefix", self.near), 0)
+        self.quick("check", "--prefix", self.site.home / "link" / "e")
+        self.assertEqual(self.degraded("mount")[0]["why"].count(str(self.point)), 1)
+
+
+class Unmounted(Mounts):
+    def test_away_and_back(self):
+        inside, point = self.volume("vol")
+        env = self.create(point / "e")
+        self.site.start_agent()
+        self.wait_kinds(env, "created")
+        umount(point)
+        self.wait_away(env)
+        wait_for("it to be told", lambda: self.degraded("away"))
+        self.assertRun(self.quick("check", "--prefix", env), 0)
+        # nothing is held open, nothing forgotten by a restart
+        self.site.agent.stop()
+        self.site.start_agent()
+        self.wait_away(env)
+        self.assertEqual(self.kinds(env), ["created"])
+        self.mount(inside, point)
+        self.wait_here(env)
+        self.assertEqual(self.kinds(env), ["created"])
+        # what is gone while its volume is there is gone
+        self.writer.remove_all(env)
+        wait_for("its end", lambda: self.kinds(env)[-1] == "deleted")
+
+    def test_changed_while_away(self):
+        inside, point = self.volume("vol")
+        env = self.create(point / "e")
+        self.site.start_agent()
+        self.wait_kinds(env, "created")
+        umount(point)
+        self.wait_away(env)
+        self.writer.change(inside / "e", [], [MORE], f"install -p {env} libfoo")
+        self.mount(inside, point)
+        self.wait_kinds(env, "created", "installed")
+
+    def test_deleted_while_nobody_looked(self):
+        _, point = self.volume("vol")
+        env = self.create(point / "e")
+        self.site.start_agent()
+        self.wait_kinds(env, "created")
+        self.site.agent.stop()
+        self.writer.remove_all(env)
+        self.site.start_agent()
+        self.wait_kinds(env, "created", "deleted")
+
+    def test_mounted_over_nothing(self):
+        """A volume that comes while the agent runs is looked at at once."""
+        inside, point = self.volume("vol")
+        self.create(point / "envs" / "e")
+        umount(point)
+        self.site.start_agent()
+        self.mount(inside, point)
+        self.wait_kinds(point / "envs" / "e", "created")
+
+
+class NoWatchesLeft(Mounts):
+    def limit(self, path, value):
+        try:
+            self.limits.append((path, path.read_text()))
+            path.write_text(f"{value}\n")
+        except OSError as error:
+            self.skipTest(f"{path}: {error}")
+
+    def reader_watches(self):
+        count = 0
+        for info in pathlib.Path(f"/proc/{self.site.worker('reader')}/fdinfo").iterdir():
+            count += info.read_text().count("inotify wd:")
+        return count
+
+    def test_three_watches_an_environment(self):
+        self.site.start_agent()
+        first = [self.create(self.site.envs / f"a{i}") for i in range(2)]
+        for env in first:
+            self.wait_kinds(env, "created")
+        before = self.reader_watches()
+        more = [self.create(self.site.envs / f"b{i}") for i in range(10)]
+        for env in more:
+            self.wait_kinds(env, "created")
+        wait_for("all to be watched", lambda: self.site.status()["watched"] == 12)
+        self.assertLessEqual(self.reader_watches() - before, 3 * len(more))
+
+    def test_no_watches(self):
+        envs = [self.create(self.site.envs / f"e{i}") for i in range(6)]
+        self.limit(WATCHES, 5)
+        self.site.start_agent()
+        for env in envs:
+            self.wait_kinds(env, "created")
+        told = wait_for("it to be told", lambda: self.degraded("watches"))
+        self.assertIn("max_user_watches", told[0]["do"])
+        self.assertGreater(self.site.status()["polled"], 0)
+        for env in envs:
+            self.writer.change(env, [], [MORE], f"install -p {env} libfoo")
+        for env in envs:
+            self.wait_kinds(env, "created", "installed")
+        WATCHES.write_text("1000\n")
+        wait_for("watches again", lambda: not self.degraded("watches"))
+        self.assertEqual(self.site.status()["watched"], len(envs))
+
+    def test_no_instances(self):
+        env = self.create(self.site.envs / "e")
+        self.limit(INSTANCES, 0)
+        self.site.start_agent()
+        self.wait_kinds(env, "created")
+        told = wait_for("it to be told", lambda: self.degraded("watches"))
+        self.assertIn("max_user_instances", told[0]["do"])
+        self.writer.change(env, [], [MORE], f"install -p {env} libfoo")
+        self.wait_kinds(env, "created", "installed")
+        INSTANCES.write_text("100\n")
+        wait_for("a watcher", lambda: not self.degraded("watches"))
+        wait_for("a watch", lambda: self.site.status()["watched"] == 1)
+
+    def test_queue_overflows(self):
+        env = self.create(self.site.envs / "e")
+        self.site.start_agent()
+        self.wait_kinds(env, "created")
+        events = int(pathlib.Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+        if events > 100000:
+            self.skipTest(f"a queue of {events} events is too long to fill")
+        reader = self.site.worker("reader")
+        os.kill(reader, signal.SIGSTOP)
+        try:
+            one, two = env / "conda-meta" / ".x1", env / "conda-meta" / ".x2"
+            for _ in range(events // 4 + 100):  # at least four, none like the one before
+                one.touch()
+                one.rename(two)
+                two.unlink()
+            self.writer.change(env, [], [MORE], f"install -p {env} libfoo")
+        finally:
+            os.kill(reader, signal.SIGCONT)
+        self.wait_kinds(env, "created", "installed")
+        self.assertIn("events were lost", self.site.agent.log.read_text())
+
+
+def main():
+    if os.environ.get(INSIDE):
+        harness.main()
+        return
+    words = ["unshare", "-Urm", "--propagation", "private"]
+    trial = "mount -t tmpfs none /tmp"
+    if not shutil.which("unshare") or subprocess.run(
+            [*words, "sh", "-c", trial], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        print("skipped: no mounting in a user namespace here")
+        return
+    os.environ[INSIDE] = "1"
+    os.execvp(words[0], [*words, sys.executable, "-B", *sys.argv])
+
+
+if __name__ == "__main__":
+    main()

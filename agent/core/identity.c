@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "lib/base/crypto.h"
+#include "platform/safe_open.h"
+
 void environment_init(struct environment *e)
 {
 	*e = (struct environment){
@@ -73,6 +76,38 @@ static struct identity at_path(const struct environment *e, const struct snapsho
 	if (owned && !s->empty_meta)
 		return (struct identity){.kind = IDENTITY_RECREATED, .known = e};
 	return (struct identity){.kind = IDENTITY_NEW, .displaced = e};
+}
+
+static void put_u64(unsigned char out[8], uint64_t value)
+{
+	for (size_t i = 0; i < 8; i++)
+		out[i] = (unsigned char)(value >> (56 - 8 * i));
+}
+
+bool identity_fresh(const struct snapshot *s, struct uuid *out)
+{
+	static const unsigned char unknown[VOLUME_SIZE];
+	static const char name[] = "envwarden environment 1";
+	unsigned char bytes[VOLUME_SIZE + 16];
+	unsigned char digest[SHA256_SIZE];
+	struct sha256 hash;
+
+	if (s->filesystem != FS_NETWORK || memcmp(s->volume, unknown, sizeof unknown) == 0 ||
+	    s->inode == 0) {
+		uuid_new(out);
+		return false;
+	}
+	memcpy(bytes, s->volume, VOLUME_SIZE);
+	put_u64(bytes + VOLUME_SIZE, s->inode);
+	put_u64(bytes + VOLUME_SIZE + 8, (uint64_t)s->created_ms);
+	sha256_init(&hash);
+	sha256_update(&hash, name, sizeof name);
+	sha256_update(&hash, bytes, sizeof bytes);
+	sha256_final(&hash, digest);
+	memcpy(out->b, digest, UUID_SIZE);
+	out->b[6] = (unsigned char)((out->b[6] & 0x0f) | 0x80); /* RFC 9562: version 8, ours */
+	out->b[8] = (unsigned char)((out->b[8] & 0x3f) | 0x80);
+	return true;
 }
 
 struct identity identity_resolve(const struct candidates *c, const struct snapshot *s,

@@ -71,6 +71,13 @@ struct identity {
 	const struct environment *displaced; /* lived at the path and is gone by this, or NULL */
 };
 
+/*
+ * The id of an environment that is new. On a network file system it is derived from the volume, the
+ * inode and the time of creation, so that every machine that mounts it tells the same (docs/
+ * formats.md); elsewhere, and where the volume is not known, random. True: derived.
+ */
+bool identity_fresh(const struct snapshot *s, struct uuid *out);
+
 struct identity identity_resolve(const struct candidates *c, const struct snapshot *s,
 				 int64_t now_ms);
 

@@ -189,6 +189,20 @@ static bool find_source(void *ctx, const char *source, const struct snapshot *of
 
 /* --- */
 
+/* A derived id is taken when an environment that is gone had the same inode and birth. */
+static int find_fresh_id(struct applying *a, struct uuid *out, struct err *err)
+{
+	struct environment taken;
+	int rc;
+
+	if (!identity_fresh(a->snap, out))
+		return 0;
+	rc = store_environment_get(a->store, out, &a->arena, &taken, err);
+	if (rc == 0)
+		uuid_new(out);
+	return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
 static int make_step(struct applying *a, struct err *err)
 {
 	struct step_input in = {
@@ -201,8 +215,8 @@ static int make_step(struct applying *a, struct err *err)
 	};
 	int rc = 0;
 
-	uuid_new(&in.fresh_id);
-	if (a->identity.known)
+	rc = find_fresh_id(a, &in.fresh_id, err);
+	if (rc == 0 && a->identity.known)
 		rc = read_packages(a->store, &a->identity.known->id, &a->arena, &a->before, err);
 	if (rc < 0)
 		return rc;

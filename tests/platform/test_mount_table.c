@@ -134,9 +134,13 @@ static void volumes(void **state)
 			   "10 5 8:1 / /media/my\\040disk\\134x rw - ext4 /dev/sda1 rw\n"
 			   "11 5 0:99 / /secure rw - xfs /dev/mapper/other rw\n");
 	static const unsigned char none[MOUNT_VOLUME_SIZE];
+	/* docs/formats.md, reckoned by another program */
+	static const unsigned char golden[] = {0x10, 0x26, 0xae, 0x75, 0x92, 0x77, 0x06, 0x8d,
+					       0xde, 0xbc, 0x7f, 0xd7, 0x6c, 0x35, 0x39, 0x48};
 
 	(void)state;
 	assert_memory_equal(volume(one, 22), none, sizeof none);
+	assert_memory_equal(volume(one, 31), golden, sizeof none);
 	assert_memory_equal(volume(one, 31), volume(two, 9), sizeof none);
 	assert_memory_equal(volume(one, 34), volume(two, 10), sizeof none);
 	assert_memory_not_equal(volume(one, 44), volume(two, 11), sizeof none);

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "platform/safe_open.h"
 #include "tests/agent/samples.h"
 
 #define NOW (INT64_C(1000) * IDENTITY_RECREATE_MS)
@@ -144,10 +145,43 @@ static void tables(void **state)
 	arena_deinit(&arena);
 }
 
+/* docs/formats.md, reckoned by another program. */
+static void derived(void **state)
+{
+	static const unsigned char volume[VOLUME_SIZE] = {0x10, 0x26, 0xae, 0x75, 0x92, 0x77,
+							  0x06, 0x8d, 0xde, 0xbc, 0x7f, 0xd7,
+							  0x6c, 0x35, 0x39, 0x48};
+	struct snapshot s;
+	struct uuid one;
+	struct uuid two;
+	char text[UUID_TEXT_MAX];
+
+	(void)state;
+	snapshot_init(&s);
+	s.filesystem = FS_NETWORK;
+	s.inode = 4711;
+	s.created_ms = INT64_C(1700000000000);
+	memcpy(s.volume, volume, sizeof volume);
+	assert_true(identity_fresh(&s, &one));
+	uuid_format(&one, text);
+	assert_string_equal(text, "1f5eeeb8-0eea-8d80-b155-85f6adfa662f");
+	s.created_ms++; /* an inode is used again */
+	assert_true(identity_fresh(&s, &two));
+	assert_int_not_equal(uuid_cmp(&one, &two), 0);
+	s.filesystem = FS_LOCAL;
+	assert_false(identity_fresh(&s, &one));
+	assert_false(identity_fresh(&s, &two));
+	assert_int_not_equal(uuid_cmp(&one, &two), 0);
+	s.filesystem = FS_NETWORK;
+	memset(s.volume, 0, sizeof s.volume);
+	assert_false(identity_fresh(&s, &one));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables),
+		cmocka_unit_test(derived),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

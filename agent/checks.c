@@ -50,6 +50,9 @@ static const char notice_blind[] =
 	"The agent can't look at environments right now; this is what was "
 	"known before.";
 
+static const char notice_away[] =
+	"Its file system does not answer or is not mounted; this is what was known before.";
+
 static void remove_lookup(struct checks *all, struct lookup *l)
 {
 	struct lookup **p = &all->first;
@@ -153,6 +156,10 @@ void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *r
 		l->unreadable = true;
 		if (reply->prefix[0] == '\0' && l->held != NULL)
 			l->prefix = l->held;
+	}
+	if (reply->state == ENVWARDEN__READER__PROBE_REPLY__STATE__AWAY) {
+		finish_unprobed(l, notice_away);
+		return;
 	}
 	l->held = NULL;
 	switch (reply->state) {

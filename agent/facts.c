@@ -7,7 +7,10 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "platform/process.h"
+#include "platform/safe_open.h"
 #include "platform/users.h"
+
+_Static_assert(SNAPSHOT_NETWORK == FS_NETWORK, "the core's pure part has its own name for it");
 
 #define INLET_MEMORY_MAX (96u << 20)
 

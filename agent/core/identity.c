@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "lib/base/crypto.h"
-#include "platform/safe_open.h"
 
 void environment_init(struct environment *e)
 {
@@ -92,7 +91,7 @@ bool identity_fresh(const struct snapshot *s, struct uuid *out)
 	unsigned char digest[SHA256_SIZE];
 	struct sha256 hash;
 
-	if (s->filesystem != FS_NETWORK || memcmp(s->volume, unknown, sizeof unknown) == 0 ||
+	if (s->filesystem != SNAPSHOT_NETWORK || memcmp(s->volume, unknown, sizeof unknown) == 0 ||
 	    s->inode == 0) {
 		uuid_new(out);
 		return false;

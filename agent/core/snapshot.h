@@ -21,6 +21,7 @@
 #define SNAPSHOT_STAMP_MAX 256
 #define SNAPSHOT_NAMES_MAX 64 /* of a change's detail */
 #define VOLUME_SIZE 16
+#define SNAPSHOT_NETWORK 1 /* FS_NETWORK of enum fs_class */
 
 /* What the last run in the environment left in conda-meta/history. */
 struct run_facts {

@@ -17,7 +17,8 @@ struct lookup {
 	struct arena arena;
 	char **candidates;
 	size_t n;
-	size_t next; /* candidate to try */
+	size_t next;	  /* candidate to try */
+	bool passed_over; /* one of them, since its file system does not answer */
 	char path[SAFE_PATH_MAX];
 	/* the first candidate that is a directory: */
 	Envwarden__Reader__ProbeReply__State state; /* NONE, NOT_ENV, UNREADABLE or UNKNOWN */
@@ -38,8 +39,9 @@ static Envwarden__Reader__ProbeReply__State wire_state(enum entry_state state)
 		return ENVWARDEN__READER__PROBE_REPLY__STATE__BUSY;
 	case ENTRY_PLAIN:
 		return ENVWARDEN__READER__PROBE_REPLY__STATE__NOT_ENV;
-	case ENTRY_DENIED:
 	case ENTRY_AWAY:
+		return ENVWARDEN__READER__PROBE_REPLY__STATE__AWAY;
+	case ENTRY_DENIED:
 		return ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
 	}
 	return ENVWARDEN__READER__PROBE_REPLY__STATE__NONE;
@@ -110,6 +112,8 @@ static void lookup_end(struct lookup *l)
 {
 	const struct entry *e = NULL;
 
+	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__NONE && l->passed_over)
+		l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__AWAY;
 	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN &&
 	    l->context.left_alone(l->context.ctx, l->prefix)) {
 		l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
@@ -147,6 +151,7 @@ static void lookup_go_on(struct lookup *l)
 		(void)snprintf(l->path, sizeof l->path, "%s", candidate);
 		if (lanes_submit(l->context.lanes, &l->piece, candidate, false) == 0)
 			return;
+		l->passed_over = true;
 	}
 	lookup_end(l);
 }
@@ -159,8 +164,10 @@ static void lookup_done(struct piece *piece)
 		lookup_free(l);
 	else if (l->state != ENVWARDEN__READER__PROBE_REPLY__STATE__NONE)
 		lookup_end(l);
-	else
+	else {
+		l->passed_over = l->passed_over || piece->end == PIECE_REFUSED;
 		lookup_go_on(l);
+	}
 }
 
 /* If this one only waits for it, the others may be had. */
@@ -168,8 +175,10 @@ static void lookup_stuck(struct piece *piece)
 {
 	struct lookup *l = container_of(piece, struct lookup, piece);
 
-	if (lanes_cancel(piece))
-		lookup_go_on(l);
+	if (!lanes_cancel(piece))
+		return;
+	l->passed_over = true;
+	lookup_go_on(l);
 }
 
 int probe(const struct probe_context *context, const Envwarden__Reader__Probe *request)

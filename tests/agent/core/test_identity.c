@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "platform/safe_open.h"
 #include "tests/agent/samples.h"
 
 #define NOW (INT64_C(1000) * IDENTITY_RECREATE_MS)
@@ -158,7 +157,7 @@ static void derived(void **state)
 
 	(void)state;
 	snapshot_init(&s);
-	s.filesystem = FS_NETWORK;
+	s.filesystem = SNAPSHOT_NETWORK;
 	s.inode = 4711;
 	s.created_ms = INT64_C(1700000000000);
 	memcpy(s.volume, volume, sizeof volume);
@@ -168,11 +167,11 @@ static void derived(void **state)
 	s.created_ms++; /* an inode is used again */
 	assert_true(identity_fresh(&s, &two));
 	assert_int_not_equal(uuid_cmp(&one, &two), 0);
-	s.filesystem = FS_LOCAL;
+	s.filesystem = 0;
 	assert_false(identity_fresh(&s, &one));
 	assert_false(identity_fresh(&s, &two));
 	assert_int_not_equal(uuid_cmp(&one, &two), 0);
-	s.filesystem = FS_NETWORK;
+	s.filesystem = SNAPSHOT_NETWORK;
 	memset(s.volume, 0, sizeof s.volume);
 	assert_false(identity_fresh(&s, &one));
 }

@@ -5,6 +5,7 @@
 #include <uv.h>
 #include <uv/tree.h>
 
+#include "agent/reader/askers.h"
 #include "agent/reader/look_job.h"
 #include "agent/reader/watch_user.h"
 #include "lib/base/clock.h"
@@ -17,7 +18,6 @@
 #define GONE_GRACE_SETTLES 2	  /* settle times before "gone" is told: a move shows up by then */
 #define ENTRIES_MAX 50000	  /* known at a time; more are left out */
 #define PLAIN_MAX 512		  /* ... and how many such folders are watched meanwhile */
-#define READS_WAITING_MAX 64	  /* askers of one prefix */
 #define READ_PATIENCE_MS 30000	  /* how long an asker waits for a prefix to settle */
 #define QUIET_MAX_SETTLES 240	  /* settle times after which an unquiet prefix is looked at */
 #define OVERDUE_MS (2 * SETTLE_STALE_MS) /* unsettled for longer: it is read as it is */
@@ -25,12 +25,6 @@
 #define RETRY_MS 1000 /* after a look that failed; doubles each time */
 #define RETRY_DOUBLES_MAX 11
 #define DUE_URGENT INT64_MIN /* before all others */
-
-struct asker {
-	struct asker *next;
-	uint64_t id;
-	int64_t since_ms; /* mono */
-};
 
 struct entry {
 	RB_ENTRY(entry) by_path;
@@ -42,6 +36,12 @@ struct entry {
 	uint64_t ino;  /* 0 = not in the tree of inodes */
 	int64_t mount; /* id of the mount it was last seen on, 0 unknown */
 	unsigned char volume[MOUNT_VOLUME_SIZE]; /* ... and what that holds, zeroes unknown */
+	uint64_t told_dev;			 /* the directory that was last told */
+	uint64_t told_ino;
+	char *site_path;  /* of site-packages, relative; NULL never looked */
+	char *moved_from; /* its path when it was last told, if it has moved since; else NULL */
+	uint64_t moved_dev;
+	uint64_t moved_ino;
 	struct watch_user meta;
 	struct watch_user site;
 	struct watch_user prefix;
@@ -172,15 +172,11 @@ static void leave_inodes(struct entry *e)
 static void answer_askers(struct entry *e, int rc)
 {
 	struct entries *all = e->all;
+	uint64_t id;
 
-	while (e->askers != NULL) {
-		struct asker *asker = e->askers;
-
-		e->askers = asker->next;
+	while (askers_take(&e->askers, INT64_MAX, &id))
 		if (!all->stopping)
-			all->config.callbacks->read_done(all->config.ctx, asker->id, rc, e->path);
-		mem_free(asker);
-	}
+			all->config.callbacks->read_done(all->config.ctx, id, rc, e->path);
 }
 
 static void unqueue(struct entry *e)
@@ -221,7 +217,26 @@ static void set_plain(struct entry *e, bool plain)
 static void entry_free(struct entry *e)
 {
 	mem_free(e->path);
+	mem_free(e->site_path);
+	mem_free(e->moved_from);
 	mem_free(e);
+}
+
+/*
+ * It was told at another path. Whether this was a move, the facts of the new path have told; if it
+ * was not (an inode is used again), or if there are none, the old one is gone.
+ */
+static void moved_from_is_gone(struct entry *e)
+{
+	struct entries *all = e->all;
+
+	if (e->moved_from == NULL)
+		return;
+	if (!all->stopping)
+		all->config.callbacks->gone(all->config.ctx, e->moved_from, e->moved_dev,
+					    e->moved_ino);
+	mem_free(e->moved_from);
+	e->moved_from = NULL;
 }
 
 /* Out of the table; freed now, or when its job comes back. */
@@ -229,6 +244,7 @@ static void entry_drop(struct entry *e, int rc_for_askers)
 {
 	struct entries *all = e->all;
 
+	moved_from_is_gone(e);
 	drop_watch(all, &e->meta);
 	drop_watch(all, &e->site);
 	drop_watch(all, &e->prefix);
@@ -441,17 +457,6 @@ static void found_nothing(struct entry *e, enum examine_kind kind)
 	}
 }
 
-static void give_askers(struct entry *from, struct entry *to)
-{
-	while (from->askers != NULL) {
-		struct asker *asker = from->askers;
-
-		from->askers = asker->next;
-		asker->next = to->askers;
-		to->askers = asker;
-	}
-}
-
 /*
  * Whether the other path still leads to this directory is seen by looking there; if it does, this
  * one is but another name of it.
@@ -461,7 +466,7 @@ static bool wait_for_other(struct entry *e, struct entry *other)
 	struct entries *all = e->all;
 
 	if (other->began_ms > e->first_seen_ms && other->job == NULL) {
-		give_askers(e, other);
+		askers_give(&e->askers, &other->askers);
 		if (other->askers != NULL)
 			make_urgent(other);
 		entry_drop(e, 0);
@@ -473,15 +478,32 @@ static bool wait_for_other(struct entry *e, struct entry *other)
 	return false;
 }
 
+/* What was told of the old path is the new one's to settle: by its facts, or as gone. */
+static void take_place(struct entry *e, struct entry *old)
+{
+	moved_from_is_gone(e);
+	if (old->known) {
+		old->moved_from = mem_strdup(old->path); /* no memory: the next scan misses it */
+		old->moved_dev = old->told_dev;
+		old->moved_ino = old->told_ino;
+	}
+	e->moved_from = old->moved_from;
+	e->moved_dev = old->moved_dev;
+	e->moved_ino = old->moved_ino;
+	old->moved_from = NULL;
+}
+
 /* The same directory is known by another path: an alias of it (then this one goes), or its old one.
  */
 static bool settle_aliases(struct entry *e, const struct look_job *job)
 {
 	struct entries *all = e->all;
 	struct entry *same = entries_find(all, job->canonical);
+	bool other = false;
 
 	if (same != NULL && same != e) {
-		give_askers(e, same); /* whoever asked by this name is answered by that one */
+		askers_give(&e->askers,
+			    &same->askers); /* whoever asked by this name is answered by that one */
 		if (same->askers != NULL)
 			make_urgent(same);
 		entry_drop(e, 0);
@@ -504,17 +526,26 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 		/* Two paths, one directory: moved, unless the old one still leads there. */
 		if (!same->vanished)
 			return wait_for_other(e, same);
-		give_askers(same, e);
+		askers_give(&same->askers, &e->askers);
+		take_place(e, same);
 		entry_drop(same, 0);
 	}
 	if (e->ino != job->ino || e->dev != job->dev) {
+		other = e->ino != 0;
 		leave_inodes(e);
 		e->dev = job->dev;
 		e->ino = job->ino;
 		if (e->ino != 0)
 			RB_INSERT(inode_tree, &all->inodes, e);
 	}
-	return true;
+	if (other) {
+		/* What is watched moved away with the one that was there: look with new watches. */
+		drop_watch(all, &e->meta);
+		drop_watch(all, &e->site);
+		make_due(e, now_mono(all));
+		e->busy = true;
+	}
+	return !other;
 }
 
 static void send_facts(struct entry *e, struct look_job *job)
@@ -528,6 +559,8 @@ static void send_facts(struct entry *e, struct look_job *job)
 	e->unsettled_ms = 0;
 	e->vanished = false;
 	e->known = true;
+	e->told_dev = job->dev;
+	e->told_ino = job->ino;
 	set_plain(e, false);
 	e->whole = !job->empty_meta;
 	e->has_stamp = true;
@@ -536,9 +569,10 @@ static void send_facts(struct entry *e, struct look_job *job)
 	memcpy(e->volume, job->volume, sizeof e->volume);
 	memcpy(e->stamp, job->stamp, sizeof e->stamp);
 	all->config.callbacks->facts(all->config.ctx, &job->frames);
+	moved_from_is_gone(e);
 	if (job->renamed_from[0] != '\0' &&
 	    (source = entries_find(all, job->renamed_from)) != NULL && source != e)
-		entry_drop(source, 0); /* told by the rename */
+		make_due(source, now_mono(all)); /* something new may be there already */
 	answer_askers(e, 0);
 	if (first)
 		all->config.callbacks->environment(all->config.ctx, e->path);
@@ -577,19 +611,22 @@ static bool just_came(const struct entry *e)
 static void answer_impatient(struct entry *e)
 {
 	struct entries *all = e->all;
-	int64_t before = now_mono(all) - READ_PATIENCE_MS;
+	uint64_t id;
 
-	for (struct asker **p = &e->askers; *p != NULL;) {
-		struct asker *asker = *p;
+	while (askers_take(&e->askers, now_mono(all) - READ_PATIENCE_MS, &id))
+		all->config.callbacks->read_done(all->config.ctx, id, ERR_BUSY, e->path);
+}
 
-		if (asker->since_ms > before) {
-			p = &asker->next;
-			continue;
-		}
-		*p = asker->next;
-		all->config.callbacks->read_done(all->config.ctx, asker->id, ERR_BUSY, e->path);
-		mem_free(asker);
+/* Another Python has another site-packages, while the old one may stay, and be watched. */
+static bool site_moved(struct entry *e, const char *path)
+{
+	bool moved = e->site_path != NULL && strcmp(e->site_path, path) != 0;
+
+	if (e->site_path == NULL || moved) {
+		mem_free(e->site_path);
+		e->site_path = mem_strdup(path);
 	}
+	return moved;
 }
 
 static void found_environment(struct entry *e, struct look_job *job)
@@ -602,6 +639,12 @@ static void found_environment(struct entry *e, struct look_job *job)
 	}
 	if (!settle_aliases(e, job))
 		return;
+	if (site_moved(e, job->site_packages) && job->site.rc == 1) {
+		drop_watch(all, &e->site);
+		make_due(e, now_mono(all));
+		e->busy = true;
+		return;
+	}
 	if (job->verdict.reason != SETTLE_READY) {
 		answer_impatient(e);
 		if (e->unsettled_ms == 0)
@@ -809,9 +852,10 @@ static struct look_job *job_new(struct entry *e)
 	job->folder.wanted = e->prefix.watch == WATCH_NONE;
 	job->recall = all->config.recall;
 	job->now_ms = clock->wall_ms(clock);
-	job->age_ms = now_mono(all) - e->first_seen_ms;
 	job->reads = e->reads;
 	job->known = e->known && e->whole;
+	job->known_dev = e->told_dev;
+	job->known_ino = e->told_ino;
 	job->at_start = e->at_start;
 	job->overdue = e->unsettled_ms != 0 && now_mono(all) - e->unsettled_ms > OVERDUE_MS;
 	job->has_stamp = e->has_stamp && e->askers == NULL;
@@ -1001,28 +1045,19 @@ int entries_candidate(struct entries *all, const char *path, bool urgent)
 
 void entries_read(struct entries *all, const char *path, const unsigned char *volume, uint64_t id)
 {
-	struct asker *asker = mem_calloc(1, sizeof *asker);
 	struct entry *e = entries_find(all, path);
-	size_t waiting = 0;
 
-	if (e == NULL && asker != NULL) {
+	if (e == NULL) {
 		e = entry_new(all, path);
 		if (e != NULL)
 			e->asked_for = true;
 	}
-	for (struct asker *a = e != NULL ? e->askers : NULL; a != NULL; a = a->next)
-		waiting++;
-	if (e == NULL || asker == NULL || waiting >= READS_WAITING_MAX) {
-		mem_free(asker);
+	if (e == NULL || askers_add(&e->askers, id, now_mono(all)) < 0)
 		all->config.callbacks->read_done(all->config.ctx, id, ERR_BUSY, path);
+	if (e == NULL)
 		return;
-	}
 	if (!e->known && volume != NULL)
 		memcpy(e->volume, volume, sizeof e->volume);
-	asker->id = id;
-	asker->since_ms = now_mono(all);
-	asker->next = e->askers;
-	e->askers = asker;
 	make_urgent(e);
 	pump(all);
 }

@@ -11,15 +11,26 @@
 
 #define FRAMES_MAX (24u << 20)
 
-static bool has_meta(const char *prefix)
+enum source_state {
+	SOURCE_GONE,
+	SOURCE_THERE,
+	SOURCE_NEWER, /* something else has its place since */
+};
+
+static enum source_state source_state(const char *prefix, int64_t renamed_ns)
 {
+	enum source_state state = SOURCE_GONE;
 	struct safe_dir *dir = NULL;
 	struct file_info info;
-	bool there = safe_dir_open(prefix, &dir, NULL) == 0 &&
-		     safe_stat(dir, "conda-meta", &info, NULL) == 0;
 
+	if (safe_dir_open(prefix, &dir, NULL) == 0 &&
+	    safe_stat(dir, "conda-meta", &info, NULL) == 0)
+		state = safe_stat(dir, "conda-meta/history", &info, NULL) == 0 &&
+					info.mtime_ns > renamed_ns
+				? SOURCE_NEWER
+				: SOURCE_THERE;
 	safe_dir_close(dir);
-	return there;
+	return state;
 }
 
 /* Whether a path that is not the look's own may be opened from its lane. */
@@ -32,19 +43,27 @@ static bool may_touch(const struct look_job *job, const char *path)
 	return route_follow(job->mounts, m != NULL ? m->group : 0, copy) == 0;
 }
 
-/* A prefix whose first run was a rename: its source is still there, or has just vanished. */
+/*
+ * A prefix that began with a rename: its source is still there, or has vanished. One that was told
+ * before and is another folder now was moved aside for the rename.
+ */
 static void judge_rename(struct look_job *job, struct examined *found)
 {
 	char source[SAFE_PATH_MAX];
+	bool same = found->info.ino == job->known_ino && found->info.dev == job->known_dev;
+	int64_t age = job->now_ms - found->history_ns / 1000000;
+	enum source_state state;
 
-	if (job->known || found->history == NULL || !found->history->is_rename ||
-	    found->history_sections != 1 || facts_source_path(found, source, sizeof source) < 0 ||
+	if ((job->known && same) || found->history == NULL || !found->origin->is_rename ||
+	    !history_speaks_of(found->origin->target, found->prefix) ||
+	    facts_source_path(found, source, sizeof source) < 0 ||
 	    strcmp(source, found->prefix) == 0 || !may_touch(job, source))
 		return;
-	if (has_meta(source))
-		found->signs.rename_age_ms = job->at_start ? -1 : job->age_ms;
-	else
+	state = source_state(source, found->history_ns);
+	if (state == SOURCE_GONE)
 		(void)snprintf(job->renamed_from, sizeof job->renamed_from, "%s", source);
+	else if (state == SOURCE_THERE && found->history_sections == 1)
+		found->signs.rename_age_ms = age > 0 ? age : 0;
 }
 
 static void place_watch(const struct look_job *job, struct look_watch *watch, const char *relative,

@@ -32,9 +32,10 @@ struct look_job {
 	const struct mount_table *mounts;
 	struct watcher *watcher; /* NULL: none here */
 	int64_t now_ms;		 /* wall clock */
-	int64_t age_ms;		 /* since the prefix was first seen */
 	unsigned reads;		 /* damaged readings in a row before this one */
-	bool known;		 /* facts of it were sent before: no rename to wait for */
+	bool known; /* facts of it were sent: no rename to wait for, if it is the same folder */
+	uint64_t known_dev;
+	uint64_t known_ino;
 	bool at_start;
 	bool overdue;			  /* unsettled for so long that it counts as it is */
 	bool has_stamp;			  /* unchanged is enough of an answer */

@@ -45,6 +45,7 @@ static void keep_history(struct intake *in, const Envwarden__Reader__HistoryFact
 	run->action = keep(in, history->action);
 	run->tool = keep(in, history->tool);
 	run->source = keep(in, history->source);
+	run->target = keep(in, history->target);
 	keep_person(in, history->owner, &run->owner);
 }
 
@@ -80,7 +81,9 @@ int intake_facts(struct intake *in, const Envwarden__Reader__Facts *facts)
 		memcpy(s->volume, facts->volume.data, sizeof s->volume);
 	s->filesystem = facts->filesystem;
 	keep_person(in, facts->owner, &s->owner);
+	keep_person(in, facts->record_owner, &s->record_owner);
 	keep_person(in, facts->python_owner, &s->python_owner);
+	s->python_tool = keep(in, facts->python_tool);
 	s->platform = keep(in, facts->platform);
 	s->tool = keep(in, facts->tool);
 	s->created_ms = facts->created_ms;

@@ -54,7 +54,7 @@ static bool replaced(const struct environment *e, const struct snapshot *s)
 static bool renamed_here(const struct environment *e, const struct snapshot *s, int64_t now_ms)
 {
 	return !e->expected && same_owner(&e->owner, &s->owner) &&
-	       (e->deleted_ms == 0 || now_ms - e->deleted_ms < IDENTITY_RECREATE_MS);
+	       (e->deleted_ms == 0 || now_ms - e->deleted_ms < IDENTITY_RENAME_MS);
 }
 
 static struct identity at_path(const struct environment *e, const struct snapshot *s,
@@ -116,12 +116,15 @@ struct identity identity_resolve(const struct candidates *c, const struct snapsh
 
 	/* Living at its path and not replaced: no other evidence counts. */
 	if (c->at_path && environment_lives(c->at_path) && !replaced(c->at_path, s))
-		return (struct identity){.kind = IDENTITY_SAME, .known = c->at_path};
+		return s->empty_meta
+			       ? (struct identity){.kind = IDENTITY_NEW, .displaced = c->at_path}
+			       : (struct identity){.kind = IDENTITY_SAME, .known = c->at_path};
 
-	if (c->at_source && renamed_here(c->at_source, s, now_ms))
-		moved = c->at_source;
-	else if (c->at_inode && moved_here(c->at_inode, s))
+	/* Moved before renamed: what is moved carries the history of an earlier rename along. */
+	if (c->at_inode && moved_here(c->at_inode, s))
 		moved = c->at_inode;
+	else if (c->at_source && renamed_here(c->at_source, s, now_ms))
+		moved = c->at_source;
 	if (moved && !s->empty_meta) {
 		bool ends = c->at_path && environment_lives(c->at_path);
 

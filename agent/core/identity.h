@@ -17,6 +17,8 @@
 #include "lib/base/uuid.h"
 
 #define IDENTITY_RECREATE_MS (INT64_C(90) * 24 * 60 * 60 * 1000)
+/* A rename's source may be told gone before the new prefix has settled: by so much at most. */
+#define IDENTITY_RENAME_MS (INT64_C(20) * 60 * 1000)
 
 /* What is known of an environment, its packages aside. Strings are never NULL, and borrowed. */
 struct environment {

@@ -13,8 +13,15 @@ void snapshot_init(struct snapshot *s)
 		.platform = "",
 		.tool = "",
 		.config_names = "",
-		.history = {.command = "", .action = "", .tool = "", .source = "", .owner = nobody},
+		.history = {.command = "",
+			    .action = "",
+			    .tool = "",
+			    .source = "",
+			    .target = "",
+			    .owner = nobody},
+		.record_owner = nobody,
 		.python_owner = nobody,
+		.python_tool = "",
 		.renamed_from = "",
 	};
 }

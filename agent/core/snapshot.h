@@ -29,7 +29,8 @@ struct run_facts {
 	const char *command; /* secrets masked */
 	const char *action;  /* "create", "install", "rename", ... */
 	const char *tool;
-	const char *source;  /* clone and rename: the environment the command names */
+	const char *source;  /* made as a clone: of this environment (a path) */
+	const char *target;  /* the one it is about, as the command names it: name or path */
 	struct person owner; /* of the history file; uid -1 = there is none */
 };
 
@@ -51,7 +52,9 @@ struct snapshot {
 	const unsigned char *stamp; /* the reader's fingerprint, opaque here */
 	size_t stamp_n;
 	struct run_facts history;
+	struct person record_owner; /* of the newest record; uid -1 unknown */
 	struct person python_owner; /* of the newest dist-info; uid -1 unknown */
+	const char *python_tool;    /* its installer */
 	const char *renamed_from;   /* canonical path of the source that vanished */
 	bool at_start;		    /* found by the first scan: happened while nobody looked */
 	bool self_reported;	    /* read by the member's own client */

@@ -4,76 +4,94 @@
 #include <string.h>
 
 #include "lib/base/compiler.h"
+#include "lib/conda/history.h"
 
 #define HOW_HISTORY "owner of history"
+#define HOW_HISTORY_LAST "owner of history, last of several runs"
+#define HOW_RECORD "owner of newest record"
 #define HOW_PYTHON "owner of newest dist-info"
 #define HOW_PREFIX "owner of prefix"
 
 /*
- * Whether a run of conda or mamba has ended since the last reading. A prefix made anew, also by
- * `conda rename`, begins its history anew; one moved as a directory carries it along.
+ * How many runs of conda or mamba have ended since the last reading. A prefix made anew, also by
+ * `conda rename`, begins its history anew; one moved as a directory carries it along, and so does
+ * a copy, whose history is not its own.
  */
-static bool run_since(const struct step_input *in)
+static uint64_t runs_since(const struct step_input *in)
 {
 	const struct snapshot *s = in->snapshot;
 	const struct environment *known = in->identity->known;
+	uint64_t before = 0;
 
 	switch (in->identity->kind) {
 	case IDENTITY_SAME:
-		return s->history.sections > (known->expected ? 0 : known->sections);
+		before = known->expected ? 0 : known->sections;
+		break;
 	case IDENTITY_RENAMED:
-		if (s->renamed_from[0] == '\0')
-			return s->history.sections > known->sections;
-		return s->history.sections > 0;
+		before = strcmp(s->renamed_from, known->prefix) == 0 ? 0 : known->sections;
+		break;
 	case IDENTITY_NEW:
 	case IDENTITY_RECREATED:
+		if (in->copied || !history_speaks_of(s->history.target, s->prefix))
+			return 0;
 		break;
 	}
-	return s->history.sections > 0;
+	return s->history.sections > before ? s->history.sections - before : 0;
 }
 
-static bool all_python(const struct diff *d)
+static size_t count(const struct package_list *list, bool python)
 {
-	const struct package_list *lists[] = {&d->added, &d->removed};
+	size_t n = 0;
 
-	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
-		for (size_t i = 0; i < lists[l]->n; i++) {
-			if (strcmp(lists[l]->items[i].manager, "pypi") != 0)
-				return false;
-		}
-	}
-	return d->added.n + d->removed.n > 0;
+	for (size_t i = 0; i < list->n; i++)
+		n += (strcmp(list->items[i].manager, "pypi") == 0) == python;
+	return n;
 }
 
 static void set_actor(struct change *c, const struct person *who, const char *how)
 {
+	if (who->uid < 0)
+		return;
 	c->actor = *who;
 	c->actor.how = how;
 }
 
-/* Who, with what: from the history only if it tells of this change, else by who owns the files. */
+/* What left no history: pixi by its mark, pip and uv by what they wrote into their packages. */
+static void attribute_traces(const struct step_input *in, const struct diff *d, struct change *c)
+{
+	const struct snapshot *s = in->snapshot;
+	bool conda = count(&d->added, false) + count(&d->removed, false) > 0;
+	bool pixi = strcmp(s->tool, "pixi") == 0;
+
+	if (in->identity->kind == IDENTITY_RENAMED)
+		return; /* moved; with what, nothing tells */
+	if (pixi && (conda || in->identity->kind != IDENTITY_SAME)) {
+		c->tool = s->tool;
+	} else if (!conda && count(&d->added, true) > 0) {
+		c->tool = pixi && strcmp(s->python_tool, "uv-pixi") == 0 ? s->tool : s->python_tool;
+		set_actor(c, &s->python_owner, HOW_PYTHON);
+	}
+}
+
+/*
+ * Who, with what: from the history only if it tells of this change, else by who owns the files.
+ * Whoever runs a tool owns the records it writes, but not a history that was there before.
+ */
 static void attribute(const struct step_input *in, const struct diff *d, struct change *c)
 {
 	const struct snapshot *s = in->snapshot;
+	uint64_t runs = runs_since(in);
 
-	if (run_since(in)) {
+	set_actor(c, &s->owner, HOW_PREFIX);
+	if (runs > 0) {
 		c->command = s->history.command;
 		c->tool = s->history.tool;
-		if (s->history.owner.uid >= 0)
-			set_actor(c, &s->history.owner, HOW_HISTORY);
-		else
-			set_actor(c, &s->owner, HOW_PREFIX);
-		return;
+		set_actor(c, &s->history.owner, runs > 1 ? HOW_HISTORY_LAST : HOW_HISTORY);
+	} else {
+		attribute_traces(in, d, c);
 	}
-	set_actor(c, &s->owner, HOW_PREFIX);
-	if (strcmp(s->tool, "pixi") ==
-	    0) { /* leaves no history, and installs Python packages too */
-		c->tool = s->tool;
-	} else if (all_python(d)) {
-		c->tool = "pip";
-		if (s->python_owner.uid >= 0)
-			set_actor(c, &s->python_owner, HOW_PYTHON);
-	}
+	if (count(&d->added, false) > 0 && s->record_owner.uid != c->actor.uid)
+		set_actor(c, &s->record_owner, HOW_RECORD);
 }
 
 static void set_origin(const struct step_input *in, struct change *c)
@@ -81,7 +99,10 @@ static void set_origin(const struct step_input *in, struct change *c)
 	const struct run_facts *run = &in->snapshot->history;
 
 	c->kind = CHANGE_CREATED;
-	if (strcmp(run->action, "create") != 0 || run->source[0] == '\0')
+	if (run->source[0] == '\0' || runs_since(in) == 0)
+		return;
+	/* A new store sees everything for the first time: what was cloned long ago is not news. */
+	if (in->snapshot->at_start && run->sections > 1)
 		return;
 	c->kind = CHANGE_CLONED;
 	if (!in->find_source ||

@@ -22,6 +22,7 @@ struct step_input {
 	const struct identity *identity;
 	const struct package_list *before; /* the known environment's packages; empty when new */
 	const struct snapshot *snapshot;
+	bool copied; /* a new prefix with the time of birth of another: its history is that one's */
 	struct uuid fresh_id; /* for an environment that is new */
 	int64_t now_ms;
 	step_find_source_cb find_source;

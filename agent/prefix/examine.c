@@ -287,6 +287,8 @@ int examine(const struct examine_request *request, struct arena *arena, struct e
 
 	*out = (struct examined){.history_owner = -1,
 				 .python_owner = -1,
+				 .python_tool = "",
+				 .record_owner = -1,
 				 .platform = "",
 				 .tool = "unknown",
 				 .site_packages = "",

@@ -64,9 +64,13 @@ struct examined {
 	const char *site_packages; /* where it really is, relative to the prefix, "" none */
 	const char *tool;	   /* "conda", "mamba", "pixi", "unknown" */
 	struct history_facts *history; /* last section, NULL without history */
+	struct history_facts *origin;  /* first section; NULL as above */
+	int64_t history_ns;	       /* when it was written, 0 without */
 	size_t history_sections;
-	int64_t history_owner; /* uid, -1 none */
-	int64_t python_owner;  /* uid that owns the newest distribution not conda's, -1 none */
+	int64_t history_owner;	 /* uid, -1 none */
+	int64_t python_owner;	 /* uid that owns the newest distribution not conda's, -1 none */
+	const char *python_tool; /* ... and its INSTALLER, "" unknown */
+	int64_t record_owner;	 /* uid that owns the newest record, -1 none */
 	int64_t created_ms;
 	int64_t changed_ms; /* newest modification seen in conda-meta and site-packages */
 	unsigned char config_digest[SHA256_SIZE];

@@ -26,7 +26,7 @@ static void tell_person(int64_t uid, struct arena *arena, Envwarden__Person *per
 
 int facts_source_path(const struct examined *found, char *out, size_t cap)
 {
-	const struct history_facts *h = found->history;
+	const struct history_facts *h = found->history != NULL ? found->origin : NULL;
 	const char *slash = strrchr(found->prefix, '/');
 	int n;
 
@@ -51,25 +51,29 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 	Envwarden__Person owner = ENVWARDEN__PERSON__INIT;
 	Envwarden__Person history_owner = ENVWARDEN__PERSON__INIT;
 	Envwarden__Person python_owner = ENVWARDEN__PERSON__INIT;
+	Envwarden__Person record_owner = ENVWARDEN__PERSON__INIT;
 	char source[SAFE_PATH_MAX];
 
 	tell_person(found->info.uid, arena, &owner, &facts.owner);
 	tell_person(found->history_owner, arena, &history_owner, &history.owner);
 	tell_person(found->python_owner, arena, &python_owner, &facts.python_owner);
+	tell_person(found->record_owner, arena, &record_owner, &facts.record_owner);
 	facts.prefix = wire_text(found->prefix);
 	facts.device = found->info.dev;
 	facts.inode = found->info.ino;
 	facts.filesystem = (uint32_t)found->fs;
 	facts.volume = wire_bytes(found->volume, sizeof found->volume);
 	facts.platform = wire_text(found->platform);
+	facts.python_tool = wire_text(found->python_tool);
 	facts.tool = wire_text(found->tool);
 	if (found->history != NULL) {
 		history.command = wire_text(found->history->command);
 		history.action = wire_text(found->history->action);
 		history.tool = wire_text(found->history->tool);
 		history.sections = found->history_sections;
-		if (facts_source_path(found, source, sizeof source) == 0)
+		if (found->origin->is_clone && facts_source_path(found, source, sizeof source) == 0)
 			history.source = source;
+		history.target = wire_text(found->history->target);
 		facts.history = &history;
 	}
 	facts.created_ms = found->created_ms;

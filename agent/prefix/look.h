@@ -35,6 +35,7 @@ struct look {
 	uint64_t bytes;		/* of records, read so far */
 	size_t broken;		/* files that could not be read */
 	int64_t newest_dist_ns; /* of the distributions that are not conda's */
+	const struct listing_entry *newest_dist;
 };
 
 /*

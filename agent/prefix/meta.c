@@ -65,9 +65,15 @@ int meta_signs(struct look *look)
 	const struct listing_entry *fingerprint = listing_find(&look->entries, FINGERPRINT);
 	const struct listing_entry *lock = listing_find(&look->entries, "conda-meta.lock");
 	struct file_info scratch;
+	int64_t newest_ns = INT64_MIN;
 
 	for (size_t i = 0; i < look->entries.n; i++) {
 		const struct listing_entry *e = &look->entries.entries[i];
+
+		if (is_record(e->name) && e->info.mtime_ns > newest_ns) {
+			newest_ns = e->info.mtime_ns;
+			look->out->record_owner = e->info.uid;
+		}
 
 		/*
 		 * Held: by a rename, which keeps the modification time. Unlisted: written after
@@ -203,21 +209,35 @@ static void feed_history(struct look *look, struct safe_file *file, struct histo
 	look->out->history_sections = history->sections;
 }
 
+/* The leading ones of three digits; the others stay as they are. */
+static void take_digits(char three[3], const char *text)
+{
+	size_t n = strspn(text, "0123456789");
+
+	memcpy(three, text, n < 3 ? n : 3);
+}
+
 /* conda ≥ 25.11 leaves the time of creation as decimal seconds with a fraction. */
 static int64_t read_created(struct look *look)
 {
 	struct buf text;
 	unsigned long long seconds = 0;
+	unsigned long long ms = 0;
 	const char *digits;
+	char fraction[4] = "000";
+	size_t n;
 	bool ok;
 
 	buf_init(&text, 65);
 	ok = safe_read_whole(look->meta, "created_at", SAFE_OWNER_ANY, 64, &text, NULL, NULL) == 0;
 	digits = buf_cstr(&text);
-	ok = ok && text_to_u64(digits, strcspn(digits, ".\n"), &seconds) == 0 &&
-	     seconds < 253402300800ULL;
+	n = strcspn(digits, ".\n");
+	ok = ok && text_to_u64(digits, n, &seconds) == 0 && seconds < 253402300800ULL;
+	if (digits[n] == '.')
+		take_digits(fraction, digits + n + 1);
+	ok = ok && text_to_u64(fraction, 3, &ms) == 0;
 	buf_deinit(&text);
-	return ok ? (int64_t)seconds * 1000 : 0;
+	return ok ? (int64_t)(seconds * 1000 + ms) : 0;
 }
 
 int meta_history(struct look *look, struct err *err)
@@ -239,14 +259,17 @@ int meta_history(struct look *look, struct err *err)
 	}
 	history = mem_calloc(1, sizeof *history);
 	out->history = arena_alloc(look->arena, sizeof *out->history);
-	if (history == NULL || out->history == NULL) {
+	out->origin = arena_alloc(look->arena, sizeof *out->origin);
+	if (history == NULL || out->history == NULL || out->origin == NULL) {
 		rc = err_nomem(err);
 		out->history = NULL;
 	} else {
 		history_init(history);
 		feed_history(look, &file, history);
 		*out->history = history->last;
+		*out->origin = history->first;
 		out->history_owner = info.uid;
+		out->history_ns = info.mtime_ns;
 	}
 	mem_free(history);
 	safe_file_close(&file);

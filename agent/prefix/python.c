@@ -6,6 +6,7 @@
 #include "agent/prefix/look.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
+#include "lib/conda/change.h"
 #include "lib/conda/dist_info.h"
 
 #define LINK_MAX 8192 /* bytes of an egg-link that count */
@@ -312,6 +313,26 @@ static uint64_t stamp_of(const struct dist *d)
 	return marks_stamp(e->name, &e->info, &info, now_ms);
 }
 
+/* Its INSTALLER, if that is a word: "pip", "uv", "uv-pixi". */
+static int note_tool(struct dist *d, struct err *err)
+{
+	static const char word[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+	struct look *look = d->look;
+	const char *text;
+	size_t n;
+
+	d->entry = look->newest_dist;
+	if (d->entry == NULL || kind_of(d->entry) != DIST_INFO ||
+	    read_part(d, "/INSTALLER", 256, &d->installer, NULL) < 0)
+		return 0;
+	text = buf_cstr(&d->installer);
+	n = strspn(text, word);
+	if (n > CHANGE_TOOL_MAX || (text[n] != '\0' && strchr("\r\n", text[n]) == NULL))
+		return 0;
+	look->out->python_tool = arena_strndup(look->arena, text, n);
+	return look->out->python_tool != NULL ? 0 : err_nomem(err);
+}
+
 static int take_dist(struct dist *d, struct err *err)
 {
 	struct look *look = d->look;
@@ -334,6 +355,7 @@ static int take_dist(struct dist *d, struct err *err)
 	}
 	if (e->info.ctime_ns > look->newest_dist_ns) {
 		look->newest_dist_ns = e->info.ctime_ns;
+		look->newest_dist = e;
 		look->out->python_owner = e->info.uid;
 	}
 	return 0;
@@ -355,6 +377,8 @@ int python_dists(struct look *look, struct err *err)
 		d.entry = &look->dists.entries[i];
 		rc = take_dist(&d, err);
 	}
+	if (rc == 0)
+		rc = note_tool(&d, err);
 	buf_deinit(&d.metadata);
 	buf_deinit(&d.installer);
 	buf_deinit(&d.direct_url);

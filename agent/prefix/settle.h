@@ -30,7 +30,7 @@ struct settle_signs {
 	int64_t unlisted_record_age_ms; /* newest record that is newer than history */
 	int64_t unfinished_dist_age_ms; /* newest dist-info without RECORD */
 	int64_t unrecorded_dist_age_ms; /* newest of conda's that no record claims */
-	int64_t rename_age_ms; /* this prefix is new, made by a rename, and its source is there */
+	int64_t rename_age_ms; /* of a new prefix made by a rename, and its source is there */
 	size_t unreadable;     /* records or distributions that could not be read */
 	unsigned reads;	       /* how often they could not in a row, this time included */
 };

@@ -203,6 +203,43 @@ static int find_fresh_id(struct applying *a, struct uuid *out, struct err *err)
 	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
+/* --- whether it is a copy of another, with that one's time of creation --- */
+
+struct twin {
+	int64_t created_ms;
+	const char *prefix;
+	bool *found;
+};
+
+static int match_twin(void *ctx, const struct environment *env)
+{
+	struct twin *twin = ctx;
+
+	if (env->created_ms != twin->created_ms || strcmp(env->prefix, twin->prefix) == 0)
+		return 0;
+	*twin->found = true;
+	return 1;
+}
+
+static int find_twin(struct store *s, const struct snapshot *snap, bool *found, struct err *err)
+{
+	struct twin twin = {snap->created_ms, snap->prefix, found};
+	int rc = store_environments(s, match_twin, &twin, err);
+
+	return rc < 0 ? rc : 0;
+}
+
+/* At start many come at once, and what a copy's command says matters only where it clones. */
+static bool may_be_copy(const struct applying *a)
+{
+	const struct snapshot *s = a->snap;
+
+	return (a->identity.kind == IDENTITY_NEW || a->identity.kind == IDENTITY_RECREATED) &&
+	       s->created_ms != 0 && (!s->at_start || s->history.source[0] != '\0');
+}
+
+/* --- */
+
 static int make_step(struct applying *a, struct err *err)
 {
 	struct step_input in = {
@@ -216,6 +253,8 @@ static int make_step(struct applying *a, struct err *err)
 	int rc = 0;
 
 	rc = find_fresh_id(a, &in.fresh_id, err);
+	if (rc == 0 && may_be_copy(a))
+		rc = find_twin(a->store, a->snap, &in.copied, err);
 	if (rc == 0 && a->identity.known)
 		rc = read_packages(a->store, &a->identity.known->id, &a->arena, &a->before, err);
 	if (rc < 0)

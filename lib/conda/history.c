@@ -15,6 +15,7 @@
 void history_init(struct history *h)
 {
 	h->last = (struct history_facts){.tool = "unknown"};
+	h->first = h->last;
 	h->sections = 0;
 	h->line_len = 0;
 	h->line_cut = false;
@@ -36,6 +37,13 @@ static void trim(const char **text, size_t *n)
 		(*n)--;
 }
 
+static void keep_first(struct history *h)
+{
+	if (h->command_len > 0)
+		history_parse_command(h->command, h->command_len, &h->last);
+	h->first = h->last;
+}
+
 /* "==> time <==" */
 static bool take_header(struct history *h, const char *line, size_t n)
 {
@@ -46,6 +54,8 @@ static bool take_header(struct history *h, const char *line, size_t n)
 	trim(&line, &n);
 	if (n == 0)
 		return false;
+	if (h->sections == 1)
+		keep_first(h);
 	h->last = (struct history_facts){.tool = "unknown"};
 	h->command_len = 0;
 	h->sections++;
@@ -144,6 +154,8 @@ int history_finish(struct history *h)
 	int rc;
 
 	take_line(h);
+	if (h->sections <= 1)
+		keep_first(h);
 	if (h->command_len == 0)
 		return 0;
 	history_parse_command(h->command, h->command_len, &h->last);

@@ -48,7 +48,13 @@ struct history_facts {
 	/* Name or path of the environment renamed or cloned, if the command says it. */
 	char source[HISTORY_SOURCE_MAX + 1];
 	bool source_is_path; /* given with -p, or with a slash in it */
-	bool is_clone;	     /* create --clone */
+
+	/*
+	 * Behind it, the environment the command is about: what follows -n or -p up to the next
+	 * option (so words that are no part of it may follow), the last word of a rename.
+	 */
+	char target[HISTORY_SOURCE_MAX + 1];
+	bool is_clone; /* create --clone */
 	bool is_rename;
 
 	size_t added;	/* "+" lines */
@@ -57,6 +63,11 @@ struct history_facts {
 
 struct history {
 	struct history_facts last;
+	/*
+	 * The first section, which made the environment: its command is not kept, what was read
+	 * from it is. The same as the last one when there is no other.
+	 */
+	struct history_facts first;
 	size_t sections; /* headers seen */
 
 	/* private */
@@ -89,5 +100,8 @@ void history_mask_command(struct buf *out, const char *command, size_t n);
  * none.
  */
 void history_parse_command(const char *command, size_t n, struct history_facts *facts);
+
+/* Whether a target may be this prefix: by its last part, or as none is named. */
+bool history_speaks_of(const char *target, const char *prefix);
 
 #endif

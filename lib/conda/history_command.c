@@ -311,6 +311,24 @@ static bool take_option(struct span word, struct span *rest, const char *name, s
 	return true;
 }
 
+static void set_target(struct history_facts *facts, struct span value)
+{
+	history_text_copy(value.p, value.n, facts->target, sizeof facts->target);
+}
+
+static void parse_target(struct span rest, struct history_facts *facts)
+{
+	static const char *const options[] = {"-p", "--prefix", "-n", "--name"};
+	struct span word, value, last;
+
+	while (next_word(&rest, &word))
+		for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+			if (take_option(word, &rest, options[i], &value, &last)) {
+				set_target(facts, value);
+				break;
+			}
+}
+
 static void parse_rename(struct span rest, struct history_facts *facts)
 {
 	struct span word, value, last;
@@ -323,6 +341,7 @@ static void parse_rename(struct span rest, struct history_facts *facts)
 		if (by_path || take_option(word, &rest, "-n", &value, &last) ||
 		    take_option(word, &rest, "--name", &value, &last)) {
 			set_source(facts, cut_last(value, last), by_path);
+			set_target(facts, last);
 			return;
 		}
 		if (is_option(word))
@@ -330,8 +349,10 @@ static void parse_rename(struct span rest, struct history_facts *facts)
 		rest.n += (size_t)(rest.p - word.p);
 		rest.p = word.p;
 		value = take_value(&rest, &last);
-		if (last.n > 0) /* "rename OLD NEW" */
+		if (last.n > 0) { /* "rename OLD NEW" */
 			set_source(facts, cut_last(value, last), false);
+			set_target(facts, last);
+		}
 	}
 }
 
@@ -356,6 +377,7 @@ void history_parse_command(const char *command, size_t n, struct history_facts *
 	memcpy(facts->tool, tool, strlen(tool) + 1);
 	facts->source[0] = '\0';
 	facts->source_is_path = false;
+	facts->target[0] = '\0';
 	facts->is_clone = false;
 	facts->is_rename = false;
 	if (strcmp(tool, "unknown") == 0)
@@ -367,6 +389,23 @@ void history_parse_command(const char *command, size_t n, struct history_facts *
 		history_text_action(word.p, word.n, facts->action, sizeof facts->action);
 	if (equals(word, "rename"))
 		parse_rename(rest, facts);
-	else if (equals(word, "create"))
+	else
+		parse_target(rest, facts);
+	if (equals(word, "create"))
 		parse_clone(rest, facts);
+}
+
+bool history_speaks_of(const char *target, const char *prefix)
+{
+	const char *slash = strrchr(prefix, '/');
+	const char *name = slash != NULL ? slash + 1 : prefix;
+	size_t n = strlen(name);
+
+	if (target[0] == '\0' || n == 0)
+		return true;
+	for (const char *at = strstr(target, name); at != NULL; at = strstr(at + 1, name))
+		if ((at == target || at[-1] == '/') &&
+		    (at[n] == '\0' || strchr("/ ", at[n]) != NULL))
+			return true;
+	return false;
 }

@@ -27,8 +27,11 @@ struct row {
 	uint64_t sections;
 	const char *action;
 	const char *source;
-	const char *tool; /* of the environment; NULL = conda */
-	bool python_owner;
+	const char *tool;	 /* of the environment; NULL = conda */
+	const char *python_tool; /* of the newest dist-info, which ben owns */
+	const char *target;	 /* of the command */
+	bool record_owner;	 /* ben owns the newest record */
+	bool copied;
 	bool config;
 	bool renamed_from;
 	bool half_made;
@@ -44,6 +47,7 @@ struct row {
 
 #define HISTORY "owner of history"
 #define OWNER "owner of prefix"
+#define PYTHON "owner of newest dist-info"
 
 static const struct row rows[] = {
 	{.about = "first sight, no history",
@@ -70,17 +74,6 @@ static const struct row rows[] = {
 	 .source = "base",
 	 .changed = true,
 	 .kind = CHANGE_CLONED,
-	 .change_tool = "conda",
-	 .command = "the command",
-	 .how = HISTORY},
-	{.about = "a source without create is no clone",
-	 .identity = IDENTITY_NEW,
-	 .after = "a=1",
-	 .sections = 1,
-	 .action = "rename",
-	 .source = "base",
-	 .changed = true,
-	 .kind = CHANGE_CREATED,
 	 .change_tool = "conda",
 	 .command = "the command",
 	 .how = HISTORY},
@@ -126,22 +119,109 @@ static const struct row rows[] = {
 	 .sections = 1,
 	 .changed = true,
 	 .kind = CHANGE_INSTALLED,
-	 .change_tool = "pip",
 	 .how = OWNER},
 	{.about = "pip by somebody else",
 	 .identity = IDENTITY_SAME,
 	 .before = "a=1",
 	 .after = "a=1 pypi:b=1",
-	 .python_owner = true,
+	 .python_tool = "pip",
 	 .changed = true,
 	 .kind = CHANGE_INSTALLED,
 	 .change_tool = "pip",
-	 .how = "owner of newest dist-info"},
+	 .how = PYTHON},
+	{.about = "uv",
+	 .identity = IDENTITY_SAME,
+	 .before = "a=1 pypi:b=1",
+	 .after = "a=1 pypi:b=2",
+	 .python_tool = "uv",
+	 .changed = true,
+	 .kind = CHANGE_UPDATED,
+	 .change_tool = "uv",
+	 .how = PYTHON},
+	{.about = "taken out, which with nothing tells",
+	 .identity = IDENTITY_SAME,
+	 .before = "a=1 pypi:b=1 pypi:c=1",
+	 .after = "a=1 pypi:c=1",
+	 .python_tool = "pip",
+	 .changed = true,
+	 .kind = CHANGE_REMOVED,
+	 .how = OWNER},
+	{.about = "pip in pixi's",
+	 .identity = IDENTITY_SAME,
+	 .before = "a=1",
+	 .after = "a=1 pypi:b=1",
+	 .tool = "pixi",
+	 .python_tool = "pip",
+	 .changed = true,
+	 .kind = CHANGE_INSTALLED,
+	 .change_tool = "pip",
+	 .how = PYTHON},
+	{.about = "pixi's moved",
+	 .identity = IDENTITY_RENAMED,
+	 .before = "a=1",
+	 .after = "a=1",
+	 .tool = "pixi",
+	 .changed = true,
+	 .kind = CHANGE_RENAMED,
+	 .how = OWNER},
+	{.about = "by root, in a history that was there before",
+	 .identity = IDENTITY_SAME,
+	 .before = "a=1",
+	 .after = "a=2",
+	 .sections_before = 1,
+	 .sections = 2,
+	 .record_owner = true,
+	 .changed = true,
+	 .kind = CHANGE_UPDATED,
+	 .change_tool = "conda",
+	 .command = "the command",
+	 .how = "owner of newest record"},
+	{.about = "several runs between two readings",
+	 .identity = IDENTITY_SAME,
+	 .before = "a=1",
+	 .after = "a=2 b=1",
+	 .sections_before = 1,
+	 .sections = 3,
+	 .changed = true,
+	 .kind = CHANGE_UPDATED,
+	 .change_tool = "conda",
+	 .command = "the command",
+	 .how = "owner of history, last of several runs"},
+	{.about = "a copy of a clone",
+	 .identity = IDENTITY_NEW,
+	 .after = "a=1",
+	 .sections = 1,
+	 .action = "create",
+	 .source = "base",
+	 .copied = true,
+	 .changed = true,
+	 .kind = CHANGE_CREATED,
+	 .how = OWNER},
+	{.about = "a command that speaks of another",
+	 .identity = IDENTITY_NEW,
+	 .after = "a=1",
+	 .sections = 1,
+	 .action = "create",
+	 .target = "/home/ana/envs/churn2 foo",
+	 .changed = true,
+	 .kind = CHANGE_CREATED,
+	 .how = OWNER},
+	{.about = "a command that speaks of this one",
+	 .identity = IDENTITY_NEW,
+	 .after = "a=1",
+	 .sections = 1,
+	 .action = "create",
+	 .target = "/data/ana/envs/churn foo",
+	 .changed = true,
+	 .kind = CHANGE_CREATED,
+	 .change_tool = "conda",
+	 .command = "the command",
+	 .how = HISTORY},
 	{.about = "conda in an environment where pip was",
 	 .identity = IDENTITY_SAME,
 	 .before = "a=1 pypi:b=1",
 	 .after = "a=2 pypi:b=2",
-	 .python_owner = true,
+	 .python_tool = "pip",
 	 .changed = true,
 	 .kind = CHANGE_UPDATED,
 	 .how = OWNER},
@@ -150,10 +230,11 @@ static const struct row rows[] = {
 	 .before = "a=1",
 	 .after = "a=1 pypi:b=1",
 	 .tool = "pixi",
+	 .python_tool = "uv-pixi",
 	 .changed = true,
 	 .kind = CHANGE_INSTALLED,
 	 .change_tool = "pixi",
-	 .how = OWNER},
+	 .how = PYTHON},
 	{.about = "history cut",
 	 .identity = IDENTITY_SAME,
 	 .before = "a=1",
@@ -187,14 +268,6 @@ static const struct row rows[] = {
 	 .kind = CHANGE_UPDATED,
 	 .how = OWNER,
 	 .detail = "pinned"},
-	{.about = "emptied",
-	 .identity = IDENTITY_SAME,
-	 .before = "a=1",
-	 .after = "",
-	 .half_made = true,
-	 .changed = true,
-	 .kind = CHANGE_REMOVED,
-	 .how = OWNER},
 	{.about = "renamed",
 	 .identity = IDENTITY_RENAMED,
 	 .before = "a=1",
@@ -274,8 +347,14 @@ static void make_row(const struct row *r, struct arena *arena, struct snapshot *
 		after->history.source = r->source;
 	if (r->tool)
 		before->tool = after->tool = r->tool;
-	if (r->python_owner)
+	if (r->python_tool) {
+		after->python_tool = r->python_tool;
 		after->python_owner = (struct person){.name = "ben", .uid = 1001, .how = ""};
+	}
+	if (r->target)
+		after->history.target = r->target;
+	if (r->record_owner)
+		after->record_owner = (struct person){.name = "ben", .uid = 1001, .how = ""};
 	if (r->config) {
 		after->config_digest[0] = 1;
 		after->config_names = "pinned:11111111";
@@ -343,6 +422,7 @@ static void tables(void **state)
 			.fresh_id = {{55}},
 			.now_ms = NOW,
 			.find_source = find_base,
+			.copied = r->copied,
 		};
 		struct step step;
 

@@ -222,6 +222,56 @@ static void test_commands(void **state)
 
 static const struct {
 	const char *command;
+	const char *expected;
+} targets[] = {
+	{"conda create -n b foo", "b foo"},
+	{"conda install -y --prefix=/e/b foo", "/e/b foo"},
+	{"conda env remove --name b -y", "b"},
+	{"micromamba create -p /e/b --clone /e/a", "/e/b"},
+	{"conda rename -n a b", "b"},
+	{"conda rename -p /e/a /e/b", "/e/b"},
+	{"conda rename a b", "b"},
+	{"conda install foo", ""},
+	{"conda install -n", ""},
+};
+
+static void test_targets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+		struct history_facts f = {.target = "old"};
+
+		history_parse_command(targets[i].command, strlen(targets[i].command), &f);
+		if (strcmp(f.target, targets[i].expected) != 0)
+			fail_msg("%s: %s", targets[i].command, f.target);
+	}
+}
+
+/* What made the environment is kept while later runs come. */
+static void test_first(void **state)
+{
+	static const char made[] = HEADER "# cmd: " MAIN " create -n b --clone a\n+x::foo-1-0\n";
+	static const char later[] = HEADER "# cmd: " MAIN " install -n b bar\n";
+	struct buf text;
+	struct history *h;
+
+	(void)state;
+	buf_init(&text, 4096);
+	for (int sections = 1; sections <= 3; sections++) {
+		buf_adds(&text, sections == 1 ? made : later);
+		h = read_history(text.data, text.len, 7);
+		assert_int_equal(h->sections, sections);
+		assert_true(h->first.is_clone);
+		assert_string_equal(h->first.source, "a");
+		assert_int_equal(h->first.added, 1);
+		assert_int_equal(h->last.is_clone, sections == 1);
+		mem_free(h);
+	}
+	buf_deinit(&text);
+}
+
+static const struct {
+	const char *command;
 	const char *expected; /* NULL = as it is */
 } masks[] = {
 	{"", NULL},
@@ -308,6 +358,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fixtures), cmocka_unit_test(test_files),
 		cmocka_unit_test(test_nul),	 cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_nul),	 cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_nul),	 cmocka_unit_test(test_first),
 		cmocka_unit_test(test_masks),	 cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_faults),
 	};

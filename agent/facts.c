@@ -151,6 +151,7 @@ static void name_persons(struct intake *in)
 	name_person(in, &in->snapshot.owner);
 	name_person(in, &in->snapshot.history.owner);
 	name_person(in, &in->snapshot.python_owner);
+	name_person(in, &in->snapshot.record_owner);
 }
 
 static void apply_run(struct job *job)

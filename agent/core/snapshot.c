@@ -44,10 +44,16 @@ static void drop_repeated(struct package_list *list)
 
 int snapshot_seal(struct snapshot *s)
 {
+	const char *platform;
+
 	if (s->packages.n > SNAPSHOT_PACKAGES_MAX)
 		return ERR_LIMIT;
 	package_list_sort(&s->packages);
 	drop_repeated(&s->packages);
+	/* The reader knows that of the records alone that it has read this time. */
+	platform = package_list_platform(&s->packages);
+	if (platform[0] != '\0')
+		s->platform = platform;
 	snapshot_digest(&s->packages, s->digest);
 	attribute_digest(&s->packages, s->attribute_digest);
 	return 0;

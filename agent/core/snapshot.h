@@ -69,7 +69,8 @@ void snapshot_init(struct snapshot *s);	  /* strings "", uids -1, everything els
 void snapshot_deinit(struct snapshot *s); /* the package array */
 
 /*
- * Sorts the packages, keeps the first of those with the same identity, and computes both digests.
+ * Sorts the packages, keeps the first of those with the same identity, computes both digests and,
+ * where the packages tell it, the platform.
  * To be called once, when the packages are complete. ERR_LIMIT: more than SNAPSHOT_PACKAGES_MAX.
  */
 int snapshot_seal(struct snapshot *s);

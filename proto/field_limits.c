@@ -4,6 +4,7 @@
 
 #include "lib/base/compiler.h"
 #include "lib/base/uuid.h"
+#include "lib/policy/unlock.h"
 #include "proto/canonical.h"
 #include "proto/join_code.h"
 #include "proto/limits.h"
@@ -79,7 +80,10 @@ static const struct field_limit table[] = {
 	TEXT("env_name", LIMIT_TEXT),
 	TEXT("env_path", LIMIT_TEXT),
 	FIXED_OF("EnvironmentStatus", "environment", UUID_SIZE),
+	FIXED_OF("EnvironmentDecision", "environment", UUID_SIZE),
+	FIXED_OF("ExceptionRequest", "environment", UUID_SIZE),
 	FIXED_OR_NONE("environment", UUID_SIZE),
+	LIST("environments", LIMIT_KNOWN),
 	TEXTS("envs_dirs", LIMIT_PATH, LIMIT_ENVS_DIRS),
 	FIXED_OF("Ack", "epoch", UUID_SIZE),
 	FIXED_OF("Changes", "epoch", UUID_SIZE),
@@ -98,6 +102,8 @@ static const struct field_limit table[] = {
 	LIST("homes", LIMIT_HOMES),
 	TEXT("hostname", LIMIT_WORD),
 	TEXT("how", CHANGE_HOW_MAX),
+	FIXED_OF("RequestState", "id", UUID_SIZE),
+	FIXED_OF("ExceptionRequest", "id", UUID_SIZE),
 	TEXT("id", LIMIT_WORD),
 	FIXED("id", UUID_SIZE),
 	TEXTS("ids", LIMIT_TEXT, LIMIT_POLICY_ITEMS),
@@ -121,6 +127,7 @@ static const struct field_limit table[] = {
 	{.field = "marks", .kind = FIELD_BYTES, .max = LIMIT_MARKS, .unit = 16, .empty_ok = true},
 	FIXED_OR_NONE("md5", 16),
 	TEXT("message", DECISION_MESSAGE_MAX),
+	LIST("monitored", DECISION_REASONS_MAX),
 	TEXT("name", LIMIT_WORD),
 	TEXT("notice", LIMIT_TEXT),
 	TEXT("organisation", LIMIT_WORD),
@@ -141,6 +148,12 @@ static const struct field_limit table[] = {
 	TEXT("remedy", LIMIT_TEXT),
 	LIST("removed", LIMIT_PACKAGES),
 	TEXT("renamed_from", LIMIT_PATH),
+	LIST("requests", LIMIT_REQUESTS),
+	{.field = "revoked_unlocks",
+	 .kind = FIELD_BYTES,
+	 .max = (size_t)LIMIT_REQUESTS * 4,
+	 .unit = 4,
+	 .empty_ok = true},
 	TEXT("role", LIMIT_ROLE),
 	LIST("roles", LIMIT_ROLES),
 	TEXT("root_prefix", LIMIT_PATH),
@@ -166,6 +179,7 @@ static const struct field_limit table[] = {
 	BYTES("timestamp", LIMIT_SMALL_SIGNED),
 	TEXT("tool", CHANGE_TOOL_MAX),
 	TEXT("typed", LIMIT_PATH),
+	FIXED_OR_NONE("unlock_key", UNLOCK_KEY_SIZE),
 	TEXTS("unreadable", LIMIT_TEXT, LIMIT_UNREADABLE),
 	TEXT("url", PACKAGE_URL_MAX),
 	TEXT("user", LIMIT_TEXT),

@@ -109,6 +109,15 @@ void crypto_random(void *out, size_t n)
 	CHECK(crypto_rng(NULL, out, n) == 0);
 }
 
+int crypto_hmac(const void *key, size_t key_n, const void *data, size_t n,
+		unsigned char out[SHA256_SIZE])
+{
+	const mbedtls_md_info_t *sha = mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
+
+	/* Memory is all that can be lacking. */
+	return mbedtls_md_hmac(sha, key, key_n, data, n, out) == 0 ? 0 : ERR_NOMEM;
+}
+
 bool crypto_equal(const void *a, const void *b, size_t n)
 {
 	return n == 0 || mbedtls_ct_memcmp(a, b, n) == 0;

@@ -29,6 +29,10 @@ void sha256_update(struct sha256 *h, const void *data, size_t n);
 void sha256_final(struct sha256 *h, unsigned char out[SHA256_SIZE]);
 void sha256(const void *data, size_t n, unsigned char out[SHA256_SIZE]);
 
+/* HMAC with SHA-256 (RFC 2104). ERR_NOMEM. */
+int crypto_hmac(const void *key, size_t key_n, const void *data, size_t n,
+		unsigned char out[SHA256_SIZE]);
+
 /* Bytes from the system's generator; stops the program when it fails (nothing may go on then). */
 void crypto_random(void *out, size_t n);
 

@@ -67,6 +67,7 @@ static void tables(void **state)
 	const struct known remounted = LIVING(7, 50);
 	const struct known other = LIVING(8, 50);
 	const struct known gone = GONE(1000);
+	const struct known gone_before = GONE(IDENTITY_RENAME_MS);
 	const struct known gone_long = GONE(IDENTITY_RECREATE_MS);
 	const struct known expected = {true, -1, true, 1000, 0, 0, false};
 	struct known ben = other;
@@ -108,6 +109,11 @@ static void tables(void **state)
 		{"renamed", NONE, NONE, other, false, IDENTITY_RENAMED, AT_SOURCE, NOBODY},
 		{"renamed, source told gone", NONE, NONE, gone, false, IDENTITY_RENAMED, AT_SOURCE,
 		 NOBODY},
+		{"renamed from where one was long ago", NONE, NONE, gone_before, false,
+		 IDENTITY_NEW, NOBODY, NOBODY},
+		{"moved, and once renamed", NONE, living, other, false, IDENTITY_RENAMED, AT_INODE,
+		 NOBODY},
+		{"emptied", living, NONE, NONE, true, IDENTITY_NEW, NOBODY, AT_PATH},
 		{"renamed from another's", NONE, NONE, ben, false, IDENTITY_NEW, NOBODY, NOBODY},
 		{"renamed over another", other, NONE, other, false, IDENTITY_RENAMED, AT_SOURCE,
 		 AT_PATH},

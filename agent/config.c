@@ -38,7 +38,7 @@ static const struct key keys[] = {
 	 "time between sweeps for what watches missed"},
 	{"poll_s", KIND_NUMBER, AT(poll_s), 5, 3600, "time between looks at what can't be watched"},
 	{"journal_max_mb", KIND_NUMBER, AT(journal_max_mb), 1, 4096,
-	 "changes kept for local history after the server has them"},
+	 "size of the journal; beyond it acknowledged changes are dropped, then others folded"},
 	{"last_used", KIND_SWITCH, AT(last_used), 0, 0,
 	 "on or off: keep, show and report when an environment was last used"},
 	{"log_level", KIND_LEVEL, AT(log_level), 0, 0, "error, warn, info or debug"},

@@ -371,6 +371,16 @@ static void adopt_known(struct welcome_job *w)
 	}
 }
 
+/* Its word of them was lost, and they were folded into others meanwhile: told anew, all of it. */
+static int welcome_acked(struct job *job, uint64_t acked)
+{
+	const struct store_new_epoch how = {
+		.gap = true, .baseline = true, .now_ms = engine_wall(job->e)};
+	int rc = store_set_acked(job->e->store, acked, &job->err);
+
+	return rc == ERR_CONFLICT ? store_new_epoch(job->e->store, &how, &job->err) : rc;
+}
+
 static void welcome_run(struct job *job)
 {
 	struct welcome_job *w = container_of(job, struct welcome_job, job);
@@ -390,7 +400,7 @@ static void welcome_run(struct job *job)
 					  &job->err);
 	else if (job->rc == 0 && w->acked > 0 && w->acked <= journal.head &&
 		 uuid_cmp(&journal.epoch, &w->epoch) == 0)
-		job->rc = store_set_acked(store, w->acked, &job->err);
+		job->rc = welcome_acked(job, w->acked);
 }
 
 static void welcome_done(struct job *job)

@@ -37,6 +37,8 @@ static int kind_from_wire(Envwarden__ChangeKind wire, enum change_kind *out, str
 		(wire)->detail = wire_text((c)->detail);                                           \
 		(wire)->self_reported = (c)->self_reported;                                        \
 		(wire)->seen_at_start = (c)->seen_at_start;                                        \
+		(wire)->first_seq = (c)->first_seq;                                                \
+		(wire)->folded = (c)->folded;                                                      \
 		(wire)->digest = wire_bytes((c)->digest, (c)->has_digest ? SHA256_SIZE : 0);       \
 	} while (0)
 
@@ -56,6 +58,8 @@ static int kind_from_wire(Envwarden__ChangeKind wire, enum change_kind *out, str
 		(c)->detail = (wire)->detail;                                                      \
 		(c)->self_reported = (wire)->self_reported;                                        \
 		(c)->seen_at_start = (wire)->seen_at_start;                                        \
+		(c)->first_seq = (wire)->first_seq;                                                \
+		(c)->folded = (wire)->folded;                                                      \
 		(c)->has_digest = (wire)->digest.len > 0;                                          \
 		hash_from_wire(&(wire)->digest, (c)->digest);                                      \
 	} while (0)

@@ -87,6 +87,14 @@ void document_change(struct json_writer *w, const struct change *change)
 	json_kv_bool(w, "self_reported", change->self_reported);
 	json_kv_bool(w, "seen_at_start", change->seen_at_start);
 	json_kv_str_opt(w, "from_prefix", change->from_prefix);
+	if (change->folded > 1 || change->first_seq != 0) {
+		json_key(w, "folded");
+		json_begin_object(w);
+		json_kv_int(w, "changes", (int64_t)(change->folded > 1 ? change->folded : 1));
+		json_kv_int(w, "first_seq",
+			    (int64_t)(change->first_seq ? change->first_seq : change->seq));
+		json_end_object(w);
+	}
 	document_uuid(w, "cloned_from", &change->cloned_from);
 	json_kv_str_opt(w, "detail", change->detail);
 	json_end_object(w);

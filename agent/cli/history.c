@@ -92,6 +92,8 @@ static void add_change(struct buf *out, const struct change *change)
 	add_part(out, "  ", change->tool);
 	add_part(out, ": ", change->command);
 	add_part(out, "  ", change->detail);
+	if (change->folded > 1)
+		buf_addf(out, "  (%" PRIu64 " changes in one)", change->folded);
 	if (change->seen_at_start)
 		buf_adds(out, "  (seen at start)");
 	if (change->self_reported)

@@ -163,5 +163,7 @@ int store_new_epoch(struct store *s, const struct store_new_epoch *how, struct e
 		return rc;
 	s->epoch_no++;
 	s->epoch = b.next;
+	s->given = 0;
+	s->has_folds = false;
 	return baseline_finish(s, err);
 }

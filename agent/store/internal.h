@@ -17,8 +17,11 @@ struct store {
 	uint64_t journal_max_bytes;
 	uint64_t epoch_no;
 	struct epoch_row epoch; /* the present one, as on disk */
-	bool old_layout;	/* to be taken over before anything is written */
-	bool rewrite;		/* rows of the layout before may be left */
+	uint64_t given; /* newest seq given out to be sent: not folded while it may be under way */
+	uint64_t fold_beyond; /* the journal's size that makes another pass worth its while */
+	bool has_folds;	      /* there may be some that are not acked */
+	bool old_layout;      /* to be taken over before anything is written */
+	bool rewrite;	      /* rows of the layout before may be left */
 };
 
 #define BYTES_OF_TEXT(text) ((struct bytes){(text), strlen(text)})
@@ -78,10 +81,20 @@ int dictionary_write(struct db_txn *txn, const struct package *items, size_t n, 
  */
 int journal_append(struct db_txn *txn, uint64_t epoch_no, struct epoch_row *epoch, struct change *c,
 		   struct err *err);
-/* Drops what is acked and beyond the journal's size, oldest first. */
+/* Beyond the journal's size: drops what is acked, oldest first; then folds what is not. */
 int journal_trim(struct store *s, struct err *err);
 int epoch_write(struct db_txn *txn, uint64_t epoch_no, const struct epoch_row *epoch,
 		struct err *err);
+
+/* --- fold.c --- */
+
+struct journal_row {
+	uint64_t epoch_no;
+	uint64_t seq;
+	struct bytes value;
+};
+/* One pass over what is not acked; *folded is how many rows less there are, 0 = no more can go. */
+int journal_fold(struct store *s, size_t *folded, struct err *err);
 
 /* --- epoch.c --- */
 

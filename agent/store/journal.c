@@ -54,6 +54,7 @@ struct reading {
 	size_t max_changes;  /* 0 = no limits */
 	size_t max_bytes;
 	size_t given;
+	uint64_t last;
 	size_t given_bytes;
 	store_change_cb cb;
 	void *ctx;
@@ -125,6 +126,7 @@ static int read_one(void *ctx, struct bytes key, struct bytes value, struct err 
 	if (r->stopped)
 		return 1;
 	r->given++;
+	r->last = key_read(key, 8);
 	r->given_bytes +=
 		value.n < r->max_bytes - r->given_bytes ? value.n : r->max_bytes - r->given_bytes;
 	item.change = row.change;
@@ -180,9 +182,14 @@ int store_unacked(struct store *s, uint64_t after, size_t max_changes, size_t ma
 		.ctx = ctx,
 	};
 
+	int rc;
+
 	if (after < s->epoch.acked)
 		after = s->epoch.acked;
-	return read_from(s, &r, s->epoch_no, after + 1, err);
+	rc = read_from(s, &r, s->epoch_no, after + 1, err);
+	if (r.last > s->given)
+		s->given = r.last;
+	return rc;
 }
 
 void store_journal(const struct store *s, struct store_journal *out)
@@ -231,6 +238,54 @@ static int ack_txn(struct db_txn *txn, void *ctx, struct err *err)
 	return epoch_write(txn, a->epoch_no, &a->next, err);
 }
 
+/*
+ * Whether the journal can be cut behind a seq: not inside a range, and not if a later change holds
+ * one from before it, whose effect the server has already.
+ */
+struct cut {
+	const struct store *store;
+	uint64_t seq;
+	struct arena arena;
+};
+
+static int look_at_cut(void *ctx, struct bytes key, struct bytes value, struct err *err)
+{
+	struct cut *c = ctx;
+	struct change_row row;
+	int rc;
+
+	if (key_read(key, 0) != c->store->epoch_no)
+		return 1;
+	arena_reset(&c->arena);
+	rc = row_get_change(value, &c->arena, &row);
+	if (rc < 0)
+		return store_damaged(err, rc, "a change");
+	if ((row.change.first_seq && row.change.first_seq <= c->seq) ||
+	    (row.oldest && row.oldest <= c->seq))
+		return err_set(err, ERR_CONFLICT,
+			       "store: changes the server has were folded into others");
+	return 0;
+}
+
+static int check_cut(struct store *s, uint64_t seq, struct err *err)
+{
+	struct cut c = {.store = s, .seq = seq};
+	struct row_key from;
+	struct db_txn *txn;
+	int rc;
+
+	if (!s->has_folds)
+		return 0;
+	rc = db_begin(s->db, &txn, err);
+	if (rc < 0)
+		return rc;
+	arena_init(&c.arena, STORE_ARENA_MAX);
+	rc = db_each(txn, DB_JOURNAL, key_pair(&from, s->epoch_no, seq + 1), look_at_cut, &c, err);
+	arena_deinit(&c.arena);
+	db_end(txn);
+	return rc < 0 ? rc : 0;
+}
+
 int store_set_acked(struct store *s, uint64_t seq, struct err *err)
 {
 	struct acking a = {.epoch_no = s->epoch_no, .next = s->epoch};
@@ -241,6 +296,9 @@ int store_set_acked(struct store *s, uint64_t seq, struct err *err)
 			       "store: a change was acknowledged that is not there");
 	if (seq <= s->epoch.acked)
 		return 0;
+	rc = check_cut(s, seq, err);
+	if (rc < 0)
+		return rc;
 	a.next.acked = seq;
 	rc = store_write(s, DB_DELETE, ack_txn, &a, err);
 	if (rc == 0)
@@ -265,7 +323,8 @@ static int find_acked(void *ctx, struct bytes key, struct bytes value, struct er
 
 	(void)value;
 	(void)err;
-	if (epoch_no == t->store->epoch_no && seq > t->store->epoch.acked)
+	/* The last one the server has stays: the next batch goes on from its hash. */
+	if (epoch_no == t->store->epoch_no && seq >= t->store->epoch.acked)
 		return 1;
 	key_pair(&t->keys[t->n++], epoch_no, seq);
 	return t->n == TRIM_BATCH;
@@ -281,21 +340,53 @@ static int trim_txn(struct db_txn *txn, void *ctx, struct err *err)
 	return rc;
 }
 
+static int journal_size(struct store *s, uint64_t *size, struct err *err)
+{
+	struct db_txn *txn;
+	int rc = db_begin(s->db, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	rc = db_table_size(txn, DB_JOURNAL, size, err);
+	db_end(txn);
+	return rc;
+}
+
 /* Finds what to drop next; nothing while the journal is within its size. */
 static int find_trim(struct store *s, struct trimming *t, struct err *err)
 {
 	struct db_txn *txn;
 	uint64_t size;
-	int rc = db_begin(s->db, &txn, err);
+	int rc = journal_size(s, &size, err);
 
+	*t = (struct trimming){.store = s};
+	if (rc < 0 || size <= s->journal_max_bytes)
+		return rc;
+	rc = db_begin(s->db, &txn, err);
 	if (rc < 0)
 		return rc;
-	*t = (struct trimming){.store = s};
-	rc = db_table_size(txn, DB_JOURNAL, &size, err);
-	if (rc == 0 && size > s->journal_max_bytes)
-		rc = db_each(txn, DB_JOURNAL, BYTES_NONE, find_acked, t, err);
+	rc = db_each(txn, DB_JOURNAL, BYTES_NONE, find_acked, t, err);
 	db_end(txn);
 	return rc < 0 ? rc : 0;
+}
+
+/*
+ * A pass costs as much as the journal is long, so the next one waits until it has grown by an
+ * eighth of its size again.
+ */
+static int fold_if_full(struct store *s, struct err *err)
+{
+	uint64_t size;
+	size_t folded = 1;
+	int rc = journal_size(s, &size, err);
+
+	while (rc == 0 && folded > 0 && size > s->journal_max_bytes && size > s->fold_beyond) {
+		rc = journal_fold(s, &folded, err);
+		if (rc == 0)
+			rc = journal_size(s, &size, err);
+		s->fold_beyond = folded > 0 ? 0 : size + s->journal_max_bytes / 8;
+	}
+	return rc;
 }
 
 int journal_trim(struct store *s, struct err *err)
@@ -308,5 +399,5 @@ int journal_trim(struct store *s, struct err *err)
 		if (rc == 0 && t.n > 0)
 			rc = store_write(s, DB_DELETE, trim_txn, &t, err);
 	} while (rc == 0 && t.n > 0);
-	return rc;
+	return rc < 0 ? rc : fold_if_full(s, err);
 }

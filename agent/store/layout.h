@@ -12,9 +12,9 @@
  *   snapshot     environment id               marked?, (definition key, requested, the
  *                                             reader's marks if marked)...; living ones only
  *   package      definition key               sent to the server?, definition; never removed
- *   journal      epoch number, seq            chain value, change with its packages as keys
- *   epoch        epoch number                 uuid, head, chain value there, acked, baseline so far
- *   trusted      'P' role                     generation, version, size, SHA-256: what is held
+ *   journal      epoch number, seq            chain value, folded?, change with its packages as
+ * keys epoch        epoch number                 uuid, head, chain value there, acked, baseline so
+ * far trusted      'P' role                     generation, version, size, SHA-256: what is held
  *                'C' generation, number       a piece of a bundle
  *   kv           name                         a setting
  *
@@ -23,7 +23,8 @@
  * the rows, a few in each transaction. A process killed meanwhile leaves rows of both, which is
  * fine: they say which they are.
  *
- *   2: environments with volume, last use, last run; snapshots with the reader's marks
+ *   2: environments with volume, last use, last run; snapshots with the reader's marks; changes
+ *      that were folded
  */
 #ifndef ENVWARDEN_AGENT_STORE_LAYOUT_H
 #define ENVWARDEN_AGENT_STORE_LAYOUT_H
@@ -37,6 +38,7 @@
 #define LAYOUT_SNAPSHOT_VERSION 2 /* version 1 began with its count, whose first byte is 0 */
 #define LAYOUT_PACKAGE_VERSION 1
 #define LAYOUT_CHANGE_VERSION 1
+#define LAYOUT_FOLDED_VERSION 2 /* a change that others were folded into, or their range */
 #define LAYOUT_EPOCH_VERSION 1
 
 #define LAYOUT_CHECKSUM 4	  /* bytes */

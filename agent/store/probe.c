@@ -108,7 +108,9 @@ static int check_link(struct checking *c, struct change *change, uint64_t epoch_
 {
 	unsigned char prev[SHA256_SIZE] = {0};
 	unsigned char want[SHA256_SIZE];
-	bool follows = epoch_no == c->epoch_no && seq == c->seq + 1;
+	bool range = change->first_seq != 0 || change->folded > 1;
+	uint64_t first = change->first_seq ? change->first_seq : seq;
+	bool follows = epoch_no == c->epoch_no && first == c->seq + 1;
 	int rc = epoch_no == c->epoch_no ? 0 : load_epoch(c, epoch_no, err);
 
 	if (rc < 0)
@@ -120,7 +122,7 @@ static int check_link(struct checking *c, struct change *change, uint64_t epoch_
 	if (follows)
 		memcpy(prev, c->hash, sizeof(prev));
 	change_chain(prev, change, want);
-	if ((follows || seq == 1) && memcmp(want, hash, sizeof(want)) != 0)
+	if (!range && (follows || seq == 1) && memcmp(want, hash, sizeof(want)) != 0)
 		return bad(err, "the journal's chain");
 	if (seq == c->epoch.head && memcmp(c->epoch.head_hash, hash, SHA256_SIZE) != 0)
 		return bad(err, "the journal's head");

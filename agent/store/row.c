@@ -331,10 +331,8 @@ int row_get_package(struct bytes value, struct arena *arena, struct package *out
 
 /* --- changes ------------------------------------------------------------------------------ */
 
-void row_put_change(struct buf *out, const struct change *c, const unsigned char hash[SHA256_SIZE])
+static void put_change_body(struct buf *out, const struct change *c)
 {
-	buf_add_u8(out, LAYOUT_CHANGE_VERSION);
-	put_hash(out, hash);
 	buf_add_u64(out, (uint64_t)c->time_ms);
 	buf_add_u8(out, (uint8_t)c->kind);
 	buf_add(out, c->environment.b, UUID_SIZE);
@@ -355,27 +353,87 @@ void row_put_change(struct buf *out, const struct change *c, const unsigned char
 	put_refs(out, &c->removed);
 }
 
-int row_get_hash(struct bytes value, unsigned char hash[SHA256_SIZE])
+void row_put_change(struct buf *out, const struct change *c, const unsigned char hash[SHA256_SIZE])
 {
+	buf_add_u8(out, LAYOUT_CHANGE_VERSION);
+	put_hash(out, hash);
+	put_change_body(out, c);
+}
+
+static void put_fold(struct buf *out, const unsigned char hash[SHA256_SIZE], uint64_t first,
+		     const struct change_row *row)
+{
+	buf_add_u8(out, LAYOUT_FOLDED_VERSION);
+	put_hash(out, hash);
+	buf_add_u64(out, first);
+	buf_add_u64(out, row->change.folded);
+	buf_add_u64(out, row->oldest);
+	buf_add_u8(out, row->change.begun);
+}
+
+void row_put_folded(struct buf *out, const struct change_row *row)
+{
+	put_fold(out, row->hash, row->change.first_seq, row);
+	put_change_body(out, &row->change);
+}
+
+/* Either version up to the body. */
+static void get_change_head(struct rd *r, struct change_row *out)
+{
+	uint8_t version = rd_u8(r);
+
+	if (version != LAYOUT_CHANGE_VERSION && version != LAYOUT_FOLDED_VERSION && r->rc == 0)
+		r->rc = ERR_CORRUPT;
+	get_bytes(r, out->hash, SHA256_SIZE);
+	if (version != LAYOUT_FOLDED_VERSION)
+		return;
+	out->change.first_seq = rd_u64(r);
+	out->change.folded = rd_u64(r);
+	out->oldest = rd_u64(r);
+	out->change.begun = rd_u8(r) != 0;
+}
+
+int row_put_first(struct buf *out, struct bytes value, uint64_t first)
+{
+	struct change_row row = {.oldest = 0};
+	const void *body;
+	size_t n;
 	struct rd r;
 
 	rd_init(&r, value.data, value.n);
-	get_version(&r, LAYOUT_CHANGE_VERSION);
-	get_bytes(&r, hash, SHA256_SIZE);
-	return r.rc < 0 ? ERR_CORRUPT : 0;
+	get_change_head(&r, &row);
+	n = r.left;
+	body = rd_bytes(&r, n);
+	if (r.rc < 0 || !body)
+		return ERR_CORRUPT;
+	put_fold(out, row.hash, first, &row);
+	buf_add(out, body, n);
+	return buf_rc(out);
+}
+
+int row_get_hash(struct bytes value, unsigned char hash[SHA256_SIZE])
+{
+	struct change_row row = {.oldest = 0};
+	struct rd r;
+
+	rd_init(&r, value.data, value.n);
+	get_change_head(&r, &row);
+	if (r.rc < 0)
+		return ERR_CORRUPT;
+	memcpy(hash, row.hash, SHA256_SIZE);
+	return 0;
 }
 
 int row_get_change(struct bytes value, struct arena *arena, struct change_row *out)
 {
-	struct change_row row;
+	struct change_row row = {.oldest = 0};
 	struct change *c = &row.change;
 	uint8_t flags;
 	struct rd r;
 
 	change_init(c);
 	rd_init(&r, value.data, value.n);
-	get_version(&r, LAYOUT_CHANGE_VERSION);
-	get_bytes(&r, row.hash, SHA256_SIZE);
+	get_change_head(&r, &row);
 	c->time_ms = (int64_t)rd_u64(&r);
 	c->kind = (enum change_kind)rd_u8(&r);
 	get_bytes(&r, c->environment.b, UUID_SIZE);

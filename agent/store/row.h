@@ -60,9 +60,14 @@ struct change_row {
 	unsigned char hash[SHA256_SIZE];
 	struct ref_list added;
 	struct ref_list removed;
+	uint64_t oldest; /* folded: seq of the oldest change in it; 0 = itself alone */
 };
 void row_put_change(struct buf *out, const struct change *c, const unsigned char hash[SHA256_SIZE]);
 int row_get_change(struct bytes value, struct arena *arena, struct change_row *out);
+/* One that others were folded into: its packages are in row->change. */
+void row_put_folded(struct buf *out, const struct change_row *row);
+/* The same row with a range that begins at `first`. ERR_CORRUPT, or as buf_rc. */
+int row_put_first(struct buf *out, struct bytes value, uint64_t first);
 /* Its chain value alone. */
 int row_get_hash(struct bytes value, unsigned char hash[SHA256_SIZE]);
 

@@ -83,6 +83,7 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 		return err_nomem(err);
 	s->journal_max_bytes =
 		options->journal_max_bytes ? options->journal_max_bytes : JOURNAL_DEFAULT_BYTES;
+	s->has_folds = true;
 	rc = db_open(dir, options->map_max_bytes, false, &s->db, err);
 	if (rc == 0)
 		rc = load(s, err);

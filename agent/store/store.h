@@ -38,8 +38,9 @@ struct store;
 
 struct store_options {
 	uint64_t map_max_bytes; /* 0 = 4 GiB; never below what the file has */
-	uint64_t
-		journal_max_bytes; /* acked changes are dropped, oldest first, beyond; 0 = 64 MiB */
+	/* Beyond it acked changes are dropped, oldest first, and then those that are not acked are
+	   folded; 0 = 64 MiB. */
+	uint64_t journal_max_bytes;
 };
 
 /*
@@ -190,7 +191,8 @@ int store_unacked(struct store *s, uint64_t after, size_t max_changes, size_t ma
 /*
  * Everything up to seq is durable at the server, and may be dropped when the journal gets too big.
  * With no server to send to, the caller acknowledges what it has, or the journal would only grow.
- * Lower than before: ignored; beyond the head: ERR_INVALID.
+ * Lower than before: ignored; beyond the head: ERR_INVALID. ERR_CONFLICT: the server has changes
+ * that were folded into later ones, since its word of them was lost; only a new epoch helps.
  */
 int store_set_acked(struct store *s, uint64_t seq, struct err *err);
 

@@ -58,6 +58,14 @@ struct change {
 	const char *tool;
 	const char *command; /* secrets masked */
 	const char *detail;  /* config: the names that changed; gap: the old epoch in hex */
+	/*
+	 * Folded (docs/formats.md): it stands for the changes from first_seq on, and tells what
+	 * `folded` changes of its environment came to. 0 = itself alone. Outside the canonical
+	 * encoding: such a change's hash is what it was before, and can't be computed from it.
+	 */
+	uint64_t first_seq;
+	uint64_t folded;
+	bool begun; /* folded: the environment's beginning is among them */
 	bool self_reported;
 	bool seen_at_start;
 	bool has_digest;

@@ -137,6 +137,13 @@ void document_change(struct json_writer *w, const struct db_change *change)
 	json_kv_str_opt(w, "from_prefix", c->from_prefix);
 	if (!uuid_is_zero(&c->cloned_from))
 		document_id(w, "cloned_from", &c->cloned_from);
+	if (c->folded > 1 || c->first_seq != 0) {
+		json_key(w, "folded");
+		json_begin_object(w);
+		json_kv_int(w, "changes", (int64_t)(c->folded > 1 ? c->folded : 1));
+		json_kv_int(w, "first_seq", (int64_t)(c->first_seq ? c->first_seq : c->seq));
+		json_end_object(w);
+	}
 	json_kv_str_opt(w, "detail", c->detail);
 	document_id(w, "epoch", &c->epoch);
 	json_kv_time_opt(w, "received", change->received_ms);

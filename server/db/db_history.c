@@ -6,7 +6,7 @@
 	"c.id, m.uuid, m.hostname, j.epoch, c.seq, c.time_ms, c.received_ms, c.kind, e.uuid, "     \
 	"c.prefix, c.from_prefix, c.cloned_from, c.actor, c.actor_uid, c.actor_how, c.owner, "     \
 	"c.owner_uid, c.owner_how, c.platform, c.tool, c.command, c.detail, c.self_reported, "     \
-	"c.seen_at_start, c.digest, c.hash"
+	"c.seen_at_start, c.digest, c.hash, c.first_seq, c.folded"
 #define FROM                                                                                       \
 	" FROM change c JOIN journal j ON j.id = c.journal_id"                                     \
 	" JOIN machine m ON m.id = c.machine_id LEFT JOIN env e ON e.id = c.env_id"
@@ -41,6 +41,8 @@ static int change_read(struct sql_rows *rows, struct arena *arena, struct db_cha
 	c->seen_at_start = sql_bool(rows, 23);
 	c->has_digest = sql_fixed(rows, 24, c->digest, SHA256_SIZE);
 	(void)sql_fixed(rows, 25, out->hash, SHA256_SIZE);
+	c->first_seq = (uint64_t)sql_int(rows, 26);
+	c->folded = (uint64_t)sql_int(rows, 27);
 	return out->hostname && c->prefix && c->from_prefix && c->actor.name && c->actor.how &&
 			       c->owner.name && c->owner.how && c->platform && c->tool &&
 			       c->command && c->detail

@@ -118,6 +118,16 @@ int db_journal_hash_at(struct db_conn *conn, const struct uuid *machine, const s
 
 /* --- appending --- */
 
+static bool is_fold(const struct change *c)
+{
+	return c->first_seq != 0 || c->folded > 1;
+}
+
+static uint64_t first_of(const struct change *c)
+{
+	return c->first_seq != 0 ? c->first_seq : c->seq;
+}
+
 static int change_check(const struct change *c, struct err *err)
 {
 	const struct {
@@ -158,9 +168,9 @@ static int change_insert(struct db_conn *conn, const struct journal *journal, in
 		"INSERT INTO change (journal_id, seq, machine_id, env_id, time_ms, received_ms,"
 		" kind, prefix, from_prefix, cloned_from, actor, actor_uid, actor_how, owner,"
 		" owner_uid, owner_how, platform, tool, command, detail, self_reported,"
-		" seen_at_start, digest, hash)"
+		" seen_at_start, digest, hash, first_seq, folded)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
-		" $17, $18, $19, $20, $21, $22, $23, $24) RETURNING id",
+		" $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) RETURNING id",
 		ARG_INT(journal->row), ARG_INT(c->seq), ARG_INT(machine), ARG_REF(env),
 		ARG_INT(c->time_ms), ARG_INT(now_ms), ARG_INT(c->kind), ARG_TEXT(c->prefix),
 		ARG_TEXT(c->from_prefix),
@@ -170,7 +180,7 @@ static int change_insert(struct db_conn *conn, const struct journal *journal, in
 		ARG_TEXT(c->platform), ARG_TEXT(c->tool), ARG_TEXT(c->command), ARG_TEXT(c->detail),
 		ARG_INT(c->self_reported), ARG_INT(c->seen_at_start),
 		c->has_digest ? ARG_BLOB(c->digest, SHA256_SIZE) : ARG_NULL,
-		ARG_BLOB(hash, SHA256_SIZE));
+		ARG_BLOB(hash, SHA256_SIZE), ARG_INT(c->first_seq), ARG_INT(c->folded));
 }
 
 /* The dictionary rows of a list, and the change's links to them. */
@@ -234,11 +244,18 @@ static int append_one(struct db_conn *conn, const struct db_append *batch, size_
 	unsigned char known[SHA256_SIZE];
 	int rc;
 
-	if (c->seq != batch->changes[0].seq + i)
+	if (i > 0 && first_of(c) != batch->changes[i - 1].seq + 1)
 		return err_set(err, ERR_INVALID, "seqs are not consecutive");
+	if (first_of(c) > c->seq || c->seq > INT64_MAX || c->folded > INT64_MAX)
+		return err_set(err, ERR_INVALID, "seq: out of range");
 	if (uuid_cmp(&c->epoch, &batch->epoch) != 0)
 		return err_set(err, ERR_INVALID, "a change of another epoch");
-	change_chain(chain, c, chain);
+	/* A fold's hash is that of a change that is no more: the machine's word, as all of it is.
+	   What lies before it was looked at, and what follows must go on from it. */
+	if (is_fold(c))
+		memcpy(chain, batch->hashes[i], SHA256_SIZE);
+	else
+		change_chain(chain, c, chain);
 	if (!crypto_equal(chain, batch->hashes[i], SHA256_SIZE))
 		return err_set(err, ERR_VERIFY, "the hash is not that of the change");
 	if (c->seq <= journal->head) {
@@ -247,6 +264,9 @@ static int append_one(struct db_conn *conn, const struct db_append *batch, size_
 			rc = err_set(err, ERR_CONFLICT, "another change is known here");
 		return rc;
 	}
+	/* A part of what it tells is here already, and can't be told from the rest. */
+	if (first_of(c) <= journal->head)
+		return err_set(err, ERR_CONFLICT, "a part of a fold is known here");
 	rc = change_store(conn, journal, machine, c, chain, now_ms, err);
 	if (rc == 0) {
 		journal->head = c->seq;
@@ -259,7 +279,7 @@ static int batch_check(struct db_conn *conn, const struct db_append *batch,
 		       const struct journal *journal, struct err *err)
 {
 	unsigned char before[SHA256_SIZE];
-	uint64_t first = batch->changes[0].seq;
+	uint64_t first = first_of(&batch->changes[0]);
 	int rc;
 
 	if (first == 0 || first > (uint64_t)INT64_MAX - batch->n)

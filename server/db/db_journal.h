@@ -13,7 +13,8 @@ struct db_append {
 	struct uuid machine;
 	struct uuid epoch;
 	unsigned char previous_hash[SHA256_SIZE]; /* chain value before the first change */
-	/* Consecutive seqs, packages spelled out (journal_change_from_wire with a db_dictionary).
+	/* Consecutive seqs, or ranges of them (folds), packages spelled out
+	 * (journal_change_from_wire with a db_dictionary).
 	 */
 	const struct change *changes;
 	const unsigned char (*hashes)[SHA256_SIZE]; /* the chain value after each */

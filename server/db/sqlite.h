@@ -3,5 +3,6 @@
 #define ENVWARDEN_SERVER_DB_SQLITE_H
 
 extern const char *const sqlite_001[];
+extern const char *const sqlite_002[];
 
 #endif

@@ -198,6 +198,51 @@ static void test_conflict(void **state)
 	assert_int_equal(history_size(s), BATCH + 1);
 }
 
+/*
+ * Of five changes the first three are told as two: one taken out, its seq in the range of the next,
+ * and one that holds two. What follows goes on from the hashes as they were.
+ */
+static void test_folds(void **state)
+{
+	struct store *s = *state;
+	struct uuid m = store_machine(s, 1);
+	struct db_change *list;
+	struct batch b;
+	uint64_t acked;
+	size_t n;
+
+	batch_fill(&b, &m, 1, zero);
+	for (size_t i = 0; i + 1 < BATCH; i++) {
+		b.changes[i] = b.changes[i + 1];
+		memcpy(b.hashes[i], b.hashes[i + 1], SHA256_SIZE);
+	}
+	b.changes[0].first_seq = 1;
+	b.changes[1].folded = 2;
+	b.append.n = BATCH - 1;
+	assert_int_equal(db_journal_append(s->conn, &b.append, T0, &acked, &s->err), 0);
+	assert_int_equal(acked, BATCH);
+	/* Again: known by their hashes. */
+	assert_int_equal(db_journal_append(s->conn, &b.append, T0, &acked, &s->err), 0);
+	assert_int_equal(db_history(s->conn, &(struct db_history_filter){0}, NULL, 1000, &s->arena,
+				    &list, &n, &s->err),
+			 0);
+	assert_int_equal(n, BATCH - 1);
+	assert_int_equal(list[n - 1].change.first_seq, 1);
+	assert_int_equal(list[n - 2].change.folded, 2);
+	/* The next plain one must fit. */
+	batch_fill(&b, &m, BATCH + 1, b.hashes[BATCH - 2]);
+	assert_int_equal(db_journal_append(s->conn, &b.append, T0, &acked, &s->err), 0);
+	/* Ranges must meet, and a fold of what is partly known can't be taken apart. */
+	batch_fill(&b, &m, 2 * BATCH + 1, b.hashes[BATCH - 1]);
+	b.changes[1].first_seq = b.changes[1].seq - 1;
+	assert_int_equal(db_journal_append(s->conn, &b.append, T0, &acked, &s->err), ERR_INVALID);
+	b.changes[0] = b.changes[1];
+	b.changes[0].first_seq = 2 * BATCH;
+	memcpy(b.append.previous_hash, zero, SHA256_SIZE);
+	b.append.n = 1;
+	assert_int_equal(db_journal_append(s->conn, &b.append, T0, &acked, &s->err), ERR_CONFLICT);
+}
+
 static void test_history(void **state)
 {
 	struct store *s = *state;
@@ -262,6 +307,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_bad_changes, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_conflict, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_folds, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_history, store_setup, store_teardown),
 	};
 

@@ -49,7 +49,7 @@ static void test_from_empty(void **state)
 	int64_t version = 0;
 
 	assert_int_equal(db_schema_version(s->conn, &version, &s->err), 0);
-	assert_int_equal(version, 1);
+	assert_int_equal(version, 2);
 	db_rollback(s->conn);
 	assert_int_equal(ask(s->path, "PRAGMA page_size"), 8192);
 	assert_int_equal(ask(s->path, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);

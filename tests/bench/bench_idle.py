@@ -7,7 +7,7 @@ import bench
 
 ENVIRONMENTS = 20
 PACKAGES = 40
-CALM_S = 5
+CALM_S = 40  # threads that have nothing to do are gone by then
 WATCHED_S = 60
 WAKE_UPS = 2
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/prefix/wire_path.h"
 #include "platform/users.h"
 #include "proto/codec.h"
 #include "proto/convert.h"
@@ -53,12 +54,20 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 	Envwarden__Person python_owner = ENVWARDEN__PERSON__INIT;
 	Envwarden__Person record_owner = ENVWARDEN__PERSON__INIT;
 	char source[SAFE_PATH_MAX];
+	struct wire_path prefix;
+	struct wire_path from;
+	struct wire_path source_text;
+	int rc = wire_path(&prefix, found->prefix, err);
 
+	if (rc == 0)
+		rc = wire_path(&from, renamed_from, err);
+	if (rc < 0)
+		return rc;
 	tell_person(found->info.uid, arena, &owner, &facts.owner);
 	tell_person(found->history_owner, arena, &history_owner, &history.owner);
 	tell_person(found->python_owner, arena, &python_owner, &facts.python_owner);
 	tell_person(found->record_owner, arena, &record_owner, &facts.record_owner);
-	facts.prefix = wire_text(found->prefix);
+	facts.prefix = prefix.text;
 	facts.device = found->info.dev;
 	facts.inode = found->info.ino;
 	facts.filesystem = (uint32_t)found->fs;
@@ -71,8 +80,10 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 		history.action = wire_text(found->history->action);
 		history.tool = wire_text(found->history->tool);
 		history.sections = found->history_sections;
-		if (found->origin->is_clone && facts_source_path(found, source, sizeof source) == 0)
-			history.source = source;
+		if (found->origin->is_clone &&
+		    facts_source_path(found, source, sizeof source) == 0 &&
+		    wire_path(&source_text, source, NULL) == 0)
+			history.source = source_text.text;
 		history.target = wire_text(found->history->target);
 		facts.history = &history;
 	}
@@ -82,7 +93,7 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 	facts.config_names = wire_text(found->config_names);
 	facts.unreadable = (char **)found->notes;
 	facts.n_unreadable = found->n_notes;
-	facts.renamed_from = wire_text(renamed_from);
+	facts.renamed_from = from.text;
 	facts.stamp = wire_bytes(found->stamp, sizeof found->stamp);
 	facts.at_start = at_start;
 	facts.empty_meta = found->empty_meta;

@@ -5,7 +5,6 @@
 
 #include "agent/prefix/facts.h"
 #include "lib/base/mem.h"
-#include "lib/base/text.h"
 #include "platform/route.h"
 #include "platform/watch.h"
 
@@ -119,8 +118,6 @@ static const struct marks *recall_marks(void *ctx, const char *prefix)
 {
 	struct look_job *job = ctx;
 
-	if (!text_is_utf8(prefix, strlen(prefix)))
-		return NULL; /* no message can carry it */
 	recall_ask(job->recall, prefix, &job->recalled);
 	return job->recalled.marks.n > 0 ? &job->recalled.marks : NULL;
 }

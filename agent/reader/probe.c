@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "agent/link.h"
+#include "agent/prefix/wire_path.h"
 #include "agent/reader/entries.h"
 #include "agent/reader/lanes.h"
 #include "lib/base/mem.h"
+#include "lib/base/text.h"
 #include "platform/safe_open.h"
 #include "proto/convert.h"
 
@@ -53,10 +55,12 @@ static void reply(const struct probe_context *context, uint64_t id,
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__ProbeReply answer = ENVWARDEN__READER__PROBE_REPLY__INIT;
+	struct wire_path path;
 
 	answer.id = id;
 	answer.state = state;
-	answer.prefix = wire_text(prefix);
+	(void)wire_path(&path, prefix, NULL); /* too long: nothing is known of it */
+	answer.prefix = path.text;
 	answer.device = dev;
 	answer.inode = ino;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_PROBE_REPLY;
@@ -185,9 +189,12 @@ int probe(const struct probe_context *context, const Envwarden__Reader__Probe *r
 {
 	const struct entry *e = NULL;
 	struct lookup *l;
+	char path[SAFE_PATH_MAX];
+	bool whole = true;
 
-	if (request->n_candidates > 0)
-		e = entries_find(context->entries, request->candidates[0]);
+	if (request->n_candidates > 0 &&
+	    text_to_path(request->candidates[0], path, sizeof path) == 0)
+		e = entries_find(context->entries, path);
 	if (is_known(e)) {
 		reply_entry(context, request->id, e);
 		return 0;
@@ -198,12 +205,12 @@ int probe(const struct probe_context *context, const Envwarden__Reader__Probe *r
 	arena_init(&l->arena, request->n_candidates * (SAFE_PATH_MAX + 64) + 4096);
 	l->candidates = arena_calloc(&l->arena, request->n_candidates + 1, sizeof *l->candidates);
 	for (size_t i = 0; l->candidates != NULL && i < request->n_candidates; i++) {
-		l->candidates[i] = arena_strdup(&l->arena, request->candidates[i]);
-		if (l->candidates[i] == NULL)
-			break;
-		l->n++;
+		if (text_to_path(request->candidates[i], path, sizeof path) < 0)
+			continue; /* no path can be that */
+		l->candidates[l->n] = arena_strdup(&l->arena, path);
+		whole = whole && l->candidates[l->n++] != NULL;
 	}
-	if (l->n != request->n_candidates) {
+	if (!whole || l->candidates == NULL) {
 		arena_deinit(&l->arena);
 		mem_free(l);
 		return ERR_NOMEM;

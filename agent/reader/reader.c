@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "agent/link.h"
+#include "agent/prefix/wire_path.h"
 #include "agent/reader/entries.h"
 #include "agent/reader/lanes.h"
 #include "agent/reader/places.h"
@@ -76,8 +77,10 @@ static void on_gone(void *ctx, const char *prefix, uint64_t dev, uint64_t ino)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Gone gone = ENVWARDEN__READER__GONE__INIT;
+	struct wire_path path;
 
-	gone.prefix = wire_text(prefix);
+	(void)wire_path(&path, prefix, NULL); /* told before: it fits */
+	gone.prefix = path.text;
 	gone.device = dev;
 	gone.inode = ino;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_GONE;
@@ -89,8 +92,10 @@ static void on_away(void *ctx, const char *prefix, bool away)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Away message = ENVWARDEN__READER__AWAY__INIT;
+	struct wire_path path;
 
-	message.prefix = wire_text(prefix);
+	(void)wire_path(&path, prefix, NULL); /* told before: it fits */
+	message.prefix = path.text;
 	message.away = away;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_AWAY;
 	envelope.away = &message;
@@ -109,10 +114,12 @@ static void on_read_done(void *ctx, uint64_t id, int rc, const char *prefix)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__ReadDone done = ENVWARDEN__READER__READ_DONE__INIT;
+	struct wire_path path;
 
 	done.id = id;
 	done.code = rc;
-	done.prefix = wire_text(prefix);
+	(void)wire_path(&path, prefix, NULL); /* told before: it fits */
+	done.prefix = path.text;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_READ_DONE;
 	envelope.read_done = &done;
 	send_message(ctx, &envelope);
@@ -122,9 +129,11 @@ static void on_recall(void *ctx, uint64_t id, const char *prefix)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Recall recall = ENVWARDEN__READER__RECALL__INIT;
+	struct wire_path path;
 
 	recall.id = id;
-	recall.prefix = wire_text(prefix);
+	(void)wire_path(&path, prefix, NULL); /* too long: nothing is known of it */
+	recall.prefix = path.text;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_RECALL;
 	envelope.recall = &recall;
 	send_message(ctx, &envelope);
@@ -214,7 +223,7 @@ static void find_trouble(const struct reader *r, const struct entries_health *se
 		     seen->away);
 	if (seen->failed > 0)
 		tell(lines,
-		     "not read\t%zu environments could not be read (a path that is not UTF-8, too "
+		     "not read\t%zu environments could not be read (too long a path, too "
 		     "much in it)\tthe agent's log names them",
 		     seen->failed);
 }
@@ -497,6 +506,20 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 	return rc;
 }
 
+static void on_read(struct reader *r, const Envwarden__Reader__Read *read)
+{
+	char path[SAFE_PATH_MAX];
+
+	if (text_to_path(read->prefix, path, sizeof path) < 0)
+		on_read_done(r, read->id, ERR_NOTFOUND, read->prefix);
+	else if (is_excluded(r, path))
+		on_read_done(r, read->id, ERR_PERM, path);
+	else
+		entries_read(r->entries, path,
+			     read->volume.len == MOUNT_VOLUME_SIZE ? read->volume.data : NULL,
+			     read->id);
+}
+
 static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 {
 	struct reader *r = ctx;
@@ -515,14 +538,7 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 	case ENVWARDEN__READER__ENVELOPE__KIND_READ:
 		if (!r->configured)
 			return ERR_PROTOCOL;
-		if (is_excluded(r, message->read->prefix))
-			on_read_done(r, message->read->id, ERR_PERM, message->read->prefix);
-		else
-			entries_read(r->entries, message->read->prefix,
-				     message->read->volume.len == MOUNT_VOLUME_SIZE
-					     ? message->read->volume.data
-					     : NULL,
-				     message->read->id);
+		on_read(r, message->read);
 		return 0;
 	case ENVWARDEN__READER__ENVELOPE__KIND_KNOWN:
 		recall_answer(r->recall, message->known);

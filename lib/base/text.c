@@ -181,3 +181,49 @@ int text_from_hex(const char *text, size_t digits, unsigned char *out, size_t n)
 		out[i] = (unsigned char)(hex_value(text[2 * i]) * 16 + hex_value(text[2 * i + 1]));
 	return 0;
 }
+
+/* The value of "\xNN", -1 if text does not begin with one. */
+static int escaped_byte(const char *text)
+{
+	if (text[0] != '\\' || text[1] != 'x' || hex_value(text[2]) < 0 || hex_value(text[3]) < 0)
+		return -1;
+	return hex_value(text[2]) * 16 + hex_value(text[3]);
+}
+
+void text_from_path(struct buf *out, const char *path)
+{
+	size_t n = strlen(path);
+
+	for (size_t i = 0; i < n;) {
+		uint32_t cp;
+		size_t len = text_utf8_decode(path + i, n - i, &cp);
+
+		if (len == 0 || escaped_byte(path + i) >= 0) {
+			buf_addf(out, "\\x%02x", (unsigned)(unsigned char)path[i]);
+			i++;
+		} else {
+			buf_add(out, path + i, len);
+			i += len;
+		}
+	}
+}
+
+int text_to_path(const char *text, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	while (*text != '\0') {
+		int byte = escaped_byte(text);
+
+		if (byte == 0)
+			return ERR_INVALID;
+		if (n + 1 >= cap)
+			return ERR_LIMIT;
+		out[n++] = byte > 0 ? (char)byte : *text;
+		text += byte > 0 ? 4 : 1;
+	}
+	if (n >= cap)
+		return ERR_LIMIT;
+	out[n] = '\0';
+	return 0;
+}

@@ -28,6 +28,16 @@ bool text_is_hidden(uint32_t code_point);
  */
 void text_escape(struct buf *out, const char *text, size_t n);
 
+/*
+ * A path as text: file systems take any bytes, messages and stores only UTF-8. A byte that is not
+ * UTF-8 becomes "\xNN" (lower-case hex), and so does a backslash that would read like one;
+ * everything else is as it is. text_to_path is the way back: the same bytes for whatever
+ * text_from_path made.
+ */
+void text_from_path(struct buf *out, const char *path);
+/* ERR_LIMIT: longer than cap with its '\0'; ERR_INVALID: a "\x00". */
+int text_to_path(const char *text, char *out, size_t cap);
+
 /* Appends text as one POSIX shell word: bare where nothing needs quoting, else single-quoted. */
 void text_shell_quote(struct buf *out, const char *text);
 

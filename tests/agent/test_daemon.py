@@ -188,9 +188,11 @@ class Agent(unittest.TestCase):
             pass
         notes = lambda: [e["degraded"] for e in self.json("list")["environments"]]
         wait_for("the note", lambda: notes() and notes()[0])
-        self.assertEqual(len(notes()), 1)
         self.assertIn("conda-meta/bar-1.0-0.json", notes()[0][0])
-        wait_for("the other one in the status", lambda: self.degraded() == ["not read"])
+        text = str(self.envs / "b") + r"\xff"
+        wait_for("the other one", lambda: text in [e["prefix"] for e in
+                                                   self.json("list")["environments"]])
+        self.assertEqual(self.json("show", text)["environment"]["prefix"], text)
         self.stop(agent)
         self.spawn()  # told anew after a start, though nothing has changed
         wait_for("the note again", lambda: self.status() and notes() and notes()[0])

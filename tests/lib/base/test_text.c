@@ -207,6 +207,48 @@ static void reads_hex(void **state)
 	assert_int_equal(text_from_hex("", 0, out, 0), 0);
 }
 
+static void paths_as_text(void **state)
+{
+	static const struct {
+		const char *path;
+		const char *text;
+	} rows[] = {
+		{"/home/ana/envs/a b", "/home/ana/envs/a b"},
+		{"/\xc3\xa9\xe2\x82\xac", "/\xc3\xa9\xe2\x82\xac"},
+		{"/a\xff", "/a\\xff"},
+		{"\xc3", "\\xc3"},
+		{"/\xc3/\xed\xa0\x80", "/\\xc3/\\xed\\xa0\\x80"},
+		{"C:\\x", "C:\\x"},
+		{"/a\\xff", "/a\\x5cxff"},
+		{"/a\\xFF", "/a\\x5cxFF"},
+		{"/a\\xfg", "/a\\xfg"},
+		{"/a\\\xff", "/a\\\\xff"},
+		{"/a\\x\xff", "/a\\x\\xff"},
+		{"/a\\xf\xff", "/a\\xf\\xff"},
+		{"/a\\\\xff", "/a\\\\x5cxff"},
+		{"/new\nline", "/new\nline"},
+		{"", ""},
+	};
+	char back[64];
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 256);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		buf_clear(&text);
+		text_from_path(&text, rows[i].path);
+		assert_string_equal(buf_cstr(&text), rows[i].text);
+		assert_true(text_is_utf8(text.data, text.len));
+		assert_int_equal(text_to_path(buf_cstr(&text), back, sizeof(back)), 0);
+		assert_string_equal(back, rows[i].path);
+	}
+	buf_deinit(&text);
+	assert_int_equal(text_to_path("/\\x00", back, sizeof(back)), ERR_INVALID);
+	assert_int_equal(text_to_path("abc", back, 3), ERR_LIMIT);
+	assert_int_equal(text_to_path("ab\\x63", back, 4), 0);
+	assert_int_equal(text_to_path("", back, 0), ERR_LIMIT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +260,7 @@ int main(void)
 		cmocka_unit_test(reads_unsigned),
 		cmocka_unit_test(reads_signed),
 		cmocka_unit_test(reads_hex),
+		cmocka_unit_test(paths_as_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,21 +20,13 @@ int64_t look_age_ms(const struct look *look, int64_t time_ns, int64_t ctime_ns)
 	return age > 0 ? age : 0;
 }
 
-static bool room_for_note(struct examined *out)
-{
-	if (out->n_notes < EXAMINE_NOTES_MAX)
-		return true;
-	out->n_more++;
-	return false;
-}
-
 static void add_note(struct look *look, struct buf *text)
 {
 	struct examined *out = look->out;
 
-	if (buf_rc(text) == 0)
+	if (buf_rc(text) == 0 && out->n_notes < ARRAY_SIZE(out->notes))
 		out->notes[out->n_notes] = arena_strdup(look->arena, buf_cstr(text));
-	if (buf_rc(text) == 0 && out->notes[out->n_notes] != NULL)
+	if (out->n_notes < ARRAY_SIZE(out->notes) && out->notes[out->n_notes] != NULL)
 		out->n_notes++;
 	buf_deinit(text);
 }
@@ -43,8 +35,6 @@ void look_note(struct look *look, const char *what, const char *text)
 {
 	struct buf note;
 
-	if (!room_for_note(look->out))
-		return;
 	buf_init(&note, LIMIT_TEXT);
 	buf_addf(&note, "%s: ", what);
 	text_escape(&note, text, strnlen(text, 200));
@@ -61,8 +51,10 @@ void look_note_file(struct look *look, const char *folder, const struct listing_
 	look->broken++;
 	if (look_age_ms(look, entry->info.mtime_ns, entry->info.ctime_ns) < EXAMINE_YOUNG_MS)
 		look->out->signs.unreadable++;
-	if (!room_for_note(look->out))
+	if (look->broken > EXAMINE_NOTES_MAX) {
+		look->out->n_more++;
 		return;
+	}
 	if (text_starts(text, name) && text_starts(text + strlen(name), ": "))
 		text += strlen(name) + 2;
 	buf_init(&note, LIMIT_TEXT);

@@ -36,7 +36,8 @@
 #define EXAMINE_BROKEN_MAX 1000		   /* files that can't be read */
 #define EXAMINE_ARENA_MAX (256u << 20)	   /* bytes of facts about one prefix */
 #define EXAMINE_HISTORY_MAX (64u << 20)
-#define EXAMINE_NOTES_MAX 32   /* what could not be read: so many are named, the rest is counted */
+#define EXAMINE_NOTES_MAX                                                                          \
+	32 /* files that could not be read: so many are named, the rest is counted */
 #define EXAMINE_YOUNG_MS 10000 /* a damaged file changed since may be one that is being written */
 
 enum examine_kind {
@@ -75,7 +76,7 @@ struct examined {
 	int64_t changed_ms; /* newest modification seen in conda-meta and site-packages */
 	unsigned char config_digest[SHA256_SIZE];
 	const char *config_names; /* those that exist: "pinned:0a1b2c3d,state:…" */
-	const char *notes[EXAMINE_NOTES_MAX + 1]; /* escaped; the last may say how many more */
+	const char *notes[EXAMINE_NOTES_MAX + 16]; /* escaped; files, and what concerns all of it */
 	size_t n_notes;
 	size_t n_more;	 /* beyond those */
 	bool empty_meta; /* conda-meta has neither history nor records */

@@ -13,7 +13,7 @@
 #include "agent/engine.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
-#include "platform/users.h"
+#include "proto/limits.h"
 
 #define DEADLINE_MS 100
 #define LOOKUPS_MAX 4096
@@ -190,18 +190,6 @@ void checks_link_lost(struct engine *e)
 
 /* --- from the target to the probe --- */
 
-static void home_of(uint32_t uid, char home[USERS_HOME_MAX])
-{
-	static struct user last = {.uid = USERS_UID_NONE};
-
-	/* Lookups may ask a directory server: the last asker's answer is kept. */
-	if (last.uid != uid && users_by_uid(uid, &last, NULL) < 0) {
-		last.uid = USERS_UID_NONE;
-		last.home[0] = '\0';
-	}
-	(void)snprintf(home, USERS_HOME_MAX, "%s", last.home);
-}
-
 struct by_name {
 	struct resolved *resolved;
 	struct arena *arena;
@@ -218,42 +206,72 @@ static void add_by_name(void *ctx, struct env *env)
 		(void)resolve_add(by->resolved, by->arena, env->prefix);
 }
 
-static int find_candidates(struct lookup *l, const Envwarden__Local__Target *t,
-			   struct resolved *resolved, struct err *err)
+static enum resolve_kind kind_of(const Envwarden__Local__Target *t)
 {
 	static const enum resolve_kind kinds[] = {RESOLVE_DEFAULT, RESOLVE_ENV, RESOLVE_PREFIX,
 						  RESOLVE_NAME};
-	char home[USERS_HOME_MAX];
-	struct resolve_input in = {.typed = t->typed,
-				   .cwd = t->cwd,
-				   .conda_prefix = t->conda_prefix,
-				   .base = t->root_prefix,
-				   .home = home,
-				   .envs_dirs = (const char *const *)t->envs_dirs,
-				   .n_envs_dirs = t->n_envs_dirs};
-	struct by_name by = {resolved, &l->arena, t->typed, l->uid};
-	int rc;
 
-	in.kind = (size_t)t->kind < ARRAY_SIZE(kinds) ? kinds[t->kind] : RESOLVE_ENV;
-	home_of(l->uid, home);
-	rc = resolve(&in, &l->arena, resolved, err);
-	if (rc == 0 && in.kind != RESOLVE_DEFAULT && in.kind != RESOLVE_PREFIX &&
-	    strchr(t->typed, '/') == NULL)
-		envs_each(&l->e->envs, add_by_name, &by);
-	if (rc == 0 && resolved->n == 0)
-		rc = err_set(err, ERR_NOTFOUND, "no environment of that name is known");
-	return rc;
+	return (size_t)t->kind < ARRAY_SIZE(kinds) ? kinds[t->kind] : RESOLVE_ENV;
 }
 
-static int send_probe(struct lookup *l, const struct resolved *resolved)
+static bool is_mamba(const Envwarden__Local__Target *t)
+{
+	return strcmp(t->tool, "mamba") == 0 || strcmp(t->tool, "micromamba") == 0;
+}
+
+/*
+ * What it may mean, without any file: for the time when the reader does not tell, and what is wrong
+ * with it in itself. `known`: environments of that name that this user has, however found.
+ */
+static int find_candidates(struct lookup *l, const Envwarden__Local__Target *t,
+			   struct resolved *resolved, struct resolved *known, struct err *err)
+{
+	const struct resolve_input in = {.kind = kind_of(t),
+					 .typed = t->typed,
+					 .where = {.home = t->home,
+						   .conda_prefix = t->conda_prefix,
+						   .base = t->root_prefix,
+						   .cwd = t->cwd},
+					 .mamba = is_mamba(t),
+					 .base_read_only = t->base_read_only,
+					 .envs_dirs = (const char *const *)t->envs_dirs,
+					 .n_envs_dirs = t->n_envs_dirs};
+	struct by_name by = {known, &l->arena, t->typed, l->uid};
+	int rc = resolve(&in, &l->arena, resolved, err);
+
+	known->n = 0;
+	if (rc < 0 || !resolve_by_name(in.kind, in.typed))
+		return rc;
+	envs_each(&l->e->envs, add_by_name, &by);
+	for (size_t i = 0; i < known->n && rc == 0; i++)
+		rc = resolve_add(resolved, &l->arena, known->candidates[i]);
+	return rc < 0 ? err_nomem(err) : 0;
+}
+
+static int send_probe(struct lookup *l, const Envwarden__Local__Target *t,
+		      const struct resolved *known)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Probe probe = ENVWARDEN__READER__PROBE__INIT;
+	char *config[] = {t->xdg_config_home, t->condarc, t->mambarc};
 
 	l->probe = ++l->e->next_id;
 	probe.id = l->probe;
-	probe.candidates = (char **)resolved->candidates;
-	probe.n_candidates = resolved->n;
+	probe.candidates = (char **)known->candidates;
+	probe.n_candidates = known->n < LIMIT_CANDIDATES ? known->n : LIMIT_CANDIDATES;
+	probe.typed = t->typed;
+	probe.kind = (uint32_t)kind_of(t);
+	probe.cwd = t->cwd;
+	probe.conda_prefix = t->conda_prefix;
+	probe.root_prefix = t->root_prefix;
+	probe.asker = (is_mamba(t) ? ENVWARDEN__READER__PROBE_ASKER__ASKER_MAMBA : 0) |
+		      (t->base_read_only ? ENVWARDEN__READER__PROBE_ASKER__ASKER_READ_ONLY : 0);
+	probe.envs_dirs = t->envs_dirs;
+	probe.n_envs_dirs = t->n_envs_dirs;
+	probe.uid = l->uid;
+	probe.home = t->home;
+	probe.config = config;
+	probe.n_config = ARRAY_SIZE(config);
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_PROBE;
 	envelope.probe = &probe;
 	return link_send(l->e->link, &envelope);
@@ -275,9 +293,11 @@ static void refuse(lookup_cb done, void *ctx, int rc, const char *error)
 void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Target *target,
 		   lookup_cb done, void *ctx)
 {
+	static char none[] = "";
 	struct checks *all = e->checks;
 	struct lookup *l = all->n < LOOKUPS_MAX ? mem_calloc(1, sizeof *l) : NULL;
 	struct resolved resolved;
+	struct resolved known;
 	struct err err = ERR_INIT;
 	int rc;
 
@@ -291,7 +311,7 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 			     .ctx = ctx,
 			     .deadline_ms = engine_mono(e) + DEADLINE_MS};
 	arena_init(&l->arena, LOOKUP_MEMORY_MAX);
-	rc = target != NULL ? find_candidates(l, target, &resolved, &err)
+	rc = target != NULL ? find_candidates(l, target, &resolved, &known, &err)
 			    : err_set(&err, ERR_INVALID, "no target");
 	if (rc < 0) {
 		refuse(done, ctx, rc, err.text);
@@ -299,13 +319,13 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 		mem_free(l);
 		return;
 	}
-	l->prefix = (char *)resolved.candidates[0];
+	l->prefix = resolved.n > 0 ? (char *)resolved.candidates[0] : none;
 	l->held = first_known(e, &resolved);
 	l->sole = resolved.n == 1;
 	*all->last = l;
 	all->last = &l->next;
 	all->n++;
-	if (e->link == NULL || !engine_logging(e) || send_probe(l, &resolved) < 0)
+	if (e->link == NULL || !engine_logging(e) || send_probe(l, target, &known) < 0)
 		finish_unprobed(l, engine_logging(e) ? notice_blind : NULL);
 	else if (all->first == l)
 		arm(e);

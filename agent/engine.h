@@ -51,6 +51,7 @@ struct follower;
 struct reporting; /* request_report.c: a report under way */
 
 #define ENGINE_TEXT_MAX 512
+#define ENGINE_ACCOUNTS_MAX 1024
 #define ENGINE_KEY_LOST "lost" /* setting: epoch of a journal that was lost and not told yet */
 #define ENGINE_EXIT_DAMAGED 65 /* the store is: of the process that checks it, and of the core */
 #define ENGINE_UNREPORTED_MAX 64
@@ -81,6 +82,8 @@ struct engine {
 	uv_poll_t channel; /* descriptors of new readers */
 	int channel_fd;
 	int next_fd; /* of a reader that waits for the link of the one before to close, -1 none */
+	uint32_t accounts[ENGINE_ACCOUNTS_MAX]; /* who asked: the reader was told */
+	size_t n_accounts;
 	bool scan_done;
 	uint64_t watched;
 	uint64_t polled;
@@ -170,6 +173,8 @@ void engine_submit(struct engine *e, struct job *job);
 /* --- facts.c --- */
 /* A new link to the reader. Takes the descriptor. */
 void facts_connect(struct engine *e, int fd);
+/* This account asks: the reader is to look in its home, too, which nobody may list. */
+void facts_account(struct engine *e, uint32_t uid);
 /* Asks the reader to read a prefix; done(ctx, rc) once, when what it found is in the store, or
  * can't be. Returns an id for facts_forget, 0 when there is no reader (done is not called then). */
 typedef void (*facts_read_cb)(void *ctx, int rc);
@@ -267,6 +272,7 @@ void use_start(struct engine *e);
 void use_save(struct engine *e);
 bool use_kept(const struct engine *e);
 void use_note(struct engine *e, struct env *env); /* an interactive activation check */
+void use_runs(struct engine *e, struct env *env); /* something was seen to run in it */
 /* The newest activation or running interpreter; 0 unknown, or not to be told. */
 int64_t use_last(const struct engine *e, const struct env *env);
 

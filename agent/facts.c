@@ -501,11 +501,24 @@ static int on_away(struct engine *e, const Envwarden__Reader__Away *away)
 	return 0;
 }
 
+static void on_running(struct engine *e, const Envwarden__Reader__Running *running)
+{
+	for (size_t i = 0; i < running->n_prefixes; i++) {
+		struct env *env = envs_by_path(&e->envs, running->prefixes[i]);
+
+		if (env != NULL && env->lives)
+			use_runs(e, env);
+	}
+}
+
 static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 {
 	struct engine *e = ctx;
 
 	switch (message->kind_case) {
+	case ENVWARDEN__READER__ENVELOPE__KIND_RUNNING:
+		on_running(e, message->running);
+		return 0;
 	case ENVWARDEN__READER__ENVELOPE__KIND_PROBE_REPLY:
 		checks_probe_reply(e, message->probe_reply);
 		return 0;
@@ -605,6 +618,24 @@ static int configure(struct engine *e)
 	return link_send(e->link, &envelope);
 }
 
+void facts_account(struct engine *e, uint32_t uid)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__Account account = ENVWARDEN__READER__ACCOUNT__INIT;
+
+	for (size_t i = 0; i < e->n_accounts; i++)
+		if (e->accounts[i] == uid)
+			return;
+	if (e->link == NULL || !engine_logging(e) || e->n_accounts == ENGINE_ACCOUNTS_MAX)
+		return;
+	e->accounts[e->n_accounts++] = uid;
+	account.uid = uid;
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_ACCOUNT;
+	envelope.account = &account;
+	if (link_send(e->link, &envelope) < 0)
+		link_stop(e->link);
+}
+
 void facts_connect(struct engine *e, int fd)
 {
 	static const struct link_callbacks callbacks = {.message = on_message,
@@ -621,6 +652,7 @@ void facts_connect(struct engine *e, int fd)
 		link_stop(e->link);
 		return;
 	}
+	e->n_accounts = 0;
 	envs_each(&e->envs, forget_seen, e);
 	if (link_new(&e->loop, fd, &callbacks, e, &e->link, &err) < 0)
 		log_error("core", "no link to the reader", LOG_ERR(&err));

@@ -38,6 +38,14 @@ void use_note(struct engine *e, struct env *env)
 		env->last_used_ms = now;
 }
 
+void use_runs(struct engine *e, struct env *env)
+{
+	int64_t now = engine_wall(e);
+
+	if (use_kept(e) && now > env->last_run_ms)
+		env->last_run_ms = now;
+}
+
 /* --- writing ------------------------------------------------------------------------------ */
 
 struct gathering {

@@ -39,6 +39,9 @@ int files_mkdir_private(const char *path, struct err *err);
 /* Whether something is there (links followed). */
 bool files_exists(const char *path);
 
+/* Whether it is a file that this process may write to; nothing is written. */
+bool files_may_write(const char *path);
+
 /* Removes a file; fine if there is none. */
 int files_remove(const char *path, struct err *err);
 

@@ -204,6 +204,13 @@ void files_lock_free(struct files_lock *lock)
 	mem_free(lock);
 }
 
+bool files_may_write(const char *path)
+{
+	struct stat st;
+
+	return access(path, W_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 bool files_exists(const char *path)
 {
 	return access(path, F_OK) == 0;

@@ -225,6 +225,22 @@ void files_lock_free(struct files_lock *lock)
 	mem_free(lock);
 }
 
+bool files_may_write(const char *path)
+{
+	wchar_t wide[PATHS_MAX];
+	HANDLE file;
+
+	if (windows_path(path, wide, NULL) < 0)
+		return false;
+	file = CreateFileW(wide, FILE_APPEND_DATA,
+			   FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+			   OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+	if (file == INVALID_HANDLE_VALUE)
+		return false;
+	CloseHandle(file);
+	return true;
+}
+
 bool files_exists(const char *path)
 {
 	wchar_t wide[PATHS_MAX];

@@ -58,6 +58,8 @@ static const struct field_limit table[] = {
 	FIXED_OR_NONE("cloned_from", UUID_SIZE),
 	TEXT("command", CHANGE_COMMAND_MAX),
 	TEXT("conda_prefix", LIMIT_PATH),
+	TEXT("condarc", LIMIT_PATH),
+	TEXTS("config", LIMIT_PATH, LIMIT_PROBE_CONFIG),
 	FIXED_OR_NONE("config_digest", SHA256_SIZE),
 	TEXT("config_names", LIMIT_WORD),
 	TEXT("contact", LIMIT_CONTACT),
@@ -99,6 +101,7 @@ static const struct field_limit table[] = {
 	FIXED("hash", SHA256_SIZE),
 	FIXED_OR_NONE("head_hash", SHA256_SIZE),
 	LIST("held", LIMIT_ROLES),
+	TEXT("home", LIMIT_PATH),
 	LIST("homes", LIMIT_HOMES),
 	TEXT("hostname", LIMIT_WORD),
 	TEXT("how", CHANGE_HOW_MAX),
@@ -123,6 +126,7 @@ static const struct field_limit table[] = {
 	FIXED_OF("Status", "machine", UUID_SIZE),
 	FIXED_OR_NONE("machine", UUID_SIZE),
 	FIXED_OR_NONE("machine_id_hash", SHA256_SIZE),
+	TEXT("mambarc", LIMIT_PATH),
 	TEXT("manager", PACKAGE_MANAGER_MAX),
 	{.field = "marks", .kind = FIELD_BYTES, .max = LIMIT_MARKS, .unit = 16, .empty_ok = true},
 	FIXED_OR_NONE("md5", 16),
@@ -141,6 +145,7 @@ static const struct field_limit table[] = {
 	TEXT("platform", PACKAGE_SUBDIR_MAX),
 	TEXTS("platforms", LIMIT_TEXT, LIMIT_POLICY_ITEMS),
 	TEXT("prefix", CHANGE_PATH_MAX),
+	TEXTS("prefixes", LIMIT_PATH, LIMIT_CANDIDATES),
 	FIXED_OR_NONE("previous_hash", SHA256_SIZE),
 	TEXT("python_tool", CHANGE_TOOL_MAX),
 	TEXT("reason", LIMIT_TEXT),
@@ -190,6 +195,7 @@ static const struct field_limit table[] = {
 	LIST("when", LIMIT_CONDITIONS),
 	TEXT("when_agent_down", LIMIT_ROLE),
 	TEXT("why", LIMIT_TEXT),
+	TEXT("xdg_config_home", LIMIT_PATH),
 };
 
 static enum field_kind kind_of(const ProtobufCFieldDescriptor *field)

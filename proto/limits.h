@@ -79,6 +79,7 @@
 #define LIMIT_ROOT_FOLDERS 256 /* configured roots, exclusions */
 #define LIMIT_HOMES 10000
 #define LIMIT_CANDIDATES 128
+#define LIMIT_PROBE_CONFIG 3
 #define LIMIT_CHAIN 4 /* certificates */
 
 #define LIMIT_NESTING 8 /* messages inside messages; the schemas need 4 */

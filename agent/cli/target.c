@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/text.h"
+#include "platform/files.h"
 #include "platform/safe_open.h"
 
 /* Surroundings that a message can't carry are left out; what was typed is an error. */
@@ -93,6 +94,24 @@ static void split_dirs(struct target *target)
 	target->wire.envs_dirs = target->dirs;
 }
 
+/* --- where who asks has configuration, and what may be written to --- */
+
+static char *of_variable(const char *name)
+{
+	const char *text = getenv(name);
+
+	return surrounding(text && *text ? text : NULL);
+}
+
+/* conda looks into a base that may not be written to only after the own folder. */
+static bool is_read_only(const char *base)
+{
+	char meta[PATHS_MAX], history[PATHS_MAX];
+
+	return *base && paths_join(meta, base, "conda-meta", NULL) == 0 &&
+	       paths_join(history, meta, "history", NULL) == 0 && !files_may_write(history);
+}
+
 /* --- all together --- */
 
 static int take_typed(struct target *target, const struct target_words *words, struct err *err)
@@ -141,6 +160,13 @@ int target_init(struct target *target, const struct target_words *words, struct 
 	target->wire.conda_prefix = surrounding(getenv("CONDA_PREFIX"));
 	target->wire.root_prefix = words->base ? surrounding(words->base) : target->base;
 	target->wire.tool = (char *)(uintptr_t)tool;
+	if (paths_home(target->home, NULL) < 0 || !fits(target->home, LIMIT_PATH))
+		target->home[0] = '\0';
+	target->wire.home = target->home;
+	target->wire.xdg_config_home = of_variable("XDG_CONFIG_HOME");
+	target->wire.condarc = of_variable("CONDARC");
+	target->wire.mambarc = of_variable("MAMBARC");
+	target->wire.base_read_only = is_read_only(target->wire.root_prefix);
 	split_dirs(target);
 	return 0;
 }

@@ -24,6 +24,7 @@ struct target {
 	Envwarden__Local__Target wire; /* its texts live here, in argv and in the environment */
 	char cwd[PATHS_MAX];
 	char base[PATHS_MAX];
+	char home[PATHS_MAX];
 	char *dirs[LIMIT_ENVS_DIRS];
 	char dirs_room[16384];
 };

@@ -1,50 +1,18 @@
 #include "agent/core/resolve.h"
 
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
-
-#include "lib/base/buf.h"
-
-#define PATH_MAX_BYTES 4096
-
-/* "a//b/./c/../d" -> "a/b/d", by text: what is a link, the reader finds out. */
-static void normalise(char *path)
-{
-	char *out = path + 1;
-	const char *in = path;
-
-	while (*in != '\0') {
-		size_t n;
-
-		while (*in == '/')
-			in++;
-		n = strcspn(in, "/");
-		if (n == 0)
-			break;
-		if (n == 2 && in[0] == '.' && in[1] == '.') {
-			while (out > path + 1 && *--out != '/')
-				;
-		} else if (n != 1 || in[0] != '.') {
-			if (out > path + 1)
-				*out++ = '/';
-			memmove(out, in, n);
-			out += n;
-		}
-		in += n;
-	}
-	*out = '\0';
-}
 
 int resolve_add(struct resolved *out, struct arena *arena, const char *path)
 {
 	char *copy;
 
-	if (path[0] != '/' || strlen(path) >= PATH_MAX_BYTES || out->n == RESOLVE_CANDIDATES_MAX)
+	if (path[0] != '/' || strlen(path) >= EXPAND_PATH_MAX || out->n == RESOLVE_CANDIDATES_MAX)
 		return 0;
 	copy = arena_strdup(arena, path);
 	if (copy == NULL)
 		return ERR_NOMEM;
-	normalise(copy);
+	expand_normalise(copy);
 	for (size_t i = 0; i < out->n; i++)
 		if (strcmp(out->candidates[i], copy) == 0)
 			return 0;
@@ -52,53 +20,66 @@ int resolve_add(struct resolved *out, struct arena *arena, const char *path)
 	return 0;
 }
 
-static int add_joined(struct resolved *out, struct arena *arena, const char *dir,
-		      const char *middle, const char *name)
+/* "<dir>/<name>", if the folder comes to an absolute path for who asks. */
+static int add_in(const struct resolve_input *in, const char *dir, struct arena *arena,
+		  struct resolved *out)
 {
-	struct buf path;
-	int rc;
+	char folder[EXPAND_PATH_MAX];
+	char path[EXPAND_PATH_MAX];
+	int n;
 
-	if (dir[0] != '/')
+	if (expand_path(&in->where, dir, folder) < 0)
 		return 0;
-	buf_init(&path, 3 * PATH_MAX_BYTES);
-	buf_addf(&path, "%s%s/%s", dir, middle, name);
-	rc = buf_rc(&path) == 0 ? resolve_add(out, arena, buf_cstr(&path)) : 0;
-	buf_deinit(&path);
-	return rc;
+	n = snprintf(path, sizeof path, "%s/%s", folder, in->typed);
+	return n < 0 || (size_t)n >= sizeof path ? 0 : resolve_add(out, arena, path);
+}
+
+static int add_base_envs(const struct resolve_input *in, struct arena *arena, struct resolved *out)
+{
+	char dir[EXPAND_PATH_MAX];
+	int n = snprintf(dir, sizeof dir, "%s/envs", in->where.base != NULL ? in->where.base : "");
+
+	return dir[0] != '/' || n < 0 || (size_t)n >= sizeof dir || n == (int)strlen("/envs")
+		       ? 0
+		       : add_in(in, dir, arena, out);
 }
 
 static int resolve_path(const struct resolve_input *in, struct arena *arena, struct resolved *out,
 			struct err *err)
 {
-	const char *typed = in->typed;
+	char path[EXPAND_PATH_MAX];
 
-	if (typed[0] == '/')
-		return resolve_add(out, arena, typed) < 0 ? err_nomem(err) : 0;
-	if (typed[0] == '~' && typed[1] == '/' && in->home[0] == '/')
-		return add_joined(out, arena, in->home, "", typed + 2) < 0 ? err_nomem(err) : 0;
-	if (in->cwd[0] != '/')
+	if (expand_path(&in->where, in->typed, path) < 0)
 		return err_set(err, ERR_INVALID, "a relative path, and no folder to start from");
-	return add_joined(out, arena, in->cwd, "", typed) < 0 ? err_nomem(err) : 0;
+	return resolve_add(out, arena, path) < 0 ? err_nomem(err) : 0;
 }
 
 static int resolve_name(const struct resolve_input *in, struct arena *arena, struct resolved *out,
 			struct err *err)
 {
+	static const char own[] = "~/.conda/envs";
+	const char *base = in->where.base != NULL ? in->where.base : "";
 	int rc = 0;
 
-	if (strchr(in->typed, '/') != NULL || strchr(in->typed, ':') != NULL ||
-	    strchr(in->typed, '#') != NULL)
+	if (strchr(in->typed, '/') != NULL ||
+	    (in->kind == RESOLVE_NAME && strpbrk(in->typed, ":#") != NULL))
 		return err_set(err, ERR_INVALID, "an environment's name has no '/', ':' or '#'");
-	if (strcmp(in->typed, "base") == 0 || strcmp(in->typed, "root") == 0)
-		return in->base[0] == '/' && resolve_add(out, arena, in->base) < 0 ? err_nomem(err)
-										   : 0;
+	if (strcmp(in->typed, "base") == 0 || (!in->mamba && strcmp(in->typed, "root") == 0))
+		return base[0] == '/' && resolve_add(out, arena, base) < 0 ? err_nomem(err) : 0;
 	for (size_t i = 0; i < in->n_envs_dirs && rc == 0; i++)
-		rc = add_joined(out, arena, in->envs_dirs[i], "", in->typed);
+		rc = add_in(in, in->envs_dirs[i], arena, out);
+	if (rc == 0 && in->base_read_only && !in->mamba)
+		rc = add_in(in, own, arena, out);
 	if (rc == 0)
-		rc = add_joined(out, arena, in->base, "/envs", in->typed);
-	if (rc == 0)
-		rc = add_joined(out, arena, in->home, "/.conda/envs", in->typed);
+		rc = add_base_envs(in, arena, out);
+	if (rc == 0 && !in->mamba)
+		rc = add_in(in, own, arena, out);
 	return rc < 0 ? err_nomem(err) : 0;
+}
+
+bool resolve_by_name(enum resolve_kind kind, const char *typed)
+{
+	return kind == RESOLVE_NAME || (kind == RESOLVE_ENV && strchr(typed, '/') == NULL);
 }
 
 int resolve(const struct resolve_input *in, struct arena *arena, struct resolved *out,
@@ -106,15 +87,15 @@ int resolve(const struct resolve_input *in, struct arena *arena, struct resolved
 {
 	out->n = 0;
 	if (in->kind == RESOLVE_DEFAULT) {
-		if (in->conda_prefix[0] != '/')
+		const char *active = in->where.conda_prefix;
+
+		if (active == NULL || active[0] != '/')
 			return err_set(err, ERR_INVALID,
 				       "no environment is active; name one, or give --prefix");
-		return resolve_add(out, arena, in->conda_prefix) < 0 ? err_nomem(err) : 0;
+		return resolve_add(out, arena, active) < 0 ? err_nomem(err) : 0;
 	}
 	if (in->typed[0] == '\0')
 		return err_set(err, ERR_INVALID, "no environment named");
-	if (in->kind == RESOLVE_PREFIX ||
-	    (in->kind == RESOLVE_ENV && strchr(in->typed, '/') != NULL) || in->typed[0] == '~')
-		return resolve_path(in, arena, out, err);
-	return resolve_name(in, arena, out, err);
+	return resolve_by_name(in->kind, in->typed) ? resolve_name(in, arena, out, err)
+						    : resolve_path(in, arena, out, err);
 }

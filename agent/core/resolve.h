@@ -1,16 +1,20 @@
 /*
- * From what somebody typed to the prefixes it may mean, in the order conda tries them. Pure: which
- * of them exists, the reader tells.
+ * From what somebody typed to the prefixes it may mean, in the order conda tries them (conda:
+ * conda/activate.py `_resolve_prefix`, conda/base/context.py `locate_prefix_by_name`; libmamba:
+ * api/configuration.cpp `compute_prefix_from_name`). Pure: which of them exists, the reader tells.
+ * The first that is a directory is meant, whether it is an environment or not.
  */
 #ifndef ENVWARDEN_AGENT_CORE_RESOLVE_H
 #define ENVWARDEN_AGENT_CORE_RESOLVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+#include "agent/core/expand.h"
 #include "lib/base/arena.h"
 #include "lib/base/err.h"
 
-#define RESOLVE_CANDIDATES_MAX 96
+#define RESOLVE_CANDIDATES_MAX 512
 
 enum resolve_kind {
 	RESOLVE_DEFAULT, /* the active environment */
@@ -22,11 +26,11 @@ enum resolve_kind {
 struct resolve_input {
 	enum resolve_kind kind;
 	const char *typed;
-	const char *cwd;
-	const char *conda_prefix;     /* $CONDA_PREFIX, "" none */
-	const char *base;	      /* root prefix, "" unknown */
-	const char *home;	      /* of who asks, "" unknown */
-	const char *const *envs_dirs; /* CONDA_ENVS_DIRS */
+	struct expand_context where; /* of who asks: home, cwd, base, active environment */
+	bool mamba;		     /* mamba or micromamba asks, not conda */
+	bool base_read_only;	     /* for who asks: conda then looks into ~/.conda/envs first */
+	/* The folders that hold named environments as configured, in order; not yet expanded. */
+	const char *const *envs_dirs;
 	size_t n_envs_dirs;
 };
 
@@ -34,6 +38,9 @@ struct resolved {
 	const char *candidates[RESOLVE_CANDIDATES_MAX]; /* absolute, normalised; in the arena */
 	size_t n;
 };
+
+/* Whether it is looked for in folders, and so envs_dirs matter. */
+bool resolve_by_name(enum resolve_kind kind, const char *typed);
 
 /*
  * ERR_INVALID with one line for the member: nothing typed and no environment active, a relative

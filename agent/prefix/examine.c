@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/prefix/look.h"
+#include "agent/prefix/not_env.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "proto/limits.h"
@@ -148,19 +149,6 @@ int look_open(const struct look *look, const struct safe_dir *dir, const char *n
 	return 0;
 }
 
-/* Package caches and trash carry conda-meta-like trees and are never environments. */
-static bool is_cache(const char *prefix)
-{
-	static const char *const marks[] = {".conda_trash", ".mamba_trash", ".c~"};
-	const char *last = strrchr(prefix, '/');
-	const char *pkgs = strstr(prefix, "/pkgs/");
-
-	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-		if (last != NULL && strstr(last, marks[i]) != NULL)
-			return true;
-	return pkgs != NULL && strstr(pkgs, "/info/test") != NULL;
-}
-
 /* 1 = opened; 0 = out->kind says why there is nothing to read. */
 static int open_prefix(struct look *look, struct err *err)
 {
@@ -174,8 +162,11 @@ static int open_prefix(struct look *look, struct err *err)
 		rc = safe_dir_info(look->prefix, &out->info, err);
 	if (rc == 0 && safe_dir_fs_class(look->prefix, &out->fs, NULL) < 0)
 		out->fs = FS_UNKNOWN;
+	if (rc == 0 && look->request->left_alone != NULL &&
+	    look->request->left_alone(look->request->left_alone_ctx, out->prefix))
+		return 0;
 	if (rc == 0) {
-		out->is_cache = is_cache(out->prefix);
+		out->is_cache = not_env(out->prefix);
 		absent = EXAMINE_PLAIN;
 		rc = safe_dir_open_at(look->prefix, "conda-meta", &look->meta, err);
 	}

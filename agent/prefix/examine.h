@@ -96,6 +96,10 @@ struct examine_request {
 	const struct marks *(*recall)(void *ctx, const char *prefix);
 	void *ctx;
 	struct json_reader *json; /* made with record_limits; reused from look to look */
+	/* Whether nothing in the prefix (canonical) may be opened: it is as if it were not there.
+	   NULL: all may. */
+	bool (*left_alone)(const void *ctx, const char *prefix);
+	const void *left_alone_ctx;
 };
 
 /*

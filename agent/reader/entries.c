@@ -847,6 +847,7 @@ static struct look_job *job_new(struct entry *e)
 	}
 	(void)snprintf(job->prefix, sizeof job->prefix, "%s", e->path);
 	job->watcher = all->watcher;
+	job->exclude = all->config.exclude;
 	job->meta.wanted = e->meta.watch == WATCH_NONE;
 	job->site.wanted = e->site.watch == WATCH_NONE;
 	job->folder.wanted = e->prefix.watch == WATCH_NONE;
@@ -1097,7 +1098,8 @@ void entries_health(const struct entries *all, struct entries_health *out)
 	struct entry *e;
 	uint64_t stats = 0;
 
-	*out = (struct entries_health){.late_ms = all->config.poll_ms * 5 / 4};
+	*out = (struct entries_health){.late_ms = all->config.poll_ms * 5 / 4,
+				       .full = all->n >= ENTRIES_MAX};
 	RB_FOREACH(e, path_tree, (struct path_tree *)&all->paths)
 	{
 		out->environments += e->known;

@@ -24,6 +24,7 @@ struct clock;
 struct lanes;
 struct entries;
 struct entry;
+struct exclude;
 struct watch_user;
 
 struct entries_callbacks {
@@ -51,7 +52,8 @@ struct entries_config {
 	struct lanes *lanes;   /* borrowed; do the looking */
 	struct recall *recall; /* borrowed; NULL: every look reads everything */
 	int64_t settle_ms;
-	int64_t poll_ms; /* how often what can't be watched is looked at */
+	int64_t poll_ms;	       /* how often what can't be watched is looked at */
+	const struct exclude *exclude; /* borrowed; NULL none */
 	const struct entries_callbacks *callbacks;
 	void *ctx;
 };
@@ -114,6 +116,7 @@ struct entries_health {
 	int64_t late_ms; /* how long a change on what is polled may go unseen */
 	size_t failed;	 /* prefixes whose last look failed, named in the log */
 	size_t denied;	 /* prefixes that may not be read */
+	bool full;	 /* there is no room for more */
 };
 /* Paths of prefixes that may not be read, up to max, borrowed until the loop goes on; how many. */
 size_t entries_denied(const struct entries *all, char **paths, size_t max);

@@ -4,11 +4,17 @@
 #include <string.h>
 
 #include "agent/prefix/facts.h"
+#include "agent/reader/exclude.h"
 #include "lib/base/mem.h"
 #include "platform/route.h"
 #include "platform/watch.h"
 
 #define FRAMES_MAX (24u << 20)
+
+static bool left_alone(const void *ctx, const char *prefix)
+{
+	return exclude_has(ctx, prefix);
+}
 
 enum source_state {
 	SOURCE_GONE,
@@ -56,7 +62,8 @@ static void judge_rename(struct look_job *job, struct examined *found)
 	if ((job->known && same) || found->history == NULL || !found->origin->is_rename ||
 	    !history_speaks_of(found->origin->target, found->prefix) ||
 	    facts_source_path(found, source, sizeof source) < 0 ||
-	    strcmp(source, found->prefix) == 0 || !may_touch(job, source))
+	    strcmp(source, found->prefix) == 0 || !may_touch(job, source) ||
+	    (job->exclude != NULL && exclude_has(job->exclude, source)))
 		return;
 	state = source_state(source, found->history_ns);
 	if (state == SOURCE_GONE)
@@ -129,7 +136,9 @@ void look_job_run(struct look_job *job)
 					  .stamp = job->has_stamp ? job->stamp : NULL,
 					  .recall = job->recall != NULL ? recall_marks : NULL,
 					  .ctx = job,
-					  .json = job->json};
+					  .json = job->json,
+					  .left_alone = job->exclude != NULL ? left_alone : NULL,
+					  .left_alone_ctx = job->exclude};
 	struct examined found;
 	struct arena arena;
 

@@ -15,6 +15,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 
+struct exclude;
 struct watcher;
 
 /* A watch that a look places before it lists the folder, to be adopted on the loop. */
@@ -27,8 +28,9 @@ struct look_watch {
 struct look_job {
 	/* in */
 	char prefix[SAFE_PATH_MAX];
-	struct json_reader *json; /* nobody else's meanwhile */
-	struct recall *recall;	  /* NULL: read everything */
+	struct json_reader *json;      /* nobody else's meanwhile */
+	struct recall *recall;	       /* NULL: read everything */
+	const struct exclude *exclude; /* left alone by whatever path it is found; NULL none */
 	const struct mount_table *mounts;
 	struct watcher *watcher; /* NULL: none here */
 	int64_t now_ms;		 /* wall clock */

@@ -4,20 +4,25 @@
 #include <string.h>
 #include <uv/tree.h>
 
+#include "agent/reader/exclude.h"
 #include "agent/reader/lanes.h"
 #include "agent/reader/watch_user.h"
 #include "lib/base/arena.h"
 #include "lib/base/mem.h"
 #include "platform/safe_open.h"
+#include "platform/users.h"
 
 #define SCAN_STATS 32 /* about what scanning one asks for */
 #define SCAN_ARENA_MAX (64u << 20)
-#define PLACES_MAX 20000 /* more are left out: the registries tell what is in them */
+#define PLACES_MAX 60000   /* more are left out, and counted */
+#define ACCOUNTS_MAX 10000 /* of those that turned up */
 
 struct place {
 	RB_ENTRY(place) by_path;
 	struct places *all;
-	unsigned kinds; /* 1 << enum place_kind; 0 = the system's, no folder of its own */
+	unsigned kinds; /* 1 << enum place_kind */
+	size_t cut;	/* in its last scan */
+	bool personal;	/* leads elsewhere for each home */
 	struct watch_user user;
 	struct piece piece; /* a scan in a lane */
 	struct scan *scan;  /* under way */
@@ -40,11 +45,12 @@ RB_GENERATE_STATIC(place_tree, place, by_path, cmp_path)
 
 struct places {
 	struct place_tree tree;
-	struct lanes *lanes;
+	struct places_config config;
 	struct watcher *watcher;
-	struct places_callbacks callbacks;
-	void *ctx;
 	size_t n;
+	size_t cut;	    /* in the last scans, and places left out */
+	uint32_t *accounts; /* that turned up */
+	size_t n_accounts;
 	size_t scans;  /* that will end */
 	size_t pieces; /* in lanes */
 	size_t polled; /* places that places_poll scans */
@@ -53,10 +59,16 @@ struct places {
 	void *owner;
 };
 
+enum finding_kind {
+	FOUND_CANDIDATE,
+	FOUND_PLACE,
+	FOUND_RUNNING
+};
+
 struct finding {
 	struct finding *next;
-	bool is_place;
-	enum place_kind kind;
+	enum finding_kind what;
+	enum place_kind kind; /* of a place */
 	char path[];
 };
 
@@ -66,20 +78,25 @@ struct scan {
 	struct finding *first;
 	struct finding **last;
 	unsigned kinds;
+	const struct places_config *config;
+	const char **homes; /* known when it began */
+	size_t n_homes;
+	size_t cut;
+	bool personal;
 	struct watcher *watcher; /* NULL: there is a watch, or none can be */
 	unsigned watch_flags;
 	int watch_rc;
 	int watch;
 };
 
-static int keep(struct scan *scan, bool is_place, enum place_kind kind, const char *path)
+static int keep(struct scan *scan, enum finding_kind what, enum place_kind kind, const char *path)
 {
 	size_t n = strlen(path) + 1;
 	struct finding *f = arena_alloc(&scan->arena, sizeof *f + n);
 
 	if (f == NULL)
 		return ERR_NOMEM;
-	f->is_place = is_place;
+	f->what = what;
 	f->kind = kind;
 	memcpy(f->path, path, n);
 	*scan->last = f;
@@ -89,27 +106,43 @@ static int keep(struct scan *scan, bool is_place, enum place_kind kind, const ch
 
 static int on_candidate(void *ctx, const char *path)
 {
-	return keep(ctx, false, PLACE_ENVS, path);
+	return keep(ctx, FOUND_CANDIDATE, PLACE_ENVS, path);
 }
 
 static int on_place(void *ctx, enum place_kind kind, const char *path)
 {
-	return keep(ctx, true, kind, path);
+	return keep(ctx, FOUND_PLACE, kind, path);
+}
+
+static int on_running(void *ctx, const char *prefix)
+{
+	return keep(ctx, FOUND_RUNNING, PLACE_ENVS, prefix);
 }
 
 static void scan_run(struct piece *piece)
 {
 	struct scan *scan = container_of(piece, struct place, piece)->scan;
-	const struct discovery to = {.candidate = on_candidate, .place = on_place, .ctx = scan};
+	struct discovery to = {.candidate = on_candidate,
+			       .place = on_place,
+			       .runs = on_running,
+			       .ctx = scan,
+			       .exclude = scan->config->exclude,
+			       .condarc = scan->config->condarc,
+			       .mounts = piece->table,
+			       .homes = scan->homes,
+			       .n_homes = scan->n_homes,
+			       .all_accounts = scan->config->all_accounts};
+	const struct mount *m = mount_table_find(piece->table, scan->path);
 
+	to.group = m != NULL ? m->group : 0;
 	if (scan->watcher != NULL) /* first, so that nothing falls between */
 		scan->watch_rc = watcher_mark(scan->watcher, scan->path, scan->watch_flags,
 					      &scan->watch, NULL);
-	if (scan->kinds == 0)
-		(void)discover_system(&to);
-	for (enum place_kind kind = PLACE_HOME; kind <= PLACE_WALK; kind++)
-		if (scan->kinds & 1u << kind)
-			(void)discover(kind, scan->path, &to);
+	for (enum place_kind kind = 0; kind < PLACE_KINDS; kind++)
+		if ((scan->kinds & 1u << kind) != 0 && discover(kind, scan->path, &to) == ERR_NOMEM)
+			to.cut++;
+	scan->cut = to.cut;
+	scan->personal = to.personal;
 	piece->stats = SCAN_STATS;
 }
 
@@ -126,6 +159,7 @@ static void maybe_stopped(struct places *all)
 		mem_free(p->real);
 		mem_free(p);
 	}
+	mem_free(all->accounts);
 	mem_free(all);
 	stopped(owner);
 }
@@ -137,6 +171,9 @@ static unsigned watch_flags(const struct place *p)
 {
 	return p->kinds & 1u << PLACE_REGISTRY ? 0 : WATCH_FOLDERS;
 }
+
+/* Those that are folders whose own entries tell something. */
+#define WATCHED_KINDS (~(1u << PLACE_PREFIX | 1u << PLACE_SYSTEM))
 
 static void uncount(struct place *p)
 {
@@ -166,10 +203,12 @@ static void take_findings(struct place *p, const struct scan *scan)
 	struct places *all = p->all;
 
 	for (struct finding *f = scan->first; f != NULL; f = f->next) {
-		if (f->is_place)
+		if (f->what == FOUND_PLACE)
 			(void)places_add(all, f->kind, f->path);
+		else if (f->what == FOUND_RUNNING)
+			all->config.callbacks->runs(all->config.ctx, f->path);
 		else
-			all->callbacks.candidate(all->ctx, f->path);
+			all->config.callbacks->candidate(all->config.ctx, f->path);
 	}
 }
 
@@ -201,8 +240,13 @@ static void scan_done(struct piece *piece)
 		p->again = true;
 	if (scan != NULL && !all->stopping)
 		note_mount(p, scan);
-	if (ran && !all->stopping)
+	if (ran && !all->stopping) {
+		all->cut += scan->cut;
+		all->cut -= p->cut;
+		p->cut = scan->cut;
+		p->personal = scan->personal;
 		take_findings(p, scan);
+	}
 	if (p->again && !all->stopping)
 		scan_start(p);
 	if (scan != NULL)
@@ -211,7 +255,7 @@ static void scan_done(struct piece *piece)
 	if (all->stopping)
 		maybe_stopped(all);
 	else if (all->scans == 0)
-		all->callbacks.caught_up(all->ctx);
+		all->config.callbacks->caught_up(all->config.ctx);
 }
 
 /* Its file system does not answer: nobody waits for it any more. */
@@ -222,7 +266,30 @@ static void scan_stuck(struct piece *piece)
 
 	uncount(p);
 	if (all->scans == 0 && !all->stopping)
-		all->callbacks.caught_up(all->ctx);
+		all->config.callbacks->caught_up(all->config.ctx);
+}
+
+/* Shared configuration may name "~", each account's: these scans get the homes along. */
+static int take_homes(struct scan *scan, struct places *all)
+{
+	struct place *p;
+	size_t n = 0;
+
+	if ((scan->kinds & (1u << PLACE_PREFIX | 1u << PLACE_SYSTEM)) == 0)
+		return 0;
+	RB_FOREACH(p, place_tree, &all->tree)
+	{
+		n += (p->kinds & 1u << PLACE_HOME) != 0;
+	}
+	scan->homes = arena_calloc(&scan->arena, n + 1, sizeof *scan->homes);
+	if (scan->homes == NULL)
+		return ERR_NOMEM;
+	RB_FOREACH(p, place_tree, &all->tree)
+	{
+		if ((p->kinds & 1u << PLACE_HOME) != 0) /* places are never let go */
+			scan->homes[scan->n_homes++] = p->path;
+	}
+	return 0;
 }
 
 static bool scan_begin(struct piece *piece)
@@ -236,8 +303,14 @@ static bool scan_begin(struct piece *piece)
 	(void)snprintf(scan->path, sizeof scan->path, "%s", p->path);
 	scan->last = &scan->first;
 	scan->kinds = p->kinds;
+	scan->config = &p->all->config;
+	if (take_homes(scan, p->all) < 0) {
+		arena_deinit(&scan->arena);
+		mem_free(scan);
+		return false;
+	}
 	scan->watch_rc = ERR_UNSUPPORTED;
-	if (p->kinds != 0 && p->user.watch == WATCH_NONE)
+	if ((p->kinds & WATCHED_KINDS) != 0 && p->user.watch == WATCH_NONE)
 		scan->watcher = p->all->watcher;
 	scan->watch_flags = watch_flags(p);
 	p->scan = scan;
@@ -257,13 +330,14 @@ static void scan_start_ranked(struct place *p, enum piece_rank rank)
 	p->piece.run = scan_run;
 	p->piece.done = scan_done;
 	p->piece.stuck = scan_stuck;
-	if (lanes_submit(all->lanes, &p->piece, p->path[0] != '\0' ? p->path : "/opt", false) < 0) {
+	if (lanes_submit(all->config.lanes, &p->piece, p->path[0] != '\0' ? p->path : "/opt",
+			 false) < 0) {
 		/* Not mounted, or nobody answers: the mount's coming says when. */
 		p->mount = 0;
 		return;
 	}
 	all->pieces++;
-	if (!lanes_stuck(all->lanes, lanes_group(all->lanes, p->path))) {
+	if (!lanes_stuck(all->config.lanes, lanes_group(all->config.lanes, p->path))) {
 		p->counted = true;
 		all->scans++;
 	}
@@ -281,14 +355,30 @@ static void unwatch(struct place *p)
 	p->user.watch = WATCH_NONE;
 }
 
+static void scan_personal(struct places *all)
+{
+	struct place *p;
+
+	RB_FOREACH(p, place_tree, &all->tree)
+	{
+		if (p->personal)
+			scan_start(p);
+	}
+}
+
 static int add(struct places *all, const char *path, unsigned kinds)
 {
 	size_t n = strlen(path) + 1;
-	struct place *p = all->n < PLACES_MAX ? mem_calloc(1, sizeof *p + n) : NULL;
+	struct place *p;
 	struct place *there;
 
-	if (p == NULL)
+	if (all->config.exclude != NULL && exclude_has(all->config.exclude, path))
+		return 0;
+	p = all->n < PLACES_MAX ? mem_calloc(1, sizeof *p + n) : NULL;
+	if (p == NULL) {
+		all->cut++;
 		return ERR_NOMEM;
+	}
 	memcpy(p->path, path, n);
 	p->all = all;
 	p->kinds = kinds;
@@ -297,6 +387,8 @@ static int add(struct places *all, const char *path, unsigned kinds)
 	if (there == NULL) {
 		all->n++;
 		scan_start(p);
+		if ((kinds & 1u << PLACE_HOME) != 0)
+			scan_personal(all);
 		return 0;
 	}
 	mem_free(p);
@@ -304,7 +396,10 @@ static int add(struct places *all, const char *path, unsigned kinds)
 		there->kinds |= kinds;
 		unwatch(there); /* it may want to hear of more now */
 		scan_start(there);
-	} else if (all->watcher != NULL && there->user.watch == WATCH_NONE && kinds != 0) {
+		if ((kinds & 1u << PLACE_HOME) != 0)
+			scan_personal(all);
+	} else if (all->watcher != NULL && there->user.watch == WATCH_NONE &&
+		   (kinds & WATCHED_KINDS) != 0) {
 		scan_start(there); /* it was not there, and may be now */
 	}
 	return 0;
@@ -317,7 +412,7 @@ int places_add(struct places *all, enum place_kind kind, const char *path)
 
 int places_add_system(struct places *all)
 {
-	return add(all, "", 0);
+	return add(all, "", 1u << PLACE_SYSTEM);
 }
 
 bool places_polled(const struct places *all)
@@ -325,15 +420,103 @@ bool places_polled(const struct places *all)
 	return all->polled > 0;
 }
 
+/* --- accounts that turn up --- */
+
+struct account_job {
+	struct piece piece;
+	struct places *all;
+	char path[SAFE_PATH_MAX];
+	uint32_t uid;
+	struct user user;
+	int rc;
+};
+
+static void account_run(struct piece *piece)
+{
+	struct account_job *job = container_of(piece, struct account_job, piece);
+
+	job->rc = users_by_uid(job->uid, &job->user, NULL);
+}
+
+static void account_done(struct piece *piece)
+{
+	struct account_job *job = container_of(piece, struct account_job, piece);
+	struct places *all = job->all;
+
+	all->pieces--;
+	if (all->stopping)
+		maybe_stopped(all);
+	else if (piece->end == PIECE_RAN && job->rc == 0 && job->user.home[0] == '/' &&
+		 job->user.home[1] != '\0')
+		(void)places_add(all, PLACE_HOME, job->user.home);
+	mem_free(job);
+}
+
+static void account_stuck(struct piece *piece)
+{
+	(void)piece; /* a directory server that takes its time */
+}
+
+void places_add_account(struct places *all, uint32_t uid)
+{
+	struct account_job *job;
+	uint32_t *more;
+
+	for (size_t i = 0; i < all->n_accounts; i++)
+		if (all->accounts[i] == uid)
+			return;
+	if (!all->config.all_accounts || all->n_accounts == ACCOUNTS_MAX)
+		return;
+	job = mem_calloc(1, sizeof *job);
+	more = mem_realloc(all->accounts, (all->n_accounts + 1) * sizeof *more);
+	if (more != NULL)
+		all->accounts = more;
+	if (job == NULL || more == NULL)
+		goto out;
+	job->all = all;
+	job->uid = uid;
+	job->piece = (struct piece){.rank = PIECE_SHORT,
+				    .run = account_run,
+				    .done = account_done,
+				    .stuck = account_stuck,
+				    .path = job->path};
+	(void)snprintf(job->path, sizeof job->path, "/etc");
+	if (lanes_submit(all->config.lanes, &job->piece, job->path, false) < 0)
+		goto out;
+	all->accounts[all->n_accounts++] = uid;
+	all->pieces++;
+	return;
+out:
+	mem_free(job);
+}
+
+size_t places_cut(const struct places *all)
+{
+	return all->cut;
+}
+
 bool places_scanning(const struct places *all)
 {
 	return all->scans > 0;
 }
 
+static void scan_system(struct places *all)
+{
+	struct place *p;
+
+	RB_FOREACH(p, place_tree, &all->tree)
+	{
+		if ((p->kinds & 1u << PLACE_SYSTEM) != 0) {
+			scan_start(p);
+			return; /* its path is "", the first */
+		}
+	}
+}
+
 /* Whether its coming or going says that the place must be scanned again. */
 static bool cares(const struct place *p, const char *name)
 {
-	for (enum place_kind kind = PLACE_HOME; kind <= PLACE_WALK; kind++)
+	for (enum place_kind kind = 0; kind < PLACE_KINDS; kind++)
 		if ((p->kinds & 1u << kind) != 0 && discover_cares(kind, name))
 			return true;
 	return false;
@@ -351,9 +534,11 @@ void places_watched(struct watch_user *user, enum watch_kind kind, const char *n
 	}
 	if (name == NULL || cares(p, name))
 		scan_start(p);
+	if ((p->kinds & 1u << PLACE_HOMES) != 0) /* a new account's, perhaps */
+		scan_system(p->all);
 	if (name != NULL && (p->kinds & 1u << PLACE_ENVS) != 0 &&
 	    snprintf(path, sizeof path, "%s/%s", p->path, name) < (int)sizeof path)
-		p->all->callbacks.touched(p->all->ctx, path);
+		p->all->config.callbacks->touched(p->all->config.ctx, path);
 }
 
 void places_sweep(struct places *all)
@@ -380,7 +565,7 @@ void places_poll(struct places *all)
 
 void places_mounts_changed(struct places *all)
 {
-	const struct mount_table *table = lanes_table(all->lanes);
+	const struct mount_table *table = lanes_table(all->config.lanes);
 	struct place *p;
 
 	RB_FOREACH(p, place_tree, &all->tree)
@@ -398,17 +583,14 @@ void places_mounts_changed(struct places *all)
 	}
 }
 
-int places_new(struct lanes *lanes, const struct places_callbacks *callbacks, void *ctx,
-	       struct places **out, struct err *err)
+int places_new(const struct places_config *config, struct places **out, struct err *err)
 {
 	struct places *all = mem_calloc(1, sizeof *all);
 
 	if (all == NULL)
 		return err_nomem(err);
 	RB_INIT(&all->tree);
-	all->lanes = lanes;
-	all->callbacks = *callbacks;
-	all->ctx = ctx;
+	all->config = *config;
 	*out = all;
 	return 0;
 }

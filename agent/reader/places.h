@@ -7,11 +7,15 @@
 #define ENVWARDEN_AGENT_READER_PLACES_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "agent/reader/discover.h"
 #include "lib/base/err.h"
 #include "platform/watch.h"
 
+struct condarc_cache;
+struct exclude;
 struct places;
 struct watch_user;
 struct watcher;
@@ -20,12 +24,21 @@ struct lanes;
 struct places_callbacks {
 	void (*candidate)(void *ctx, const char *path); /* may be an environment */
 	void (*touched)(void *ctx,
-			const char *path); /* something happened to it, seen from above */
-	void (*caught_up)(void *ctx);	   /* no scan that will end is under way any more */
+			const char *path);	     /* something happened to it, seen from above */
+	void (*runs)(void *ctx, const char *prefix); /* something runs in it; canonical */
+	void (*caught_up)(void *ctx); /* no scan that will end is under way any more */
 };
 
-int places_new(struct lanes *lanes, const struct places_callbacks *callbacks, void *ctx,
-	       struct places **out, struct err *err);
+struct places_config {
+	struct lanes *lanes;	       /* borrowed; do the scanning */
+	const struct exclude *exclude; /* borrowed; NULL none */
+	struct condarc_cache *condarc; /* borrowed */
+	bool all_accounts;	       /* every account's homes, not only those added */
+	const struct places_callbacks *callbacks;
+	void *ctx;
+};
+
+int places_new(const struct places_config *config, struct places **out, struct err *err);
 void places_stop(struct places *all, void (*stopped)(void *owner), void *owner);
 
 void places_set_watcher(struct places *all, struct watcher *watcher);
@@ -33,6 +46,13 @@ void places_set_watcher(struct places *all, struct watcher *watcher);
 /* Scans and watches it from now on; nothing if it is known already. ERR_NOMEM. */
 int places_add(struct places *all, enum place_kind kind, const char *path);
 int places_add_system(struct places *all);
+
+/* Somebody turned up, who may be of a directory that lists nobody: his home is a place from now
+ * on. Nothing when only given homes count, and for one known already. */
+void places_add_account(struct places *all, uint32_t uid);
+
+/* How often a bound left something out: in the last scan of each place, and of places. */
+size_t places_cut(const struct places *all);
 
 bool places_scanning(const struct places *all);
 

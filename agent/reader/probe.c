@@ -3,24 +3,33 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/core/resolve.h"
 #include "agent/link.h"
 #include "agent/prefix/wire_path.h"
+#include "agent/reader/condarc_path.h"
 #include "agent/reader/entries.h"
+#include "agent/reader/exclude.h"
 #include "agent/reader/lanes.h"
+#include "agent/reader/places.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "platform/safe_open.h"
+#include "platform/users.h"
 #include "proto/convert.h"
+
+#define LOOKUP_ARENA_MAX (8u << 20)
 
 struct lookup {
 	struct piece piece;
 	struct probe_context context;
-	uint64_t id;
 	struct arena arena;
-	char **candidates;
-	size_t n;
+	Envwarden__Reader__Probe request; /* copied; texts in the arena */
+	struct condarc_found found;
+	struct resolved candidates;
+	bool resolved;	  /* candidates are known */
+	bool from_root;	  /* resolved without the home, whose file system does not answer */
 	size_t next;	  /* candidate to try */
-	bool passed_over; /* one of them, since its file system does not answer */
+	bool passed_over; /* a candidate, since its file system does not answer */
 	char path[SAFE_PATH_MAX];
 	/* the first candidate that is a directory: */
 	Envwarden__Reader__ProbeReply__State state; /* NONE, NOT_ENV, UNREADABLE or UNKNOWN */
@@ -78,6 +87,118 @@ static void reply_entry(const struct probe_context *context, uint64_t id, const 
 	reply(context, id, wire_state(entry_state(e)), entry_path(e), dev, ino);
 }
 
+/* --- what is meant: on a lane, for files say it --- */
+
+static bool home_of(void *ctx, const char *name, char home[EXPAND_PATH_MAX])
+{
+	struct user user;
+
+	(void)ctx;
+	return users_by_name(name, &user, NULL) == 0 && user.home[0] == '/' &&
+	       snprintf(home, EXPAND_PATH_MAX, "%s", user.home) < EXPAND_PATH_MAX;
+}
+
+static enum resolve_kind kind_of(const Envwarden__Reader__Probe *request)
+{
+	return request->kind <= RESOLVE_NAME ? (enum resolve_kind)request->kind : RESOLVE_ENV;
+}
+
+static bool asks_mamba(const Envwarden__Reader__Probe *request)
+{
+	return (request->asker & ENVWARDEN__READER__PROBE_ASKER__ASKER_MAMBA) != 0;
+}
+
+/* The folders of CONDA_ENVS_DIRS as one more file, of the highest priority. mamba turns them round
+ * and puts them in front (libmamba: envs_dirs_hook). */
+static int of_variable(struct lookup *l, struct condarc *out)
+{
+	const Envwarden__Reader__Probe *request = &l->request;
+	size_t n = request->n_envs_dirs;
+
+	*out = (struct condarc){.given = n > 0, .n = n};
+	out->items = arena_calloc(&l->arena, n + 1, sizeof *out->items);
+	for (size_t i = 0; out->items != NULL && i < n; i++)
+		out->items[i].text = request->envs_dirs[asks_mamba(request) ? n - 1 - i : i];
+	return out->items != NULL ? 0 : ERR_NOMEM;
+}
+
+static int find_envs_dirs(struct lookup *l, struct resolve_input *in)
+{
+	const Envwarden__Reader__Probe *request = &l->request;
+	const struct mount *m = mount_table_find(l->piece.table, l->path);
+	const struct condarc_reach reach = {l->piece.table, m != NULL ? m->group : 0};
+	const struct condarc_who who = {.uid = request->uid,
+					.home = in->where.home,
+					.xdg_config_home = request->config[0],
+					.base = request->root_prefix,
+					.conda_prefix = request->conda_prefix,
+					.condarc = request->config[1],
+					.mambarc = request->config[2],
+					.mamba = in->mamba};
+	const struct condarc *files[CONDARC_FILES_MAX + 1];
+	struct condarc variable;
+	size_t n;
+	int rc = condarc_path_of_user(l->context.condarc, &reach, &who, &l->found);
+
+	if (rc == 0)
+		rc = of_variable(l, &variable);
+	if (rc < 0)
+		return rc;
+	n = l->found.n;
+	memcpy(files, l->found.files, n * sizeof files[0]);
+	if (variable.given)
+		files[n++] = &variable;
+	return condarc_merge(files, n, in->mamba ? CONDARC_BY_MAMBA : CONDARC_BY_CONDA, &l->arena,
+			     &in->envs_dirs, &in->n_envs_dirs);
+}
+
+static bool names_user(const struct resolve_input *in)
+{
+	bool yes = strstr(in->typed, "USER") != NULL || strstr(in->typed, "LOGNAME") != NULL;
+
+	for (size_t i = 0; i < in->n_envs_dirs; i++)
+		yes = yes || strstr(in->envs_dirs[i], "USER") != NULL ||
+		      strstr(in->envs_dirs[i], "LOGNAME") != NULL;
+	return yes;
+}
+
+/* What conda would try, then what the core knows. The account is asked for only where it matters:
+ * that may take a while. */
+static int find_candidates(struct lookup *l)
+{
+	const Envwarden__Reader__Probe *request = &l->request;
+	struct user user = {.name = "", .home = ""};
+	struct resolve_input in = {
+		.kind = kind_of(request),
+		.typed = request->typed,
+		.where = {.home = request->home,
+			  .user = user.name,
+			  .conda_prefix = request->conda_prefix,
+			  .base = request->root_prefix,
+			  .cwd = request->cwd,
+			  .home_of = home_of},
+		.mamba = asks_mamba(request),
+		.base_read_only =
+			(request->asker & ENVWARDEN__READER__PROBE_ASKER__ASKER_READ_ONLY) != 0};
+	int rc = 0;
+
+	if (in.where.home[0] != '/' && users_by_uid(request->uid, &user, NULL) == 0)
+		in.where.home = user.home;
+	if (resolve_by_name(in.kind, in.typed))
+		rc = find_envs_dirs(l, &in);
+	if (rc == 0 && user.name[0] == '\0' && names_user(&in) &&
+	    users_by_uid(request->uid, &user, NULL) < 0)
+		user.name[0] = '\0';
+	if (rc == 0 && resolve(&in, &l->arena, &l->candidates, NULL) == ERR_NOMEM)
+		rc = ERR_NOMEM;
+	for (size_t i = 0; i < request->n_candidates && rc == 0; i++)
+		rc = resolve_add(&l->candidates, &l->arena, request->candidates[i]);
+	condarc_found_release(&l->found);
+	return rc;
+}
+
+/* --- which of them is there --- */
+
 /* The state stays NONE when it is not there. */
 static void try_candidate(struct lookup *l, const char *path)
 {
@@ -102,13 +223,25 @@ static void lookup_run(struct piece *piece)
 {
 	struct lookup *l = container_of(piece, struct lookup, piece);
 
-	try_candidate(l, l->path);
+	if (l->resolved)
+		try_candidate(l, l->path);
+	else if (find_candidates(l) < 0)
+		l->candidates.n = 0;
 }
 
 static void lookup_free(struct lookup *l)
 {
 	arena_deinit(&l->arena);
 	mem_free(l);
+}
+
+/* Where a tool that asks has its root, there are environments. */
+static void tell_root(const struct lookup *l)
+{
+	const char *root = l->request.root_prefix;
+
+	if (root[0] == '/' && *l->context.places != NULL)
+		(void)places_add(*l->context.places, PLACE_PREFIX, root);
 }
 
 /* A candidate was there, or there are no more. */
@@ -119,7 +252,7 @@ static void lookup_end(struct lookup *l)
 	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__NONE && l->passed_over)
 		l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__AWAY;
 	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN &&
-	    l->context.left_alone(l->context.ctx, l->prefix)) {
+	    exclude_has(l->context.exclude, l->prefix)) {
 		l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
 	} else if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN) {
 		e = entries_find(l->context.entries, l->prefix);
@@ -127,11 +260,14 @@ static void lookup_end(struct lookup *l)
 			e = entries_find_inode(l->context.entries, l->info.dev, l->info.ino);
 		if (e == NULL)
 			(void)entries_candidate(l->context.entries, l->prefix, true);
+		tell_root(l);
 	}
+	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__NONE && l->candidates.n > 0)
+		(void)snprintf(l->prefix, sizeof l->prefix, "%s", l->candidates.candidates[0]);
 	if (e != NULL)
-		reply_entry(&l->context, l->id, e);
+		reply_entry(&l->context, l->request.id, e);
 	else
-		reply(&l->context, l->id, l->state, l->prefix, l->info.dev, l->info.ino);
+		reply(&l->context, l->request.id, l->state, l->prefix, l->info.dev, l->info.ino);
 	lookup_free(l);
 }
 
@@ -143,16 +279,21 @@ static bool is_known(const struct entry *e)
 /* Tries candidates until one is in a lane, is known, or there are no more. */
 static void lookup_go_on(struct lookup *l)
 {
-	while (l->next < l->n) {
-		const char *candidate = l->candidates[l->next++];
+	while (l->next < l->candidates.n) {
+		const char *candidate = l->candidates.candidates[l->next++];
 		const struct entry *e = entries_find(l->context.entries, candidate);
 
 		if (is_known(e)) {
-			reply_entry(&l->context, l->id, e);
+			reply_entry(&l->context, l->request.id, e);
 			lookup_free(l);
 			return;
 		}
 		(void)snprintf(l->path, sizeof l->path, "%s", candidate);
+		if (exclude_has(l->context.exclude, candidate)) {
+			l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE;
+			(void)snprintf(l->prefix, sizeof l->prefix, "%s", candidate);
+			break;
+		}
 		if (lanes_submit(l->context.lanes, &l->piece, candidate, false) == 0)
 			return;
 		l->passed_over = true;
@@ -160,16 +301,36 @@ static void lookup_go_on(struct lookup *l)
 	lookup_end(l);
 }
 
+/* In the lane of the home, whose files say most; if that does not answer, without it. */
+static void resolve_start(struct lookup *l)
+{
+	if (!l->from_root && l->request.home[0] == '/') {
+		(void)snprintf(l->path, sizeof l->path, "%s", l->request.home);
+		if (lanes_submit(l->context.lanes, &l->piece, l->path, false) == 0)
+			return;
+	}
+	l->from_root = true;
+	(void)snprintf(l->path, sizeof l->path, "/");
+	if (lanes_submit(l->context.lanes, &l->piece, l->path, false) == 0)
+		return;
+	l->resolved = true;
+	lookup_end(l);
+}
+
 static void lookup_done(struct piece *piece)
 {
 	struct lookup *l = container_of(piece, struct lookup, piece);
 
-	if (*l->context.link == NULL)
+	if (*l->context.link == NULL) {
 		lookup_free(l);
-	else if (l->state != ENVWARDEN__READER__PROBE_REPLY__STATE__NONE)
+	} else if (!l->resolved && piece->end == PIECE_REFUSED && !l->from_root) {
+		l->from_root = true;
+		resolve_start(l);
+	} else if (l->state != ENVWARDEN__READER__PROBE_REPLY__STATE__NONE) {
 		lookup_end(l);
-	else {
-		l->passed_over = l->passed_over || piece->end == PIECE_REFUSED;
+	} else {
+		l->passed_over = l->passed_over || (l->resolved && piece->end == PIECE_REFUSED);
+		l->resolved = true;
 		lookup_go_on(l);
 	}
 }
@@ -181,48 +342,107 @@ static void lookup_stuck(struct piece *piece)
 
 	if (!lanes_cancel(piece))
 		return;
-	l->passed_over = true;
-	lookup_go_on(l);
+	if (l->resolved || l->from_root) {
+		l->passed_over = l->passed_over || l->resolved;
+		l->resolved = true;
+		lookup_go_on(l);
+	} else {
+		l->from_root = true;
+		resolve_start(l);
+	}
+}
+
+/* --- asking --- */
+
+/* A path that is known needs no file. */
+static const struct entry *find_known(const struct probe_context *context,
+				      const Envwarden__Reader__Probe *request)
+{
+	const struct resolve_input in = {.kind = kind_of(request),
+					 .typed = request->typed,
+					 .where = {.home = request->home,
+						   .conda_prefix = request->conda_prefix,
+						   .cwd = request->cwd}};
+	struct resolved found = {.n = 0};
+	const struct entry *e = NULL;
+	struct arena arena;
+	char path[SAFE_PATH_MAX];
+
+	if (resolve_by_name(in.kind, in.typed))
+		return NULL;
+	arena_init(&arena, 4 * EXPAND_PATH_MAX);
+	if (resolve(&in, &arena, &found, NULL) == 0 && found.n > 0 &&
+	    text_to_path(found.candidates[0], path, sizeof path) == 0)
+		e = entries_find(context->entries, path);
+	arena_deinit(&arena);
+	return is_known(e) ? e : NULL;
+}
+
+/* From the text on the wire to the path; "" for what can be none. */
+static char *copy_path(struct arena *arena, const char *text)
+{
+	char path[SAFE_PATH_MAX];
+
+	return arena_strdup(arena, text_to_path(text, path, sizeof path) == 0 ? path : "");
+}
+
+static int copy_request(struct lookup *l, const Envwarden__Reader__Probe *request)
+{
+	static char none[] = "";
+	static char *const nothing[] = {none, none, none};
+	char **texts[] = {&l->request.typed, &l->request.cwd, &l->request.conda_prefix,
+			  &l->request.root_prefix, &l->request.home};
+	struct {
+		char ***list;
+		size_t n;
+	} lists[] = {{&l->request.candidates, request->n_candidates},
+		     {&l->request.envs_dirs, request->n_envs_dirs},
+		     {&l->request.config, request->n_config}};
+
+	l->request = *request;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		if ((*texts[i] = copy_path(&l->arena, *texts[i])) == NULL)
+			return ERR_NOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		char **copy = arena_calloc(&l->arena, lists[i].n + 1, sizeof *copy);
+
+		for (size_t k = 0; copy != NULL && k < lists[i].n; k++)
+			if ((copy[k] = copy_path(&l->arena, (*lists[i].list)[k])) == NULL)
+				return ERR_NOMEM;
+		if (copy == NULL)
+			return ERR_NOMEM;
+		*lists[i].list = copy;
+	}
+	if (l->request.n_config != ARRAY_SIZE(nothing))
+		l->request.config = (char **)(uintptr_t)nothing;
+	return 0;
 }
 
 int probe(const struct probe_context *context, const Envwarden__Reader__Probe *request)
 {
-	const struct entry *e = NULL;
+	const struct entry *e = find_known(context, request);
 	struct lookup *l;
-	char path[SAFE_PATH_MAX];
-	bool whole = true;
 
-	if (request->n_candidates > 0 &&
-	    text_to_path(request->candidates[0], path, sizeof path) == 0)
-		e = entries_find(context->entries, path);
-	if (is_known(e)) {
+	places_add_account(*context->places, request->uid);
+	if (e != NULL) {
 		reply_entry(context, request->id, e);
 		return 0;
 	}
 	l = mem_calloc(1, sizeof *l);
 	if (l == NULL)
 		return ERR_NOMEM;
-	arena_init(&l->arena, request->n_candidates * (SAFE_PATH_MAX + 64) + 4096);
-	l->candidates = arena_calloc(&l->arena, request->n_candidates + 1, sizeof *l->candidates);
-	for (size_t i = 0; l->candidates != NULL && i < request->n_candidates; i++) {
-		if (text_to_path(request->candidates[i], path, sizeof path) < 0)
-			continue; /* no path can be that */
-		l->candidates[l->n] = arena_strdup(&l->arena, path);
-		whole = whole && l->candidates[l->n++] != NULL;
-	}
-	if (!whole || l->candidates == NULL) {
-		arena_deinit(&l->arena);
-		mem_free(l);
+	arena_init(&l->arena, LOOKUP_ARENA_MAX);
+	if (copy_request(l, request) < 0) {
+		lookup_free(l);
 		return ERR_NOMEM;
 	}
 	l->context = *context;
-	l->id = request->id;
 	l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__NONE;
 	l->piece = (struct piece){.rank = PIECE_SHORT,
 				  .run = lookup_run,
 				  .done = lookup_done,
 				  .stuck = lookup_stuck,
 				  .path = l->path};
-	lookup_go_on(l);
+	resolve_start(l);
 	return 0;
 }

@@ -8,7 +8,9 @@
 
 #include "agent/link.h"
 #include "agent/prefix/wire_path.h"
+#include "agent/reader/condarc_path.h"
 #include "agent/reader/entries.h"
+#include "agent/reader/exclude.h"
 #include "agent/reader/lanes.h"
 #include "agent/reader/places.h"
 #include "agent/reader/probe.h"
@@ -23,7 +25,6 @@
 #include "platform/process.h"
 #include "platform/safe_open.h"
 #include "platform/sandbox.h"
-#include "platform/users.h"
 #include "platform/watch.h"
 #include "proto/convert.h"
 #include "proto/limits.h"
@@ -31,6 +32,7 @@
 #define UNTAKEN_MAX 2 /* the rest waits on disk, where it is */
 #define END_MS 3000   /* how long a look may hold up the end: a hung mount must not */
 #define HEALTH_EVERY_MS 1000
+#define RUNNING_MAX 2048 /* prefixes that something runs in, told at a time */
 
 struct reader {
 	uv_loop_t loop;
@@ -48,12 +50,14 @@ struct reader {
 	bool no_watcher; /* the system had none left for us */
 	bool configured;
 	bool scan_done;
-	bool all_accounts;	    /* look in every account's home */
 	struct entries_health told; /* what the core knows of our health */
+	size_t cut_told;	    /* ... and of what bounds left out */
 	bool health_differs;	    /* something else of it than the entries' has changed */
 	unsigned untaken;	    /* facts told that the core has not made durable yet */
-	char **exclude;
-	size_t n_exclude;
+	struct exclude exclude;
+	struct condarc_cache *condarc;
+	char *running[RUNNING_MAX]; /* prefixes that the core is to be told */
+	size_t n_running;
 };
 
 static void send_message(struct reader *r, Envwarden__Reader__Envelope *envelope)
@@ -150,8 +154,7 @@ static void on_environment(void *ctx, const char *prefix)
 		(void)snprintf(path, sizeof path, "%.*s", (int)(slash - prefix), prefix);
 		(void)places_add(r->places, PLACE_ENVS, path);
 	}
-	if (snprintf(path, sizeof path, "%s/envs", prefix) < (int)sizeof path)
-		(void)places_add(r->places, PLACE_ENVS, path);
+	(void)places_add(r->places, PLACE_PREFIX, prefix);
 }
 
 #define HEALTH_LINES 12
@@ -228,6 +231,11 @@ static void find_trouble(const struct reader *r, const struct entries_health *se
 		     seen->failed);
 }
 
+static size_t left_out(const struct reader *r, const struct entries_health *seen)
+{
+	return places_cut(r->places) + seen->full;
+}
+
 static void send_health(struct reader *r)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
@@ -240,6 +248,12 @@ static void send_health(struct reader *r)
 	r->told = seen;
 	r->health_differs = false;
 	find_trouble(r, &seen, &lines);
+	r->cut_told = left_out(r, &seen);
+	if (r->cut_told > 0)
+		tell(&lines,
+		     "discovery\tin %zu places there is more than the agent looks at, so "
+		     "environments may be unknown\tname narrower roots, or exclude folders",
+		     r->cut_told);
 	health.watched = seen.watched;
 	health.polled = seen.polled;
 	health.degraded = lines.list;
@@ -263,7 +277,8 @@ static void on_health(uv_timer_t *timer)
 	if (seen.watched != r->told.watched || seen.polled != r->told.polled ||
 	    seen.denied != r->told.denied || seen.failed != r->told.failed ||
 	    seen.away != r->told.away || seen.remote != r->told.remote ||
-	    seen.watches_exhausted != r->told.watches_exhausted || r->health_differs)
+	    seen.watches_exhausted != r->told.watches_exhausted || r->health_differs ||
+	    left_out(r, &seen) != r->cut_told)
 		send_health(r);
 }
 
@@ -284,6 +299,41 @@ static void on_lanes_changed(void *ctx)
 
 static void poll_if_needed(struct reader *r);
 
+static void send_running(struct reader *r)
+{
+	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
+	Envwarden__Reader__Running running = ENVWARDEN__READER__RUNNING__INIT;
+
+	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_RUNNING;
+	envelope.running = &running;
+	for (size_t i = 0; i < r->n_running; i += running.n_prefixes) {
+		size_t left = r->n_running - i;
+
+		running.prefixes = r->running + i;
+		running.n_prefixes = left < LIMIT_CANDIDATES ? left : LIMIT_CANDIDATES;
+		send_message(r, &envelope);
+	}
+	while (r->n_running > 0)
+		mem_free(r->running[--r->n_running]);
+}
+
+/* Kept until what was found with it has been told. */
+static void on_runs(void *ctx, const char *prefix)
+{
+	struct reader *r = ctx;
+	struct wire_path path;
+	char *copy;
+
+	if (r->n_running == RUNNING_MAX || wire_path(&path, prefix, NULL) < 0)
+		return;
+	for (size_t i = 0; i < r->n_running; i++)
+		if (strcmp(r->running[i], path.text) == 0)
+			return;
+	copy = mem_strdup(path.text);
+	if (copy != NULL)
+		r->running[r->n_running++] = copy;
+}
+
 static void on_caught_up(void *ctx)
 {
 	struct reader *r = ctx;
@@ -293,6 +343,8 @@ static void on_caught_up(void *ctx)
 
 	health_soon(r);
 	poll_if_needed(r);
+	if (r->scan_done && !places_scanning(r->places) && entries_all_looked(r->entries))
+		send_running(r);
 	if (!r->configured || r->scan_done || places_scanning(r->places) ||
 	    !entries_all_looked(r->entries))
 		return;
@@ -303,6 +355,7 @@ static void on_caught_up(void *ctx)
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_SCAN_DONE;
 	envelope.scan_done = &done;
 	send_message(r, &envelope);
+	send_running(r);
 	send_health(r);
 }
 
@@ -313,24 +366,11 @@ static bool on_may_send(void *ctx)
 	return r->link != NULL && r->untaken < UNTAKEN_MAX;
 }
 
-static bool is_excluded(const void *ctx, const char *path)
-{
-	const struct reader *r = ctx;
-
-	for (size_t i = 0; i < r->n_exclude; i++) {
-		size_t n = strlen(r->exclude[i]);
-
-		if (strncmp(path, r->exclude[i], n) == 0 && (path[n] == '\0' || path[n] == '/'))
-			return true;
-	}
-	return false;
-}
-
 static void on_candidate(void *ctx, const char *path)
 {
 	struct reader *r = ctx;
 
-	if (!is_excluded(r, path))
+	if (!exclude_has(&r->exclude, path))
 		(void)entries_candidate(r->entries, path, false);
 }
 
@@ -352,8 +392,10 @@ static const struct entries_callbacks entries_callbacks = {.facts = on_facts,
 							   .environment = on_environment,
 							   .caught_up = on_caught_up,
 							   .may_send = on_may_send};
-static const struct places_callbacks places_callbacks = {
-	.candidate = on_candidate, .touched = on_touched, .caught_up = on_caught_up};
+static const struct places_callbacks places_callbacks = {.candidate = on_candidate,
+							 .touched = on_touched,
+							 .runs = on_runs,
+							 .caught_up = on_caught_up};
 
 /* --- what watches say --- */
 
@@ -376,15 +418,6 @@ static void on_watch(void *ctx, int watch, void *user, enum watch_kind kind, con
 		if (kind == WATCH_GONE) /* moved, perhaps, with all that is in it */
 			entries_sweep(r->entries);
 	}
-}
-
-static int add_account(void *ctx, const struct user *user)
-{
-	struct reader *r = ctx;
-
-	return user->home[0] == '/' && user->home[1] != '\0'
-		       ? places_add(r->places, PLACE_HOME, user->home)
-		       : 0;
 }
 
 /* May come late: the system lends only so many to each account. */
@@ -447,25 +480,11 @@ static void on_sweep(uv_timer_t *timer)
 	struct reader *r = timer->data;
 
 	make_watcher(r);
-	if (r->all_accounts)
-		(void)users_each(add_account, r, NULL); /* new ones */
 	places_sweep(r->places);
 	entries_sweep(r->entries);
 }
 
 /* --- what the core says --- */
-
-static int take_exclude(struct reader *r, const Envwarden__Reader__Configure *c)
-{
-	r->exclude = mem_calloc(c->n_exclude + 1, sizeof *r->exclude);
-	for (size_t i = 0; r->exclude != NULL && i < c->n_exclude; i++) {
-		r->exclude[i] = mem_strdup(c->exclude[i]);
-		if (r->exclude[i] == NULL)
-			return ERR_NOMEM;
-		r->n_exclude++;
-	}
-	return r->exclude != NULL ? 0 : ERR_NOMEM;
-}
 
 static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 {
@@ -475,6 +494,7 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 					      .recall = r->recall,
 					      .settle_ms = c->settle_ms,
 					      .poll_ms = (int64_t)c->poll_s * 1000,
+					      .exclude = &r->exclude,
 					      .callbacks = &entries_callbacks,
 					      .ctx = r};
 	struct err err = ERR_INIT;
@@ -482,11 +502,18 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 
 	if (r->configured || !c->watch)
 		return r->configured ? ERR_PROTOCOL : 0;
-	rc = take_exclude(r, c);
+	r->condarc = condarc_cache_new();
+	rc = r->condarc != NULL ? exclude_init(&r->exclude, c->exclude, c->n_exclude) : ERR_NOMEM;
 	if (rc == 0)
 		rc = entries_new(&config, &r->entries, &err);
 	if (rc == 0)
-		rc = places_new(r->lanes, &places_callbacks, r, &r->places, &err);
+		rc = places_new(&(struct places_config){.lanes = r->lanes,
+							.exclude = &r->exclude,
+							.condarc = r->condarc,
+							.all_accounts = c->n_homes == 0,
+							.callbacks = &places_callbacks,
+							.ctx = r},
+				&r->places, &err);
 	if (rc < 0)
 		return rc;
 	make_watcher(r);
@@ -495,9 +522,6 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 	rc = places_add_system(r->places);
 	for (size_t i = 0; rc == 0 && i < c->n_homes; i++)
 		rc = places_add(r->places, PLACE_HOME, c->homes[i]->path);
-	r->all_accounts = c->n_homes == 0;
-	if (rc == 0 && r->all_accounts)
-		rc = users_each(add_account, r, NULL);
 	for (size_t i = 0; rc == 0 && i < c->n_roots; i++)
 		rc = places_add(r->places, PLACE_WALK, c->roots[i]);
 	r->poll_ms = (uint64_t)c->poll_s * 1000;
@@ -512,7 +536,7 @@ static void on_read(struct reader *r, const Envwarden__Reader__Read *read)
 
 	if (text_to_path(read->prefix, path, sizeof path) < 0)
 		on_read_done(r, read->id, ERR_NOTFOUND, read->prefix);
-	else if (is_excluded(r, path))
+	else if (exclude_has(&r->exclude, path))
 		on_read_done(r, read->id, ERR_PERM, path);
 	else
 		entries_read(r->entries, path,
@@ -532,9 +556,14 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 			return ERR_PROTOCOL;
 		if (r->watcher != NULL)
 			(void)watcher_drain(r->watcher, NULL);
-		return probe(
-			&(struct probe_context){r->entries, r->lanes, &r->link, is_excluded, r},
-			message->probe);
+		return probe(&(struct probe_context){r->entries, r->lanes, &r->link, &r->places,
+						     &r->exclude, r->condarc},
+			     message->probe);
+	case ENVWARDEN__READER__ENVELOPE__KIND_ACCOUNT:
+		if (!r->configured)
+			return ERR_PROTOCOL;
+		places_add_account(r->places, message->account->uid);
+		return 0;
 	case ENVWARDEN__READER__ENVELOPE__KIND_READ:
 		if (!r->configured)
 			return ERR_PROTOCOL;
@@ -668,8 +697,9 @@ int reader_main(int fd, int64_t parent)
 	uv_run(&r->loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&r->loop) == 0);
 	recall_free(r->recall);
-	for (size_t i = 0; i < r->n_exclude; i++)
-		mem_free(r->exclude[i]);
-	mem_free(r->exclude);
+	while (r->n_running > 0)
+		mem_free(r->running[--r->n_running]);
+	exclude_deinit(&r->exclude);
+	condarc_cache_free(r->condarc);
 	return 0;
 }

@@ -36,7 +36,7 @@ ARROWS = {
     "agent/core": ["agent/core", "proto", "lib"],
     "agent/store": ["agent/store", "agent/core"] + AGENT_SHARED,
     "agent/prefix": ["agent/prefix"] + SHARED,
-    "agent/reader": ["agent/reader", "agent/prefix"] + AGENT_SHARED,
+    "agent/reader": ["agent/reader", "agent/prefix", "agent/core"] + AGENT_SHARED,
     "agent/local": ["agent/local", "agent/core", "agent/store"] + AGENT_SHARED,
     "agent/sync": ["agent/sync", "agent/core", "agent/store"] + AGENT_SHARED,
     "agent/cli": ["agent/cli", "agent/prefix"] + SHARED,

@@ -9,30 +9,52 @@
 
 #include "lib/base/buf.h"
 
-static const char *const envs_dirs[] = {"/srv/envs", "relative/is/ignored"};
+static const char *const envs_dirs[] = {"/srv/envs", "~/e/../$USER", "$OTHER", "here"};
 
 struct row {
 	enum resolve_kind kind;
 	const char *typed;
 	const char *expect; /* candidates joined by blanks, or "! error" */
+	bool mamba;
+	bool read_only;
 };
 
 static const struct row rows[] = {
-	{RESOLVE_DEFAULT, "", "/active"},
-	{RESOLVE_NAME, "x", "/srv/envs/x /base/envs/x /home/ana/.conda/envs/x"},
-	{RESOLVE_ENV, "x", "/srv/envs/x /base/envs/x /home/ana/.conda/envs/x"},
-	{RESOLVE_NAME, "base", "/base"},
-	{RESOLVE_NAME, "root", "/base"},
-	{RESOLVE_ENV, "./x", "/work/dir/x"},
-	{RESOLVE_ENV, "../x", "/work/x"},
-	{RESOLVE_ENV, "/a/b/../c//d/./", "/a/c/d"},
-	{RESOLVE_ENV, "/../../etc", "/etc"},
-	{RESOLVE_ENV, "~/envs/x", "/home/ana/envs/x"},
-	{RESOLVE_PREFIX, "x", "/work/dir/x"},
-	{RESOLVE_PREFIX, "/p", "/p"},
-	{RESOLVE_NAME, "a/b", "! an environment's name has no '/', ':' or '#'"},
-	{RESOLVE_ENV, "a:b", "! an environment's name has no '/', ':' or '#'"},
-	{RESOLVE_NAME, "", "! no environment named"},
+	{RESOLVE_DEFAULT, "", "/active", false, false},
+	{RESOLVE_NAME, "x",
+	 "/srv/envs/x /home/ana/ana/x /work/dir/$OTHER/x /work/dir/here/x /base/envs/x "
+	 "/home/ana/.conda/envs/x",
+	 false, false},
+	{RESOLVE_ENV, "x",
+	 "/srv/envs/x /home/ana/ana/x /work/dir/$OTHER/x /work/dir/here/x /base/envs/x "
+	 "/home/ana/.conda/envs/x",
+	 false, false},
+	{RESOLVE_ENV, "x",
+	 "/srv/envs/x /home/ana/ana/x /work/dir/$OTHER/x /work/dir/here/x "
+	 "/home/ana/.conda/envs/x /base/envs/x",
+	 false, true},
+	{RESOLVE_ENV, "x",
+	 "/srv/envs/x /home/ana/ana/x /work/dir/$OTHER/x /work/dir/here/x /base/envs/x", true,
+	 true},
+	{RESOLVE_NAME, "root",
+	 "/srv/envs/root /home/ana/ana/root /work/dir/$OTHER/root /work/dir/here/root "
+	 "/base/envs/root",
+	 true, false},
+	{RESOLVE_NAME, "base", "/base", true, false},
+	{RESOLVE_NAME, "base", "/base", false, false},
+	{RESOLVE_NAME, "root", "/base", false, false},
+	{RESOLVE_ENV, "./x", "/work/dir/x", false, false},
+	{RESOLVE_ENV, "../x", "/work/x", false, false},
+	{RESOLVE_ENV, "/a/b/../c//d/./", "/a/c/d", false, false},
+	{RESOLVE_ENV, "/../../etc", "/etc", false, false},
+	{RESOLVE_ENV, "~/envs/x", "/home/ana/envs/x", false, false},
+	{RESOLVE_PREFIX, "x", "/work/dir/x", false, false},
+	{RESOLVE_PREFIX, "/p", "/p", false, false},
+	{RESOLVE_NAME, "a/b", "! an environment's name has no '/', ':' or '#'", false, false},
+	{RESOLVE_NAME, "a:b", "! an environment's name has no '/', ':' or '#'", false, false},
+	{RESOLVE_PREFIX, "~", "/home/ana", false, false},
+	{RESOLVE_PREFIX, "$CONDA_PREFIX/../${USER}-1/$NO", "/ana-1/$NO", false, false},
+	{RESOLVE_NAME, "", "! no environment named", false, false},
 };
 
 static void each_target(void **state)
@@ -41,12 +63,15 @@ static void each_target(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct resolve_input in = {.kind = rows[i].kind,
 						 .typed = rows[i].typed,
-						 .cwd = "/work/dir",
-						 .conda_prefix = "/active",
-						 .base = "/base",
-						 .home = "/home/ana",
+						 .where = {.cwd = "/work/dir",
+							   .conda_prefix = "/active",
+							   .base = "/base",
+							   .user = "ana",
+							   .home = "/home/ana"},
+						 .mamba = rows[i].mamba,
+						 .base_read_only = rows[i].read_only,
 						 .envs_dirs = envs_dirs,
-						 .n_envs_dirs = 2};
+						 .n_envs_dirs = ARRAY_SIZE(envs_dirs)};
 		struct resolved out;
 		struct arena arena;
 		struct err err = ERR_INIT;
@@ -67,12 +92,8 @@ static void each_target(void **state)
 
 static void nothing_is_active(void **state)
 {
-	const struct resolve_input in = {.kind = RESOLVE_DEFAULT,
-					 .typed = "",
-					 .cwd = "",
-					 .conda_prefix = "",
-					 .base = "",
-					 .home = ""};
+	const struct resolve_input in = {
+		.kind = RESOLVE_DEFAULT, .typed = "", .where = {.cwd = "", .conda_prefix = ""}};
 	struct resolved out;
 	struct arena arena;
 	struct err err = ERR_INIT;

@@ -1048,18 +1048,18 @@ void entries_read(struct entries *all, const char *path, const unsigned char *vo
 {
 	struct entry *e = entries_find(all, path);
 
-	if (e == NULL) {
-		e = entry_new(all, path);
-		if (e != NULL)
-			e->asked_for = true;
-	}
+	if (e == NULL && (e = entry_new(all, path)) != NULL)
+		e->asked_for = true;
 	if (e == NULL || askers_add(&e->askers, id, now_mono(all)) < 0)
 		all->config.callbacks->read_done(all->config.ctx, id, ERR_BUSY, path);
 	if (e == NULL)
 		return;
 	if (!e->known && volume != NULL)
 		memcpy(e->volume, volume, sizeof e->volume);
-	make_urgent(e);
+	if (e->aside && piece_is_out(&e->piece)) /* its look hangs: nobody waits for that */
+		answer_askers(e, ERR_UNREACHABLE);
+	else
+		make_urgent(e);
 	pump(all);
 }
 

@@ -1,6 +1,7 @@
 /*
  * Directory watches on a uv loop. A watcher holds many watches; a watch is one directory, not its
- * subdirectories. One callback tells what happened:
+ * subdirectories, and may have several users, each told by itself and as it asked to be. One
+ * callback tells what happened:
  *   WATCH_DIRTY     something in the directory came, went, was renamed or was written and closed
  *   WATCH_GONE      the directory itself was deleted, moved or unmounted; the watch has ended
  *   WATCH_OVERFLOW  events were lost; anything may have changed (watch = WATCH_NONE, user = NULL)
@@ -8,8 +9,8 @@
  * further up is moved, and WATCH_GONE for a deleted one waits until nobody holds it open any more
  * (not even as a safe_dir); the watch of its parent tells both.
  *
- * All calls on the loop's thread, but for watcher_mark. The callback may add and remove watches and stop the watcher, not
- * drain it.
+ * All calls on the loop's thread, but for watcher_mark. The callback may add and remove watches and
+ * stop the watcher, not drain it.
  */
 #ifndef ENVWARDEN_PLATFORM_WATCH_H
 #define ENVWARDEN_PLATFORM_WATCH_H
@@ -47,8 +48,8 @@ int watcher_new(struct uv_loop_s *loop, watch_cb cb, void *ctx, struct watcher *
 /*
  * Watches a directory, by path (whose last part must not be a link) or through an open one. *watch
  * is > 0 and not used again soon. ERR_LIMIT: the system or the user has no watches left;
- * ERR_EXISTS: this directory (same inode) is watched already, *watch is that watch; ERR_NOTFOUND;
- * ERR_INVALID: not a directory; ERR_PERM.
+ * ERR_EXISTS: this user watches this directory (same inode) already, *watch is that watch;
+ * ERR_NOTFOUND; ERR_INVALID: not a directory; ERR_PERM.
  */
 int watcher_add(struct watcher *w, const char *path, unsigned flags, void *user, int *watch,
 		struct err *err);
@@ -56,10 +57,10 @@ int watcher_add_dir(struct watcher *w, const struct safe_dir *dir, unsigned flag
 		    int *watch, struct err *err);
 
 /*
- * The same in two steps, for paths that may hang: watcher_mark on any thread, then watcher_adopt (or
- * watcher_discard) on the loop's. What happens between the two is not told; *missed says whether
- * anything did. watcher_mark: errors as watcher_add, but for ERR_EXISTS; the watcher must not have
- * been stopped. watcher_adopt: ERR_EXISTS: the directory is watched already, by another user;
+ * The same in two steps, for paths that may hang: watcher_mark on any thread, then watcher_adopt
+ * (or watcher_discard) on the loop's. What happens between the two is not told; *missed says
+ * whether anything may have. watcher_mark: errors as watcher_add, but for ERR_EXISTS; the watcher
+ * must not have been stopped. watcher_adopt: ERR_EXISTS: this user watches the directory already;
  * ERR_NOTFOUND: the watch has ended meanwhile; ERR_NOMEM.
  */
 int watcher_mark(const struct watcher *w, const char *path, unsigned flags, int *watch,
@@ -67,8 +68,9 @@ int watcher_mark(const struct watcher *w, const char *path, unsigned flags, int 
 int watcher_adopt(struct watcher *w, int watch, unsigned flags, void *user, bool *missed);
 void watcher_discard(struct watcher *w, int watch); /* one that was not adopted */
 
-/* Ends a watch; nothing more is told of it. Fine for one that has ended or never was. */
-void watcher_remove(struct watcher *w, int watch);
+/* Ends a watch for this user; nothing more of it is told to it. Fine for one that has ended or
+ * never was. */
+void watcher_remove(struct watcher *w, int watch, const void *user);
 
 /* Delivers, before it returns, whatever happened before the call. ERR_IO when it can't be told. */
 int watcher_drain(struct watcher *w, struct err *err);

@@ -27,6 +27,7 @@
 /* IN_MASK_ADD: a directory that is watched already keeps what it was watched for. */
 #define MANNER (IN_ONLYDIR | IN_EXCL_UNLINK | IN_MASK_ADD)
 
+/* One user of one watch. */
 struct watch_entry {
 	int wd;
 	unsigned flags;
@@ -46,7 +47,7 @@ struct watcher {
 	int fd;
 	watch_cb cb;
 	void *ctx;
-	struct watch_entry *entries; /* by wd; the kernel hands out rising numbers */
+	struct watch_entry *entries; /* by wd (the kernel's numbers rise), then by user */
 	size_t count;
 	size_t cap;
 	struct orphan orphans[ORPHANS];
@@ -60,13 +61,15 @@ struct watcher {
 
 /* --- the table --- */
 
-static size_t position(const struct watcher *w, int wd)
+/* Of the first row of this watch whose user is not below that address. */
+static size_t position(const struct watcher *w, int wd, uintptr_t user)
 {
 	size_t low = 0;
 	size_t high = w->count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (w->entries[middle].wd < wd)
+		const struct watch_entry *row = &w->entries[middle];
+		if (row->wd < wd || (row->wd == wd && (uintptr_t)row->user < user))
 			low = middle + 1;
 		else
 			high = middle;
@@ -74,10 +77,21 @@ static size_t position(const struct watcher *w, int wd)
 	return low;
 }
 
-static struct watch_entry *find(const struct watcher *w, int wd)
+static const struct watch_entry *find_from(const struct watcher *w, int wd, uintptr_t user)
 {
-	size_t i = position(w, wd);
+	size_t i = position(w, wd, user);
 	return i < w->count && w->entries[i].wd == wd ? &w->entries[i] : NULL;
+}
+
+static bool is_used(const struct watcher *w, int wd)
+{
+	return find_from(w, wd, 0) != NULL;
+}
+
+static bool is_used_by(const struct watcher *w, int wd, const void *user)
+{
+	const struct watch_entry *row = find_from(w, wd, (uintptr_t)user);
+	return row && row->user == user;
 }
 
 static int make_room(struct watcher *w)
@@ -95,44 +109,52 @@ static int make_room(struct watcher *w)
 
 static void insert(struct watcher *w, int wd, unsigned flags, void *user)
 {
-	size_t i = position(w, wd);
+	size_t i = position(w, wd, (uintptr_t)user);
 	memmove(&w->entries[i + 1], &w->entries[i], (w->count - i) * sizeof(*w->entries));
 	w->entries[i] = (struct watch_entry){.wd = wd, .flags = flags, .user = user};
 	w->count++;
 }
 
-static void forget(struct watcher *w, int wd)
+static void forget(struct watcher *w, int wd, const void *user)
 {
-	size_t i = position(w, wd);
-	if (i == w->count || w->entries[i].wd != wd)
-		return;
+	size_t i = position(w, wd, (uintptr_t)user);
 	w->count--;
 	memmove(&w->entries[i], &w->entries[i + 1], (w->count - i) * sizeof(*w->entries));
 }
 
 /* --- events --- */
 
+/* To all users; each may add and remove watches, its own too. */
+static void tell_users(struct watcher *w, const struct inotify_fact *fact)
+{
+	bool file = fact->kind == WATCH_DIRTY && !fact->is_folder && fact->name;
+	const struct watch_entry *row;
+	uintptr_t next = 0;
+	while (!w->stopping && (row = find_from(w, fact->wd, next)) != NULL) {
+		void *user = row->user;
+		bool unwanted = file && (row->flags & WATCH_FOLDERS);
+		next = (uintptr_t)user + 1;
+		if (fact->kind == WATCH_GONE)
+			forget(w, fact->wd, user);
+		if (!unwanted)
+			w->cb(w->ctx, fact->wd, user, fact->kind, fact->name);
+	}
+}
+
 static void deliver(struct watcher *w, const struct inotify_fact *fact)
 {
-	void *user = NULL;
-	if (fact->kind != WATCH_OVERFLOW) {
-		const struct watch_entry *entry = find(w, fact->wd);
-		if (!entry) { /* not adopted yet, removed meanwhile, or an end already told */
-			w->orphans[w->next_orphan++ % ORPHANS] =
-				(struct orphan){fact->wd, fact->ended};
-			return;
-		}
-		if (fact->kind == WATCH_DIRTY && !fact->is_folder && fact->name &&
-		    (entry->flags & WATCH_FOLDERS))
-			return;
-		user = entry->user;
+	if (fact->kind == WATCH_OVERFLOW) {
+		w->cb(w->ctx, fact->wd, NULL, fact->kind, fact->name);
+		return;
 	}
-	if (fact->kind == WATCH_GONE) {
-		forget(w, fact->wd);
-		if (!fact->ended)
-			(void)inotify_rm_watch(w->fd, fact->wd);
+	if (!is_used(w,
+		     fact->wd)) { /* not adopted yet, removed meanwhile, or an end already told */
+		w->orphans[w->next_orphan++ % ORPHANS] = (struct orphan){fact->wd, fact->ended};
+		return;
 	}
-	w->cb(w->ctx, fact->wd, user, fact->kind, fact->name);
+	if (fact->kind == WATCH_GONE && !fact->ended)
+		(void)inotify_rm_watch(w->fd, fact->wd);
+	tell_users(w, fact);
 }
 
 /* Reads what is queued now and not what arrives meanwhile, so that a busy writer can't hold us. */
@@ -207,7 +229,7 @@ static int add(struct watcher *w, const char *path, unsigned flags, uint32_t man
 	if (wd < 0)
 		return add_error(errno, path, err);
 	*watch = wd;
-	if (find(w, wd))
+	if (is_used_by(w, wd, user))
 		return err_set(err, ERR_EXISTS, "%s: watched already", path);
 	insert(w, wd, flags, user);
 	return 0;
@@ -245,8 +267,9 @@ int watcher_adopt(struct watcher *w, int watch, unsigned flags, void *user, bool
 			return ERR_NOTFOUND;
 		*missed = *missed || w->orphans[i].wd == watch;
 	}
-	if (find(w, watch))
+	if (is_used_by(w, watch, user))
 		return ERR_EXISTS;
+	*missed = *missed || is_used(w, watch); /* the others were told; nobody knows of what */
 	if (make_room(w) < 0)
 		return ERR_NOMEM;
 	insert(w, watch, flags, user);
@@ -255,16 +278,17 @@ int watcher_adopt(struct watcher *w, int watch, unsigned flags, void *user, bool
 
 void watcher_discard(struct watcher *w, int watch)
 {
-	if (!find(w, watch))
+	if (!is_used(w, watch))
 		(void)inotify_rm_watch(w->fd, watch);
 }
 
-void watcher_remove(struct watcher *w, int watch)
+void watcher_remove(struct watcher *w, int watch, const void *user)
 {
-	if (!find(w, watch))
+	if (!is_used_by(w, watch, user))
 		return;
-	forget(w, watch);
-	(void)inotify_rm_watch(w->fd, watch);
+	forget(w, watch, user);
+	if (!is_used(w, watch))
+		(void)inotify_rm_watch(w->fd, watch);
 }
 
 /* --- life --- */

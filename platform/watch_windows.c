@@ -56,12 +56,13 @@ int watcher_adopt(struct watcher *w, int watch, unsigned flags, void *user, bool
 
 void watcher_discard(struct watcher *w, int watch)
 {
-	watcher_remove(w, watch);
+	watcher_remove(w, watch, NULL);
 }
 
-void watcher_remove(struct watcher *w, int watch)
+void watcher_remove(struct watcher *w, int watch, const void *user)
 {
 	(void)watch;
+	(void)user;
 	CHECK(!w);
 }
 

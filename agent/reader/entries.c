@@ -158,7 +158,7 @@ struct entry *entries_find_inode(const struct entries *all, uint64_t dev, uint64
 static void drop_watch(struct entries *all, struct watch_user *user)
 {
 	if (user->watch != WATCH_NONE && all->watcher != NULL)
-		watcher_remove(all->watcher, user->watch);
+		watcher_remove(all->watcher, user->watch, user);
 	user->watch = WATCH_NONE;
 }
 

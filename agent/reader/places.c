@@ -351,7 +351,7 @@ static void scan_start(struct place *p)
 static void unwatch(struct place *p)
 {
 	if (p->user.watch != WATCH_NONE && p->all->watcher != NULL)
-		watcher_remove(p->all->watcher, p->user.watch);
+		watcher_remove(p->all->watcher, p->user.watch, &p->user);
 	p->user.watch = WATCH_NONE;
 }
 

@@ -52,7 +52,7 @@ static void on_event(void *ctx, int watch, void *user, enum watch_kind kind, con
 	*s = (struct seen){.watch = watch, .user = user, .kind = kind};
 	snprintf(s->name, sizeof(s->name), "%s", name ? name : "(none)");
 	if (p->remove_in_callback)
-		watcher_remove(p->watcher, watch);
+		watcher_remove(p->watcher, watch, user);
 	if (p->stop_in_callback)
 		watcher_stop(p->watcher, on_stopped, p);
 }
@@ -271,7 +271,7 @@ static void gone_once(void **state)
 	write_elsewhere(p, "moved/f"); /* the moved directory is not watched any more */
 	drain(p);
 	assert_int_equal(p->count, 0);
-	watcher_remove(p->watcher, wb);
+	watcher_remove(p->watcher, wb, &user);
 
 	tmpdir_mkdir(&p->tmp, "b"); /* a new directory at the old place is a new watch */
 	int again = watch(p, "b", NULL);
@@ -284,9 +284,9 @@ static void removed_tells_nothing(void **state)
 	int a = watch(p, "a", NULL);
 	int b = watch(p, "b", NULL);
 	write_elsewhere(p, "a/f");
-	watcher_remove(p->watcher, a); /* its events are queued already */
-	watcher_remove(p->watcher, a);
-	watcher_remove(p->watcher, 999999);
+	watcher_remove(p->watcher, a, NULL); /* its events are queued already */
+	watcher_remove(p->watcher, a, NULL);
+	watcher_remove(p->watcher, 999999, NULL);
 	write_elsewhere(p, "b/f");
 	drain(p);
 	assert_false(saw(p, a, WATCH_DIRTY, "f"));
@@ -296,6 +296,60 @@ static void removed_tells_nothing(void **state)
 	write_elsewhere(p, "b/g");
 	drain(p);
 	assert_int_equal(p->count, 1);
+}
+
+static int told(const struct place *p, const void *user, enum watch_kind kind)
+{
+	int n = 0;
+	for (int i = 0; i < p->count; i++)
+		n += p->seen[i].user == user && p->seen[i].kind == kind;
+	return n;
+}
+
+/* Each as it asked to be told, and until it asks no more. */
+static void several_users(void **state)
+{
+	struct place *p = *state;
+	char a[TMPDIR_PATH_MAX], moved[TMPDIR_PATH_MAX];
+	int users[3];
+	int first = watch(p, "a", &users[1]);
+	int id = 0;
+	bool missed = false;
+	tmpdir_path(&p->tmp, "a", a);
+	assert_int_equal(watcher_add(p->watcher, a, WATCH_FOLDERS, &users[0], &id, NULL), 0);
+	assert_int_equal(id, first);
+	assert_int_equal(watcher_mark(p->watcher, a, 0, &id, NULL), 0);
+	watcher_discard(p->watcher, id); /* not asked for after all: the others keep theirs */
+	assert_int_equal(watcher_mark(p->watcher, a, WATCH_FOLDERS, &id, NULL), 0);
+	tmpdir_mkdir(&p->tmp, "a/one");
+	drain(p);
+	assert_int_equal(watcher_adopt(p->watcher, id, WATCH_FOLDERS, &users[2], &missed), 0);
+	assert_true(missed); /* the others were told */
+	assert_int_equal(watcher_adopt(p->watcher, id, 0, &users[2], &missed), ERR_EXISTS);
+
+	tmpdir_mkdir(&p->tmp, "a/two");
+	drain(p);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(told(p, &users[i], WATCH_DIRTY), 1);
+	tmpdir_write_text(&p->tmp, "a/file", "text");
+	drain(p);
+	assert_true(told(p, &users[1], WATCH_DIRTY) > 0);
+	assert_int_equal(told(p, &users[1], WATCH_DIRTY), p->count);
+
+	watcher_remove(p->watcher, first, &users[1]);
+	tmpdir_write_text(&p->tmp, "a/more", "text");
+	tmpdir_mkdir(&p->tmp, "a/three");
+	drain(p);
+	assert_int_equal(p->count, 2);
+	assert_int_equal(told(p, &users[0], WATCH_DIRTY), 1);
+	assert_int_equal(told(p, &users[2], WATCH_DIRTY), 1);
+
+	tmpdir_path(&p->tmp, "moved", moved);
+	assert_int_equal(rename(a, moved), 0);
+	drain(p);
+	assert_int_equal(p->count, 2);
+	assert_int_equal(told(p, &users[0], WATCH_GONE), 1);
+	assert_int_equal(told(p, &users[2], WATCH_GONE), 1);
 }
 
 static void refusals(void **state)
@@ -375,7 +429,7 @@ static void many(void **state)
 		ids[i] = watch(p, name, &ids[i]);
 	}
 	for (int i = 0; i < 200; i += 2)
-		watcher_remove(p->watcher, ids[i]);
+		watcher_remove(p->watcher, ids[i], &ids[i]);
 	p->remove_in_callback = true;
 	for (int from = 0; from < 200; from += 100) {
 		for (int i = from; i < from + 100; i++) {
@@ -399,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(only_folders, setup, teardown),
 		cmocka_unit_test_setup_teardown(gone_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(removed_tells_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(several_users, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_open_directory, setup, teardown),
 		cmocka_unit_test_setup(stop_in_callback, setup),

@@ -14,6 +14,15 @@ static const char *const names_of_roles[TRUST_ROLES] = {
 	[TRUST_TIMESTAMP] = ROLE_TIMESTAMP,
 };
 
+/* What a role's body must hold. Of advisories this version knows no contents. */
+static const Envwarden__Bundle__Body__ContentCase contents[TRUST_ROLES] = {
+	[TRUST_ROOT] = ENVWARDEN__BUNDLE__BODY__CONTENT_ROOT,
+	[TRUST_POLICY] = ENVWARDEN__BUNDLE__BODY__CONTENT_POLICY,
+	[TRUST_ADVISORIES] = ENVWARDEN__BUNDLE__BODY__CONTENT__NOT_SET,
+	[TRUST_STATUS] = ENVWARDEN__BUNDLE__BODY__CONTENT_STATUS,
+	[TRUST_TIMESTAMP] = ENVWARDEN__BUNDLE__BODY__CONTENT_TIMESTAMP,
+};
+
 const char *trust_role_name(enum trust_role role)
 {
 	return names_of_roles[role];
@@ -161,7 +170,7 @@ int trust_read_timestamp(const struct trust *held, const struct trust_blob *time
 	if (rc < 0)
 		goto out;
 	rc = ERR_INVALID;
-	if (body->content_case != ENVWARDEN__BUNDLE__BODY__CONTENT_TIMESTAMP) {
+	if (body->content_case != contents[TRUST_TIMESTAMP]) {
 		refuse(TRUST_TIMESTAMP, rc, err, "is none");
 		goto out;
 	}
@@ -210,12 +219,10 @@ static int take_bundle(const struct trust *held, enum trust_role role,
 		return rc;
 	if ((*body)->version != item->version)
 		return refuse(role, ERR_VERIFY, err, "has not the version the timestamp names");
-	if (role == TRUST_STATUS) {
-		if ((*body)->content_case != ENVWARDEN__BUNDLE__BODY__CONTENT_STATUS)
-			return refuse(role, ERR_INVALID, err, "is none");
-		if (!is_ours(held, &(*body)->status->machine))
-			return refuse(role, ERR_CONFLICT, err, "is another machine's");
-	}
+	if ((*body)->content_case != contents[role])
+		return refuse(role, ERR_INVALID, err, "is none");
+	if (role == TRUST_STATUS && !is_ours(held, &(*body)->status->machine))
+		return refuse(role, ERR_CONFLICT, err, "is another machine's");
 	item->expires_ms = (*body)->expires_ms;
 	return 0;
 }

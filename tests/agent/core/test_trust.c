@@ -97,9 +97,14 @@ static struct trust_blob make_status(struct fixture *f, const struct spec *spec)
 static struct trust_blob make_other(struct fixture *f, enum trust_role role, uint64_t version)
 {
 	const struct crypto_key *keys[] = {f->keys[role]};
+	Envwarden__Bundle__Policy policy = ENVWARDEN__BUNDLE__POLICY__INIT;
 	Envwarden__Bundle__Body body;
 
 	begin_body(&body, role, version);
+	if (role == TRUST_POLICY) {
+		body.content_case = ENVWARDEN__BUNDLE__BODY__CONTENT_POLICY;
+		body.policy = &policy;
+	}
 	return sign(f, &body, keys, 1);
 }
 

@@ -32,6 +32,8 @@ static const struct key keys[] = {
 	{"proxy", KIND_TEXT, AT(proxy), 0, 0, "HTTP proxy to reach the server, host:port"},
 	{"roots", KIND_PATHS, AT(roots), 0, 0, "more folders to search for environments"},
 	{"exclude", KIND_PATHS, AT(exclude), 0, 0, "folders that are left alone"},
+	{"running", KIND_SWITCH, AT(running), 0, 0,
+	 "on or off: let running programs tell where environments are"},
 	{"settle_ms", KIND_NUMBER, AT(settle_ms), 50, 60000,
 	 "quiet time after which an environment is read"},
 	{"sweep_s", KIND_NUMBER, AT(sweep_s), 10, 86400,
@@ -52,6 +54,7 @@ void config_init(struct config *config)
 				  .sweep_s = 3600,
 				  .poll_s = 30,
 				  .journal_max_mb = 64,
+				  .running = true,
 				  .last_used = true};
 }
 

@@ -32,6 +32,7 @@ struct config {
 	int64_t sweep_s;
 	int64_t poll_s;
 	int64_t journal_max_mb;
+	bool running;	/* running programs tell where environments are */
 	bool last_used; /* when environments were last used is kept, shown and told */
 };
 

@@ -607,6 +607,7 @@ static int configure(struct engine *e)
 	configure.settle_ms = (uint32_t)e->config.settle_ms;
 	configure.sweep_s = (uint32_t)e->config.sweep_s;
 	configure.poll_s = (uint32_t)e->config.poll_s;
+	configure.running = e->config.running;
 	if (e->options->user && paths_home(path, NULL) == 0) {
 		home.path = path;
 		home.uid = (int64_t)users_current();

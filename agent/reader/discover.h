@@ -45,7 +45,7 @@ struct discovery {
 	int (*candidate)(void *ctx, const char *path);
 	/* Another place to look at, and to watch. */
 	int (*place)(void *ctx, enum place_kind kind, const char *path);
-	/* Something runs in this prefix (canonical); NULL: nobody asks. */
+	/* Something runs in this prefix (canonical). NULL: running programs are not looked at. */
 	int (*runs)(void *ctx, const char *prefix);
 	void *ctx;
 

@@ -196,5 +196,5 @@ int discover_system(struct discovery *to)
 		rc = tell_shared_condarc(to);
 	if (rc == 0)
 		rc = discover_pixi_of_system(to);
-	return rc == 0 ? discover_running(to) : rc;
+	return rc == 0 && to->runs != NULL ? discover_running(to) : rc;
 }

@@ -124,7 +124,7 @@ static void scan_run(struct piece *piece)
 	struct scan *scan = container_of(piece, struct place, piece)->scan;
 	struct discovery to = {.candidate = on_candidate,
 			       .place = on_place,
-			       .runs = on_running,
+			       .runs = scan->config->running ? on_running : NULL,
 			       .ctx = scan,
 			       .exclude = scan->config->exclude,
 			       .condarc = scan->config->condarc,

@@ -33,6 +33,7 @@ struct places_config {
 	struct lanes *lanes;	       /* borrowed; do the scanning */
 	const struct exclude *exclude; /* borrowed; NULL none */
 	struct condarc_cache *condarc; /* borrowed */
+	bool running;		       /* look at running programs */
 	bool all_accounts;	       /* every account's homes, not only those added */
 	const struct places_callbacks *callbacks;
 	void *ctx;

@@ -510,6 +510,7 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 		rc = places_new(&(struct places_config){.lanes = r->lanes,
 							.exclude = &r->exclude,
 							.condarc = r->condarc,
+							.running = c->running,
 							.all_accounts = c->n_homes == 0,
 							.callbacks = &places_callbacks,
 							.ctx = r},

@@ -59,7 +59,7 @@ class Agent(unittest.TestCase):
         self.envs = self.home / "miniconda3" / "envs"
         self.envs.mkdir(parents=True)
         self.config = self.dir / "agent.conf"
-        self.config.write_text("settle_ms = 60\n")
+        self.config.write_text("running = off\nsettle_ms = 60\n")
         self.state = self.dir / "state"
         self.socket = self.dir / "run" / "agent.sock"
         self.log = self.dir / "log"
@@ -298,7 +298,7 @@ class Agent(unittest.TestCase):
         wait_for("its end", lambda: self.kinds()[1:] == [("deleted", "a")])
 
     def test_excluded_is_left_alone(self):
-        self.config.write_text(f"settle_ms = 60\nexclude = {self.envs / 'mine'}\n")
+        self.config.write_text(f"running = off\nsettle_ms = 60\nexclude = {self.envs / 'mine'}\n")
         self.write("mine", "foo")
         self.start()
         self.write("a", "foo")

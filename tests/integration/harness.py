@@ -192,7 +192,7 @@ class Site:
         self.home.mkdir()
         self.socket = self.dir / "agent.sock"
         self.agent_config = self.dir / "agent.conf"
-        self.agent_config.write_text("")
+        self.configure()
         self.agent_state = self.dir / "agent"
         self.server_state = self.dir / "server"
         self.ready_file = self.dir / "server.ready"
@@ -229,6 +229,16 @@ class Site:
         if result.code != 0:
             raise Failed(repr(result))
         return result
+
+    def configure(self, text="running = off\n"):
+        """The agent's configuration; by default blind to what else runs as this account."""
+        self.agent_config.write_text(text)
+
+    def environments(self, *options, socket=None):
+        """What `list` tells of this site: the account may have other ones, running even now."""
+        listed = self.run("envwarden", "list", "--json", "--socket", socket or self.socket, *options)
+        return [env for env in listed.json()["environments"]
+                if env["prefix"].startswith(f"{self.dir}/")]
 
     def ew(self, command, *words, **options):
         """The member's command."""

@@ -43,8 +43,7 @@ def all_pages(data, _):
 
 class Damage(harness.Case):
     def environments(self, site):
-        listed = site.ew("list", "--json").json()["environments"]
-        return {env["prefix"]: (env["id"], env["packages"]) for env in listed}
+        return {env["prefix"]: (env["id"], env["packages"]) for env in site.environments()}
 
     def enrolled_site(self):
         site = self.site

@@ -292,8 +292,7 @@ class Discovery(harness.Case):
     def listed(self, corpus, wanted):
         """The paths listed, once they have stopped to become more and the first scan is over."""
         def paths():
-            return [e["prefix"] for e in self.site.ew("list", "--all", "--json").json()[
-                "environments"]]
+            return [e["prefix"] for e in self.site.environments("--all")]
         now = paths()
         if len(now) >= wanted:
             return now

@@ -27,12 +27,12 @@ class LastUsed(harness.Case):
 
         # Switched off, it is forgotten for good.
         site.agent.stop()
-        site.agent_config.write_text("last_used = off\n")
+        site.agent_config.write_text("running = off\nlast_used = off\n")
         site.start_agent()
         site.ew("check", "--hook", "--timeout-ms", "60000", prefix)
         self.assertIsNone(self.last_used(site))
         site.agent.stop()
-        site.agent_config.write_text("")
+        site.configure()
         site.start_agent()
         self.assertIsNone(self.last_used(site))
 

@@ -38,7 +38,7 @@ def umount(*words):
 class Mounts(harness.Case):
     def setUp(self):
         super().setUp()
-        self.site.agent_config.write_text("settle_ms = 60\npoll_s = 5\n")
+        self.site.agent_config.write_text("running = off\nsettle_ms = 60\npoll_s = 5\n")
         self.writer = conda_writer.Writer(self.site.home)
         self.mounted = []
         self.limits = []
@@ -89,8 +89,7 @@ class Mounts(harness.Case):
     # --- what is told
 
     def environments(self):
-        return {item["prefix"]: item for item in
-                self.site.ew("list", "--all", "--json").json()["environments"]}
+        return {item["prefix"]: item for item in self.site.environments("--all")}
 
     def notes(self, prefix):
         return self.environments()[str(prefix)].get("degraded") or []

@@ -84,8 +84,8 @@ class Names(harness.Case):
         self.corpus.write(self.site.home / ".conda" / "environments.txt",
                           "".join(f"{path}\n" for path in self.corpus.real))
         self.site.start_agent()
-        harness.wait_for("the environments", lambda: len(self.site.ew("list", "--json").json()[
-            "environments"]) == len(self.corpus.real))
+        harness.wait_for("the environments", lambda: len(self.site.environments()) ==
+                         len(self.corpus.real))
 
     def check(self, typed, tool, variables):
         work = self.site.dir / "work"

@@ -113,7 +113,7 @@ class World:
         self.folders[0].mkdir()
         self.pixi.mkdir(parents=True)
         self.tools = tool_runs.Tools(site.home, site.dir / "scratch")
-        site.agent_config.write_text(f"settle_ms = {SETTLE_MS}\nroots = {self.work}\n")
+        site.agent_config.write_text(f"running = off\nsettle_ms = {SETTLE_MS}\nroots = {self.work}\n")
         self.history = []
 
     def prefixes(self):
@@ -579,7 +579,7 @@ class AllAtOnce:
 def snapshots(site, program):
     """What `list` and `show` tell, times and ids aside."""
     socket = site.socket if program == "agent" else site.dir / "fresh.sock"
-    listed = site.run("envwarden", "list", "--json", "--socket", socket).json()["environments"]
+    listed = site.environments(socket=socket)
     found = {}
     for env in listed:
         shown = site.run("envwarden", "show", env["prefix"], "--json", "--socket", socket).json()

@@ -12,7 +12,7 @@ FOO = "libfoo-1.0-0"
 
 class Reload(harness.Case):
     def prefixes(self, site):
-        return {env["name"] for env in site.ew("list", "--json").json()["environments"]}
+        return {env["name"] for env in site.environments()}
 
     def test_reload(self):
         site = self.site
@@ -23,7 +23,7 @@ class Reload(harness.Case):
         site.start_agent()
         harness.wait_for("the known one", lambda: self.prefixes(site) == {"known"})
 
-        site.agent_config.write_text(f"roots = {elsewhere}\nlog_level = debug\n")
+        site.agent_config.write_text(f"running = off\nroots = {elsewhere}\nlog_level = debug\n")
         os.kill(site.agent.pid, signal.SIGHUP)
         harness.wait_for("the one below the new root",
                          lambda: self.prefixes(site) == {"known", "found"})
@@ -35,13 +35,12 @@ class Reload(harness.Case):
         self.assertIn('line 1: unknown key "rots"; did you mean "roots"?', trouble[0]["why"])
         self.assertEqual(self.prefixes(site), {"known", "found"})
 
-        site.agent_config.write_text(f"roots = {elsewhere}\nlast_used = off\n")
+        site.agent_config.write_text(f"running = off\nroots = {elsewhere}\nlast_used = off\n")
         site.ew("check", "--hook", "--timeout-ms", "60000", site.envs / "known")
         os.kill(site.agent.pid, signal.SIGHUP)
         harness.wait_for("the error gone", lambda: not [
             d for d in site.status()["degraded"] if d["what"] == "configuration not taken over"])
-        self.assertFalse([env for env in site.ew("list", "--json").json()["environments"]
-                          if "last_used" in env])
+        self.assertFalse([env for env in site.environments() if "last_used" in env])
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Site(harness.Site):
         self.agent_state.mkdir()
         for folder in (RUN, self.agent_state):
             os.chown(folder, SERVICE, SERVICE)
-        self.agent_config.write_text("settle_ms = 60\n")
+        self.agent_config.write_text("running = off\nsettle_ms = 60\n")
         self.agent.words = as_account(SERVICE) + [
             harness.BIN / "envwardend", "--foreground", "--config", self.agent_config,
             "--state-dir", self.agent_state, "--socket", self.socket]

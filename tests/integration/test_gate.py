@@ -1,0 +1,377 @@
+"""The gate: every shell and every way to activate, whatever the agent does.
+
+Each cell of the matrix is an activation in a shell of its own, against a real agent or what is left
+of one. What is seen is put into a table, which docs/gate.md carries: `test_gate.py --write` writes
+it there, the test compares. ROWS has one entry for a shell, a tool and a way; a new row needs what
+the shell reads before (`init`), and the line that activates (`line`).
+
+The base is a stand-in (gate_base.py). With EW_CONDA_BASE, a copy of that installation of a real
+conda is used instead.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import gate_base
+import harness
+
+DOCS = harness.ROOT / "docs" / "gate.md"
+PIECES = harness.ROOT / "packaging" / "hooks" / "base"
+BEGIN, END = "<!-- matrix: by tests/integration/test_gate.py --write -->", "<!-- end of matrix -->"
+FIRST = "ca-certificates-2024.2.2-hf0a4a13_0"
+SLOW_S = 0.04  # well within the deadline, there and back
+HANGS_S = 30  # a shell that took so long would have waited for somebody who never answers
+RETRIES = 5  # a busy machine may miss the agent's deadline; what it left on disk decides the same
+
+# --- how shells are spoken to ---------------------------------------------------------------------
+
+# name: (program and options, how its status is called, what is said at the end)
+SHELLS = {
+    "bash": ("bash --norc --noprofile", "$?"),
+    "dash": ("dash", "$?"),
+    "zsh": ("zsh -f", "$?"),
+    "fish": ("fish --no-config", "$status"),
+    "tcsh": ("tcsh -f", "$status"),
+}
+HOOK = {
+    "bash": "eval \"$('{base}/bin/conda' shell.bash hook)\"",
+    "dash": "eval \"$('{base}/bin/conda' shell.dash hook)\"",
+    "zsh": "eval \"$('{base}/bin/conda' shell.zsh hook)\"",
+    "fish": "'{base}/bin/conda' shell.fish hook | source",
+    "tcsh": "eval \"`'{base}/bin/conda' shell.tcsh hook`\"",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the matrix."""
+
+    shell: str
+    tool: str
+    way: str  # how it is activated, as a person would type it; ENV stands for the environment
+    line: str  # the same for the test: {name}, {prefix}
+    init: str  # what the shell has read before: {base}
+    runs: bool = False  # a program is run in the environment; the shell stays as it was
+    of_base: bool = False  # the environment is the base itself
+
+    def drops_status(self):
+        """What conda's own functions lose: fish that of what it evaluates, tcsh after a switch."""
+        return self.tool == "conda" and self.shell == ("tcsh" if self.runs else "fish")
+
+
+def conda_rows():
+    for shell in SHELLS:
+        init = HOOK[shell]
+        yield Row(shell, "conda", "conda activate ENV", "conda activate {name}", init)
+        yield Row(shell, "conda", "conda activate PATH", "conda activate '{prefix}'", init)
+        yield Row(shell, "conda", "conda activate", "conda activate", init, of_base=True)
+        yield Row(shell, "conda", "conda run -n ENV",
+                  "conda run -n {name} printenv CONDA_PREFIX", init, runs=True)
+
+
+ROWS = [*conda_rows()]
+
+# --- what is seen ---------------------------------------------------------------------------------
+
+NOTHING = r"\A\Z"
+WARNED = r"\Aenvwarden: .*WARNING"
+BLOCKED = r"\Aenvwarden: .*BLOCKED"
+UNREACHABLE = r"envwarden: agent not reachable"
+# A column: (title, agent's state, the environment's status, what is said, is it activated).
+COLUMNS = (
+    ("allow", "up", (("ok", NOTHING, True),)),
+    ("warn", "up", (("warn", WARNED, True),)),
+    ("block", "up", (("block", BLOCKED, False),)),
+    ("agent down", "down", (("ok", UNREACHABLE, True), ("block", BLOCKED, False))),
+    ("agent hangs", "hung", (("ok", UNREACHABLE, True), ("block", BLOCKED, False))),
+    ("agent slow", "slow", (("ok", NOTHING, True), ("block", BLOCKED, False))),
+    ("no command", "missing", (("ok", NOTHING, True), ("block", NOTHING, True))),
+)
+GATED, TOLD, UNGATED = "gated", "warned after the fact", "none"
+
+
+class Seen:
+    """How one activation went."""
+
+    def __init__(self, row, code, out, err, prefix):
+        self.code, self.out, self.err = code, out, err
+        end = re.search(r"^status=(\d*) prefix=(.*)$", out, re.MULTILINE)
+        self.status = int(end[1]) if end else code  # tcsh ends a script where conda refuses
+        told = out[:end.start()] if end else out
+        if row.runs:
+            self.active = told == f"{prefix}\n"
+            self.stray = "" if self.active else told
+        else:
+            self.active, self.stray = bool(end) and end[2] == str(prefix), told
+
+    def __repr__(self):
+        return f"status {self.status}, active {self.active}\n{self.out}--- stderr\n{self.err}"
+
+
+class Slow(threading.Thread):
+    """Somebody between the command and the agent who takes his time."""
+
+    def __init__(self, path, to):
+        super().__init__(daemon=True)
+        self.to = str(to)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(64)
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        with client, socket.socket(socket.AF_UNIX) as server, contextlib.suppress(OSError):
+            server.connect(self.to)
+            back = threading.Thread(target=self.pass_on, args=(server, client), daemon=True)
+            back.start()
+            self.pass_on(client, server)
+            back.join()
+
+    @staticmethod
+    def pass_on(one, other):
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                time.sleep(SLOW_S)
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # wakes accept, which close does not
+        self.join()
+        self.listener.close()
+
+
+class Gate(harness.Case):
+    """One site for all: a base with environments of every status."""
+
+    def setUp(self):
+        super().setUp()
+        site = self.site
+        self.base = site.home / "base"
+        real = os.environ.get("EW_CONDA_BASE")
+        if real:
+            self.copy_base(pathlib.Path(real))
+        else:
+            gate_base.make_base(self.base)
+        for status in ("ok", "warn", "block"):
+            meta = self.prefix(status) / "conda-meta"
+            meta.mkdir(parents=True)
+            (meta / "history").write_text("")
+        (site.home / ".conda").mkdir()
+        (site.home / ".conda" / "environments.txt").write_text(
+            "".join(f"{p}\n" for p in (self.base, *map(self.prefix, ("ok", "warn", "block")))))
+        site.env["CONDA_AUTO_ACTIVATE"] = "false"
+        # A command of its own, so that it can go missing.
+        self.command = site.dir / "bin" / "envwarden"
+        self.command.parent.mkdir()
+        shutil.copy(harness.BIN / "envwarden", self.command)
+        self.place()
+
+    def copy_base(self, real):
+        """A real conda, moved: its own paths are in two small files."""
+        shutil.copytree(real, self.base, symlinks=True, ignore=shutil.ignore_patterns("envs"))
+        (self.base / "envs").mkdir()
+        program = self.base / "bin" / "conda"
+        program.write_text(program.read_text().replace(str(real), str(self.base)))
+
+    def place(self):
+        for name in ("envwarden.pth", "_envwarden_gate.py"):
+            text = (PIECES / name).read_text().replace("@ENVWARDEN@", f'"{self.command}"')
+            (gate_base.site_packages(self.base) / name).write_text(text)
+
+    def prefix(self, status, row=None):
+        return self.base if row and row.of_base else self.base / "envs" / f"e-{status}"
+
+    # --- the agent's states
+
+    def begin(self):
+        site = self.site
+        site.start_everything()
+        site.log_in_command()
+        prefixes = {str(self.prefix(status)) for status in ("ok", "warn", "block")}
+        prefixes.add(str(self.base))
+        harness.wait_for("all environments at the server", lambda: prefixes <= {
+            e["prefix"] for e in site.api("/environments")["environments"]})
+        for status in ("warn", "block"):
+            self.set_status(self.prefix(status), status)
+
+    def set_status(self, prefix, status):
+        words = [] if status == "ok" else ["--message", "Ask IT"]
+        self.assertRun(self.site.admin("env", "set-status", prefix, status, *words), 0)
+        code = 4 if status == "block" else 0
+        harness.wait_for(f"{status} at the agent", lambda: self.site.ew(
+            "check", "--prefix", prefix, "--timeout-ms", "5000").code == code)
+
+    def socket_of(self, state):
+        """A socket as the state has it, and beside it what the agent has left."""
+        site = self.site
+        if state == "up":
+            return site.socket
+        path = site.dir / f"{state}.sock"
+        shutil.copy(f"{site.socket}.fallback", f"{path}.fallback")
+        if state == "hung" and not path.exists():
+            self.silent = socket.socket(socket.AF_UNIX)
+            self.silent.bind(str(path))
+            self.silent.listen(512)  # accepted by the system, read by nobody
+            self.addCleanup(self.silent.close)
+        elif state == "slow" and not path.exists():
+            self.addCleanup(Slow(path, site.socket).close)
+        return path
+
+    # --- one activation
+
+    def activate(self, row, status, env):
+        prefix = self.prefix(status, row)
+        program, code = SHELLS[row.shell]
+        values = {"base": self.base, "name": prefix.name, "prefix": prefix}
+        script = [row.init.format(**values), row.line.format(**values),
+                  f'echo "status={code} prefix=$CONDA_PREFIX"']
+        if row.shell == "tcsh":  # a variable that is not set is an error there
+            script.insert(0, "setenv CONDA_PREFIX ''")
+        with tempfile.TemporaryDirectory(dir=self.site.dir) as folder:
+            file = pathlib.Path(folder) / "script"
+            file.write_text("\n".join(script) + "\n")
+            began = time.monotonic()
+            done = subprocess.run([*program.split(), file], capture_output=True, text=True,
+                                  stdin=subprocess.DEVNULL, timeout=harness.COMMAND_S,
+                                  cwd=self.site.home, check=False,
+                                  env={**self.site.env, **env, "XDG_CACHE_HOME": folder})
+        self.assertLess(time.monotonic() - began, HANGS_S)
+        self.assertNotRegex(done.stderr, harness.ALARM)
+        return Seen(row, done.returncode, done.stdout, done.stderr, prefix)
+
+    def expect(self, row, column, status, said, active):
+        """Whether it went as it should; a machine that is too busy gets another chance."""
+        title, state, _ = column
+        env = {"ENVWARDEN_SOCKET": str(self.sockets[state])}
+        for _ in range(RETRIES):
+            seen = self.activate(row, status, env)
+            if seen.active == active and re.search(said, seen.err):
+                break
+            if not re.search(UNREACHABLE, seen.err):
+                break
+        where = f"{row.shell}, {row.way}, {title}, {status}: {seen!r}"
+        self.assertEqual(seen.stray, "", where)
+        if active:
+            self.assertEqual(seen.status, 0, where)
+        elif not row.drops_status():
+            self.assertEqual(seen.status, 1, where)
+        return seen, bool(re.search(said, seen.err)), where
+
+    def cell(self, row, column):
+        """What a cell of the table says."""
+        words, why = set(), []
+        for status, said, active in column[2]:
+            seen, told, where = self.expect(row, column, status, said, active)
+            why.append(where)
+            if status != "block":
+                self.assertTrue(seen.active, where)
+                self.assertTrue(told, where)
+                words.add("" if status == "ok" else "warned")
+            elif not seen.active:
+                self.assertTrue(told, where)
+                words.add(GATED)
+            else:
+                words.add(TOLD if re.search(BLOCKED, seen.err) else UNGATED)
+        return ", ".join(sorted(words - {""})) or "activated", "\n".join(why)
+
+    # --- all of them
+
+    def matrix(self):
+        """{(row, column title): (the cell, how it came about)}"""
+        table = {}
+        self.sockets = {c[1]: self.socket_of(c[1] if c[1] != "missing" else "up") for c in COLUMNS}
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            def fill(rows, columns):
+                jobs = {(r, c[0]): pool.submit(self.cell, r, c) for r in rows for c in columns}
+                table.update({key: job.result() for key, job in jobs.items()})
+
+            present = [c for c in COLUMNS if c[1] != "missing"]
+            missing = [c for c in COLUMNS if c[1] == "missing"]
+            fill([r for r in ROWS if not r.of_base], present)
+            for status in ("ok", "warn", "block"):  # the base has one at a time
+                self.set_status(self.base, status)
+                self.sockets = {c[1]: self.socket_of(c[1]) for c in present}
+                for title, state, cells in present:
+                    part = [(title, state, tuple(c for c in cells if c[0] == status))]
+                    if part[0][2]:
+                        self.merge(table, fill, part)
+            self.sockets["missing"] = self.site.socket
+            self.command.unlink()
+            fill(ROWS, missing)
+        return table
+
+    def merge(self, table, fill, part):
+        """One status of the base's cells; the cell says what all of them have shown."""
+        rows = [r for r in ROWS if r.of_base]
+        before = {(r, part[0][0]): table.get((r, part[0][0])) for r in rows}
+        fill(rows, part)
+        for key, old in before.items():
+            if old and old[0] != "activated":
+                table[key] = old
+
+    def test_matrix(self):
+        self.begin()
+        text = as_markdown(self.matrix())
+        print(text)
+        if "--write" in ARGUMENTS:
+            write(text)
+        self.assertIn(text, DOCS.read_text(), "docs/gate.md is behind: test_gate.py --write")
+
+    def test_an_evaluated_stdout_stays_empty(self):
+        """What a shell would evaluate, in every form conda has."""
+        self.begin()
+        env = {"ENVWARDEN_SOCKET": str(self.site.socket)}
+        for shell in ("posix", "bash", "zsh", "fish", "csh", "tcsh", "xonsh", "cmd.exe",
+                      "powershell", "posix+json"):
+            for words in ((self.prefix("block"),), ("--stack", "e-block"), ("e-block", "--dev")):
+                done = self.site.run(self.base / "bin" / "conda", f"shell.{shell}", "activate",
+                                     *words, **env)
+                self.assertRun(done, 1, BLOCKED, NOTHING)
+        for words in (("hook",), ("deactivate",), ("activate", "--help")):
+            done = self.site.run(self.base / "bin" / "conda", "shell.posix", *words, **env)
+            self.assertNotIn("envwarden", done.err, repr(done))
+
+
+def as_markdown(table):
+    """Ways that fare alike in all shells share a line."""
+    lines = ["| tool | way | shells | " + " | ".join(c[0] for c in COLUMNS) + " |",
+             "|---" * (3 + len(COLUMNS)) + "|"]
+    groups = {}
+    for row in ROWS:
+        cells = tuple(table[row, c[0]][0] for c in COLUMNS)
+        groups.setdefault((row.tool, row.way, cells), []).append(row.shell)
+    for (tool, way, cells), shells in groups.items():
+        lines.append(" | ".join([f"| {tool}", f"`{way}`", ", ".join(shells), *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write(text):
+    before, _, rest = DOCS.read_text().partition(BEGIN)
+    DOCS.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}")
+
+
+ARGUMENTS = {word for word in sys.argv[1:] if word == "--write"}
+
+if __name__ == "__main__":
+    sys.argv = [word for word in sys.argv if word not in ARGUMENTS]
+    harness.main()

@@ -21,6 +21,12 @@ int64_t look_age_ms(const struct look *look, int64_t time_ns, int64_t ctime_ns)
 	return age > 0 ? age : 0;
 }
 
+void look_younger(int64_t *youngest, int64_t age_ms)
+{
+	if (*youngest < 0 || (age_ms >= 0 && age_ms < *youngest))
+		*youngest = age_ms;
+}
+
 static void add_note(struct look *look, struct buf *text)
 {
 	struct examined *out = look->out;
@@ -111,11 +117,8 @@ bool look_is_enough(struct look *look, const char *folder)
 
 void look_unfinished_dist(struct look *look, const struct file_info *info)
 {
-	int64_t *youngest = &look->out->signs.unfinished_dist_age_ms;
-	int64_t age = look_age_ms(look, info->ctime_ns, info->ctime_ns);
-
-	if (*youngest < 0 || age < *youngest)
-		*youngest = age;
+	look_younger(&look->out->signs.unfinished_dist_age_ms,
+		     look_age_ms(look, info->ctime_ns, info->ctime_ns));
 }
 
 int look_add_claim(struct look *look, uint64_t claim)

@@ -45,6 +45,9 @@ struct look {
  */
 int64_t look_age_ms(const struct look *look, int64_t time_ns, int64_t ctime_ns);
 
+/* Makes *youngest the younger of two ages, -1 meaning none. */
+void look_younger(int64_t *youngest, int64_t age_ms);
+
 /* Notes something about the prefix as a whole, or a folder of it: "<what>: <text>". */
 void look_note(struct look *look, const char *what, const char *text);
 /*

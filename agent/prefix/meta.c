@@ -37,14 +37,6 @@ bool meta_wants(const char *name)
 	return false;
 }
 
-/* The younger of two ages, -1 meaning none. */
-static int64_t younger(int64_t a, int64_t b)
-{
-	if (a < 0 || b < 0)
-		return a > b ? a : b;
-	return a < b ? a : b;
-}
-
 static bool pixi_installing(struct look *look)
 {
 	struct buf text;
@@ -56,6 +48,31 @@ static bool pixi_installing(struct look *look)
 		     text_starts(buf_cstr(&text), "pixi:installing");
 	buf_deinit(&text);
 	return installing;
+}
+
+/*
+ * What comes from PyPI is installed between the fingerprint and pixi's own file, which a pixi
+ * before that file, or one that was killed, never writes.
+ */
+static void sign_pixi(struct look *look, const struct listing_entry *fingerprint)
+{
+	struct settle_signs *signs = &look->out->signs;
+	const struct file_info *info = &fingerprint->info;
+	const struct listing_entry *last = listing_find(&look->entries, "pixi");
+
+	if (pixi_installing(look)) {
+		signs->installing_age_ms = look_age_ms(look, info->mtime_ns, info->ctime_ns);
+		return;
+	}
+	if (last != NULL && last->info.mtime_ns >= info->mtime_ns)
+		return;
+	signs->unclosed_age_ms = look_age_ms(look, info->mtime_ns, info->ctime_ns);
+	for (size_t i = 0; i < look->dists.n; i++) {
+		const struct file_info *dist = &look->dists.entries[i].info;
+
+		look_younger(&signs->unclosed_age_ms,
+			     look_age_ms(look, dist->ctime_ns, dist->ctime_ns));
+	}
 }
 
 int meta_signs(struct look *look)
@@ -80,25 +97,24 @@ int meta_signs(struct look *look)
 		 * history was, which a record that was held and put back is not.
 		 */
 		if (is_held_copy(e->name))
-			signs->held_copy_age_ms =
-				younger(signs->held_copy_age_ms,
-					look_age_ms(look, e->info.ctime_ns, e->info.ctime_ns));
+			look_younger(&signs->held_copy_age_ms,
+				     look_age_ms(look, e->info.ctime_ns, e->info.ctime_ns));
 		else if (is_record(e->name) &&
 			 (history == NULL || e->info.mtime_ns > history->info.mtime_ns))
-			signs->unlisted_record_age_ms =
-				younger(signs->unlisted_record_age_ms,
-					look_age_ms(look, e->info.mtime_ns, e->info.ctime_ns));
+			look_younger(&signs->unlisted_record_age_ms,
+				     look_age_ms(look, e->info.mtime_ns, e->info.ctime_ns));
 	}
-	if (fingerprint != NULL && pixi_installing(look))
-		signs->installing_age_ms =
-			look_age_ms(look, fingerprint->info.mtime_ns, fingerprint->info.ctime_ns);
+	if (history != NULL && history->info.size == 0 && newest_ns == INT64_MIN)
+		signs->empty_history_age_ms =
+			look_age_ms(look, history->info.mtime_ns, history->info.ctime_ns);
+	if (fingerprint != NULL)
+		sign_pixi(look, fingerprint);
 	if (lock != NULL)
 		signs->lock_age_ms = look_age_ms(look, lock->info.mtime_ns, lock->info.ctime_ns);
 	/* conda's scratch for rewriting prefixes: there from before the first link to the end. */
 	if (safe_stat(look->prefix, ".condatmp", &scratch, NULL) == 0 && scratch.is_dir)
-		signs->held_copy_age_ms =
-			younger(signs->held_copy_age_ms,
-				look_age_ms(look, scratch.ctime_ns, scratch.ctime_ns));
+		look_younger(&signs->held_copy_age_ms,
+			     look_age_ms(look, scratch.ctime_ns, scratch.ctime_ns));
 	return 0;
 }
 

@@ -38,16 +38,22 @@ bool python_wants(const char *name)
 {
 	static const char *const suffixes[] = {".dist-info", ".egg-info", ".egg", ".egg-link"};
 
-	if (name[0] == '~') /* what pip moves away before it deletes it */
-		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
 		if (text_ends(name, suffixes[i]))
 			return true;
 	return false;
 }
 
+/* pip renames what it uninstalls, puts it back if the new one fails, and else deletes it. */
+static bool is_stashed(const struct listing_entry *e)
+{
+	return e->name[0] == '~';
+}
+
 static enum dist_kind kind_of(const struct listing_entry *e)
 {
+	if (is_stashed(e))
+		return NO_DIST;
 	if (text_ends(e->name, ".dist-info"))
 		return e->info.is_dir ? DIST_INFO : NO_DIST;
 	if (text_ends(e->name, ".egg-info"))
@@ -274,7 +280,6 @@ static int read_dist(struct dist *d, struct err *why)
 static bool is_whole(struct dist *d)
 {
 	struct look *look = d->look;
-	int64_t *unrecorded = &look->out->signs.unrecorded_dist_age_ms;
 	int64_t age = look_age_ms(look, d->entry->info.ctime_ns, d->entry->info.ctime_ns);
 	bool condas;
 	struct file_info info;
@@ -286,8 +291,8 @@ static bool is_whole(struct dist *d)
 		buf_clear(&d->installer);
 	condas = text_starts(buf_cstr(&d->installer), "conda");
 	if (has_part(d, "/RECORD", &info)) {
-		if (condas && (*unrecorded < 0 || age < *unrecorded))
-			*unrecorded = age;
+		if (condas)
+			look_younger(&look->out->signs.unrecorded_dist_age_ms, age);
 		return true;
 	}
 	if (age < SETTLE_HISTORY_MS) {
@@ -340,6 +345,9 @@ static int take_dist(struct dist *d, struct err *err)
 	struct err why = ERR_INIT;
 	int rc;
 
+	if (is_stashed(e))
+		look_younger(&look->out->signs.stashed_dist_age_ms,
+			     look_age_ms(look, e->info.ctime_ns, e->info.ctime_ns));
 	d->kind = kind_of(e);
 	if (d->kind == NO_DIST || is_claimed(look, e))
 		return 0;

@@ -11,8 +11,11 @@ void settle_signs_init(struct settle_signs *signs)
 		.held_copy_age_ms = -1,
 		.lock_age_ms = -1,
 		.installing_age_ms = -1,
+		.unclosed_age_ms = -1,
+		.empty_history_age_ms = -1,
 		.unlisted_record_age_ms = -1,
 		.unfinished_dist_age_ms = -1,
+		.stashed_dist_age_ms = -1,
 		.unrecorded_dist_age_ms = -1,
 		.rename_age_ms = -1,
 	};
@@ -43,8 +46,11 @@ struct settle_verdict settle_judge(const struct settle_signs *signs)
 		{signs->held_copy_age_ms, SETTLE_STALE_MS, SETTLE_HELD_COPY},
 		{signs->lock_age_ms, SETTLE_STALE_MS, SETTLE_LOCK},
 		{signs->installing_age_ms, SETTLE_STALE_MS, SETTLE_INSTALLING},
+		{signs->unclosed_age_ms, SETTLE_PIXI_MS, SETTLE_INSTALLING},
+		{signs->empty_history_age_ms, SETTLE_HISTORY_MS, SETTLE_HISTORY},
 		{signs->unlisted_record_age_ms, SETTLE_HISTORY_MS, SETTLE_HISTORY},
 		{signs->unfinished_dist_age_ms, SETTLE_HISTORY_MS, SETTLE_DIST},
+		{signs->stashed_dist_age_ms, SETTLE_STALE_MS, SETTLE_DIST},
 		{signs->unrecorded_dist_age_ms, SETTLE_LINK_MS, SETTLE_DIST},
 		{signs->rename_age_ms, SETTLE_RENAME_MS, SETTLE_RENAME},
 	};

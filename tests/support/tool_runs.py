@@ -309,6 +309,7 @@ class Tools:
         (prefix / "conda-meta" / "history").touch()
         yield
         yield from self._register(prefix)
+        yield SLOW
         if dists:
             yield from self._mamba_transaction(prefix, [], dists, f"{program} create -y -p {prefix} "
                                                + " ".join(dists))
@@ -364,6 +365,7 @@ class Tools:
         yield from _write(meta / "pixi_env_prefix", str(meta).encode())
         yield from _write(meta / "history", b"// not relevant for pixi but for `conda run -p`")
         if wheels:
+            yield SLOW  # downloads
             yield from self.uv_install(prefix, *wheels[0], installer="uv-pixi")
         yield from _write(meta / "pixi", json.dumps({
             "manifest_path": str(prefix / "pixi.toml"), "environment_name": prefix.name,

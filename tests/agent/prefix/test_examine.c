@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -165,6 +166,7 @@ static void signs_of_a_run(void **state)
 	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_INSTALLING);
 	assert_string_equal(f->found.tool, "pixi");
 	tmpdir_write_text(&f->dir, "conda-meta/.pixi-environment-fingerprint", "0123456789abcdef");
+	tmpdir_write_text(&f->dir, "conda-meta/pixi", "{}");
 
 	record(f, "late", "1.0", "");
 	assert_int_equal(look(f, NULL), 0);
@@ -172,6 +174,61 @@ static void signs_of_a_run(void **state)
 }
 
 #define SITE "lib/python3.11/site-packages/"
+
+static void date(struct fixture *f, const char *name, time_t seconds)
+{
+	struct timespec times[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
+	char path[TMPDIR_PATH_MAX];
+
+	tmpdir_path(&f->dir, name, path);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* Its own file comes last, after what uv installs. */
+static void signs_of_pixi(void **state)
+{
+	struct fixture *f = *state;
+	time_t now = time(NULL);
+
+	record(f, "foo", "1.0", "");
+	tmpdir_write_text(&f->dir, "conda-meta/history", "// not relevant for pixi");
+	tmpdir_write_text(&f->dir, "conda-meta/.pixi-environment-fingerprint", "0123456789abcdef");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_INSTALLING);
+	tmpdir_write_text(&f->dir, "conda-meta/pixi", "{}");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
+
+	date(f, "conda-meta/pixi", now - 3600); /* of the run before */
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_INSTALLING);
+	date(f, "conda-meta/.pixi-environment-fingerprint", now - 60);
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
+
+	record(f, "python", "3.11.9", "");
+	tmpdir_write_text(&f->dir, "conda-meta/history", "// not relevant for pixi");
+	tmpdir_write_text(&f->dir, "lib/python3.11/site-packages/new-1.0.dist-info/RECORD", "");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_INSTALLING);
+}
+
+/* mamba touches it first; it stays so in an environment without packages. */
+static void an_empty_history(void **state)
+{
+	struct fixture *f = *state;
+
+	tmpdir_write_text(&f->dir, "conda-meta/history", "");
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_HISTORY);
+	date(f, "conda-meta/history", time(NULL) - 5);
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
+	assert_false(f->found.empty_meta);
+	tmpdir_write_text(&f->dir, "conda-meta/history", history);
+	assert_int_equal(look(f, NULL), 0);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
+}
 
 static void distributions(void **state)
 {
@@ -406,6 +463,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(records_and_history, setup, teardown),
 		cmocka_unit_test_setup_teardown(unchanged_is_not_read_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(signs_of_a_run, setup, teardown),
+		cmocka_unit_test_setup_teardown(signs_of_pixi, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_empty_history, setup, teardown),
 		cmocka_unit_test_setup_teardown(distributions, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_records, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_damage_is_a_fact_at_once, setup, teardown),

@@ -331,6 +331,25 @@ static void a_known_record_whose_distribution_goes(void **state)
 }
 
 /* conda links a package's files, compiles them, runs its script, and then writes the record. */
+static void what_pip_can_put_back(void **state)
+{
+	struct fixture *f = *state;
+	char path[TMPDIR_PATH_MAX];
+	char aside[TMPDIR_PATH_MAX];
+
+	record(f, "python-3.11.9-h_0", "");
+	pip(f, SITE, "old");
+	tmpdir_path(&f->dir, SITE "old-1.0.dist-info", path);
+	tmpdir_path(&f->dir, SITE "~ld-1.0.dist-info", aside);
+	assert_int_equal(rename(path, aside), 0);
+	look(f);
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_DIST);
+	assert_int_equal(f->found.packages.n, 1);
+	look_at(f, NULL, SETTLE_STALE_MS + 60000); /* pip was killed */
+	assert_int_equal(settle_judge(&f->found.signs).reason, SETTLE_READY);
+	assert_int_equal(f->found.packages.n, 1);
+}
+
 static void what_conda_has_not_recorded_yet(void **state)
 {
 	struct fixture *f = *state;
@@ -508,6 +527,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(a_known_record_whose_distribution_goes, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(what_pip_can_put_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_conda_has_not_recorded_yet, setup, teardown),
 		cmocka_unit_test_setup_teardown(kinds, setup, teardown),
 		cmocka_unit_test_setup_teardown(origins, setup, teardown),

@@ -26,10 +26,16 @@ static const struct row rows[] = {
 	{"mamba's lock", {.lock_age_ms = 5000}, SETTLE_LOCK, 250},
 	{"a lock left behind", {.lock_age_ms = SETTLE_STALE_MS + 1}, SETTLE_READY, 0},
 	{"pixi installs", {.installing_age_ms = 1}, SETTLE_INSTALLING, 250},
+	{"pixi installs from PyPI", {.unclosed_age_ms = 19000}, SETTLE_INSTALLING, 250},
+	{"pixi without its last file", {.unclosed_age_ms = SETTLE_PIXI_MS + 1}, SETTLE_READY, 0},
+	{"mamba has begun", {.empty_history_age_ms = 100}, SETTLE_HISTORY, 250},
+	{"mamba made an empty one", {.empty_history_age_ms = 3001}, SETTLE_READY, 0},
 	{"record without its history line", {.unlisted_record_age_ms = 100}, SETTLE_HISTORY, 250},
 	{"record that never gets one", {.unlisted_record_age_ms = 3001}, SETTLE_READY, 0},
 	{"pip is writing", {.unfinished_dist_age_ms = 10}, SETTLE_DIST, 250},
 	{"an orphaned dist-info", {.unfinished_dist_age_ms = 3001}, SETTLE_READY, 0},
+	{"pip can put it back", {.stashed_dist_age_ms = 500000}, SETTLE_DIST, 250},
+	{"what a killed pip held", {.stashed_dist_age_ms = SETTLE_STALE_MS + 1}, SETTLE_READY, 0},
 	{"conda compiles what it has linked", {.unrecorded_dist_age_ms = 20000}, SETTLE_DIST, 250},
 	{"conda's, and never recorded",
 	 {.unrecorded_dist_age_ms = SETTLE_LINK_MS + 1},
@@ -53,7 +59,8 @@ static struct settle_signs signs_of(const struct row *row)
 	int64_t *ages[] = {&signs.held_copy_age_ms,	  &signs.lock_age_ms,
 			   &signs.installing_age_ms,	  &signs.unlisted_record_age_ms,
 			   &signs.unfinished_dist_age_ms, &signs.unrecorded_dist_age_ms,
-			   &signs.rename_age_ms};
+			   &signs.rename_age_ms,	  &signs.unclosed_age_ms,
+			   &signs.empty_history_age_ms,	  &signs.stashed_dist_age_ms};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ages); i++)
 		--*ages[i];

@@ -269,6 +269,7 @@ struct parting {
 	struct arena arena;
 	char *prefix;
 	struct store_gone gone;
+	struct run_facts last;
 	struct applied applied;
 	struct environment rows[2];
 	size_t n_rows;
@@ -300,18 +301,29 @@ static void gone_done(struct job *job)
 	mem_free(p);
 }
 
-static int part(struct engine *e, const char *prefix, uint64_t device, uint64_t inode,
-		bool at_start)
+/* last: NULL when nothing tells how it went. */
+static void keep_last(struct parting *p, const Envwarden__Reader__HistoryFacts *last)
+{
+	if (last == NULL)
+		return;
+	person_from_wire(last->owner, &p->last.owner); /* nobody when absent */
+	p->last.owner.name = keep(&p->arena, p->last.owner.name);
+	p->last.command = keep(&p->arena, last->command);
+	p->last.tool = keep(&p->arena, last->tool);
+	p->gone.last = &p->last;
+}
+
+static int part(struct engine *e, const struct store_gone *what,
+		const Envwarden__Reader__HistoryFacts *last)
 {
 	struct parting *p = mem_calloc(1, sizeof *p);
 
 	if (p == NULL)
 		return ERR_NOMEM;
 	arena_init(&p->arena, 4u << 20);
-	p->gone = (struct store_gone){.prefix = keep(&p->arena, prefix),
-				      .device = device,
-				      .inode = inode,
-				      .seen_at_start = at_start};
+	p->gone = *what;
+	p->gone.prefix = keep(&p->arena, what->prefix);
+	keep_last(p, last);
 	p->job.run = gone_run;
 	p->job.done = gone_done;
 	engine_submit(e, &p->job);
@@ -320,7 +332,10 @@ static int part(struct engine *e, const char *prefix, uint64_t device, uint64_t 
 
 static int on_gone(struct engine *e, const Envwarden__Reader__Gone *gone)
 {
-	return engine_logging(e) ? part(e, gone->prefix, gone->device, gone->inode, false) : 0;
+	struct store_gone what = {
+		.prefix = gone->prefix, .device = gone->device, .inode = gone->inode};
+
+	return engine_logging(e) ? part(e, &what, gone->last) : 0;
 }
 
 /* --- after the jobs before --- */
@@ -416,7 +431,8 @@ static int on_read_done(struct engine *e, const Envwarden__Reader__ReadDone *don
 	struct env *env = envs_by_path(&e->envs, done->prefix);
 
 	if (done->code == ERR_NOTFOUND && env != NULL && env->lives && engine_logging(e)) {
-		int rc = part(e, done->prefix, 0, 0, true);
+		struct store_gone what = {.prefix = done->prefix, .seen_at_start = true};
+		int rc = part(e, &what, NULL);
 
 		if (rc < 0)
 			return rc;

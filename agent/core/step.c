@@ -306,16 +306,20 @@ static void fill_known(const struct environment *env, int64_t now_ms, struct cha
 	c->platform = env->platform;
 }
 
-int step_deleted(const struct environment *env, const struct package_list *before, int64_t now_ms,
-		 bool seen_at_start, struct change *out)
+int step_deleted(const struct step_end *end, struct change *out)
 {
 	struct change c;
 	int rc;
 
-	fill_known(env, now_ms, &c);
+	fill_known(end->environment, end->now_ms, &c);
 	c.kind = CHANGE_DELETED;
-	c.seen_at_start = seen_at_start;
-	rc = copy_list(before, &c.removed);
+	c.seen_at_start = end->seen_at_start;
+	if (end->last != NULL) {
+		c.command = end->last->command;
+		c.tool = end->last->tool;
+		set_actor(&c, &end->last->owner, HOW_HISTORY);
+	}
+	rc = copy_list(end->before, &c.removed);
 	if (rc < 0) {
 		change_deinit(&c);
 		return rc;

@@ -48,11 +48,17 @@ int step_make(const struct step_input *in, struct step *out);
 void step_deinit(struct step *s);
 
 /*
- * The change that ends an environment. Its packages (borrowed strings) are copied into `removed`.
- * ERR_NOMEM; release with change_deinit.
+ * The change that ends an environment. Its packages are copied into `removed`; strings are borrowed
+ * from the input. ERR_NOMEM; release with change_deinit.
  */
-int step_deleted(const struct environment *env, const struct package_list *before, int64_t now_ms,
-		 bool seen_at_start, struct change *out);
+struct step_end {
+	const struct environment *environment;
+	const struct package_list *before;
+	const struct run_facts *last; /* the run that removed it; NULL unknown */
+	int64_t now_ms;
+	bool seen_at_start;
+};
+int step_deleted(const struct step_end *end, struct change *out);
 
 /* The change that tells an environment anew to whoever knows nothing yet: created, seen at start.
  */

@@ -81,6 +81,7 @@ bool meta_wants(const char *name);
 int meta_signs(struct look *look); /* held copies, locks, fingerprint; from the listing */
 /* Also claims, and then opens site-packages where python's record says it is. */
 int meta_records(struct look *look, struct err *err);
+void meta_feed_history(struct safe_file *file, struct history *history); /* all that counts */
 int meta_history(struct look *look, struct err *err);
 int meta_config(struct look *look, struct err *err);
 

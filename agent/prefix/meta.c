@@ -210,19 +210,19 @@ int meta_records(struct look *look, struct err *err)
 	return python.version != NULL ? site_settle(look, &python, err) : 0;
 }
 
-static void feed_history(struct look *look, struct safe_file *file, struct history *history)
+void meta_feed_history(struct safe_file *file, struct history *history)
 {
 	char chunk[16384];
 	size_t n = 0;
 	size_t total = 0;
 
+	history_init(history);
 	while (total < EXAMINE_HISTORY_MAX &&
 	       safe_file_read(file, chunk, sizeof chunk, &n, NULL) == 0 && n > 0) {
 		history_feed(history, chunk, n);
 		total += n;
 	}
 	history_finish(history);
-	look->out->history_sections = history->sections;
 }
 
 /* The leading ones of three digits; the others stay as they are. */
@@ -280,8 +280,8 @@ int meta_history(struct look *look, struct err *err)
 		rc = err_nomem(err);
 		out->history = NULL;
 	} else {
-		history_init(history);
-		feed_history(look, &file, history);
+		meta_feed_history(&file, history);
+		out->history_sections = history->sections;
 		*out->history = history->last;
 		*out->origin = history->first;
 		out->history_owner = info.uid;

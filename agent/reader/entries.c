@@ -15,6 +15,7 @@
 
 #define IDLE_READERS 2		  /* of JSON, kept for the next looks */
 #define PLAIN_MS (10 * 60 * 1000) /* how long a folder may take to become an environment */
+#define HELD_MAX 64		  /* histories held open at a time */
 #define GONE_GRACE_SETTLES 2	  /* settle times before "gone" is told: a move shows up by then */
 #define ENTRIES_MAX 50000	  /* known at a time; more are left out */
 #define PLAIN_MAX 512		  /* ... and how many such folders are watched meanwhile */
@@ -48,19 +49,22 @@ struct entry {
 	struct piece piece;   /* in a lane: waiting, or under way with the job */
 	struct look_job *job; /* under way */
 	struct asker *askers;
-	int64_t first_seen_ms; /* mono */
-	int64_t due_ms;	       /* mono; when dirty */
-	int64_t event_ms;      /* mono; newest hint */
-	int64_t unquiet_ms;    /* mono; first hint since the last look that counted, 0 none */
-	int64_t unsettled_ms;  /* mono; first look in a row that found it unsettled, 0 none */
-	int64_t began_ms;      /* mono; the last look */
-	unsigned events;       /* hints so far */
-	unsigned job_events;   /* ... when the job began */
-	unsigned reads;	       /* damaged readings in a row */
-	unsigned torn;	       /* looks in a row with events meanwhile */
-	unsigned failures;     /* looks in a row that failed */
-	uint32_t stats;	       /* files the last look asked about */
+	struct held_history held; /* while something happens there */
+	struct last_run *last;	  /* that removes it, as far as looks saw one; else NULL */
+	int64_t first_seen_ms;	  /* mono */
+	int64_t due_ms;		  /* mono; when dirty */
+	int64_t event_ms;	  /* mono; newest hint */
+	int64_t unquiet_ms;	  /* mono; first hint since the last look that counted, 0 none */
+	int64_t unsettled_ms;	  /* mono; first look in a row that found it unsettled, 0 none */
+	int64_t began_ms;	  /* mono; the last look */
+	unsigned events;	  /* hints so far */
+	unsigned job_events;	  /* ... when the job began */
+	unsigned reads;		  /* damaged readings in a row */
+	unsigned torn;		  /* looks in a row with events meanwhile */
+	unsigned failures;	  /* looks in a row that failed */
+	uint32_t stats;		  /* files the last look asked about */
 	bool dirty;
+	bool to_hold;	/* the next piece of work is to hold its history */
 	bool queued;	/* in the tree by due time */
 	bool busy;	/* the last look found it unsettled */
 	bool known;	/* the core has heard of it */
@@ -118,6 +122,7 @@ struct entries {
 	size_t n;
 	size_t unlooked; /* that were never looked at and will be soon */
 	size_t plain;
+	size_t held;
 	struct watcher *watcher;
 	struct json_reader *json[IDLE_READERS]; /* not in use */
 	uv_timer_t timer;
@@ -214,8 +219,18 @@ static void set_plain(struct entry *e, bool plain)
 	e->plain = plain;
 }
 
+/* Nothing happens there any more. */
+static void let_go(struct entry *e)
+{
+	e->all->held -= held_history_is_open(&e->held);
+	held_history_close(&e->held);
+	e->to_hold = false;
+}
+
 static void entry_free(struct entry *e)
 {
+	let_go(e);
+	mem_free(e->last);
 	mem_free(e->path);
 	mem_free(e->site_path);
 	mem_free(e->moved_from);
@@ -233,8 +248,10 @@ static void moved_from_is_gone(struct entry *e)
 	if (e->moved_from == NULL)
 		return;
 	if (!all->stopping)
-		all->config.callbacks->gone(all->config.ctx, e->moved_from, e->moved_dev,
-					    e->moved_ino);
+		all->config.callbacks->gone(all->config.ctx,
+					    &(struct entries_gone){.prefix = e->moved_from,
+								   .dev = e->moved_dev,
+								   .ino = e->moved_ino});
 	mem_free(e->moved_from);
 	e->moved_from = NULL;
 }
@@ -299,6 +316,7 @@ static struct entry *entry_new(struct entries *all, const char *path)
 		return NULL;
 	}
 	e->all = all;
+	e->held = HELD_HISTORY_NONE;
 	e->meta = e->site = e->prefix = (struct watch_user){WATCH_USER_ENTRY, WATCH_NONE, e};
 	e->first_seen_ms = now_mono(all);
 	e->at_start = all->at_start;
@@ -358,12 +376,17 @@ static void discard_watches(const struct entries *all, const struct look_job *jo
 
 /* --- looking --- */
 
-/* What is left of it is a folder like any other. */
+/* What is left of it is a folder like any other. What was told may be another than was seen last.
+ */
 static void entry_gone(struct entry *e)
 {
 	struct entries *all = e->all;
 
-	all->config.callbacks->gone(all->config.ctx, e->path, e->dev, e->ino);
+	all->config.callbacks->gone(all->config.ctx, &(struct entries_gone){.prefix = e->path,
+									    .dev = e->told_dev,
+									    .ino = e->told_ino,
+									    .last = e->last});
+	let_go(e);
 	leave_inodes(e);
 	e->known = false;
 	e->whole = false;
@@ -416,6 +439,7 @@ static void go_away(struct entry *e)
 	drop_watch(all, &e->prefix);
 	undirty(e);
 	uncount(e);
+	let_go(e);
 	e->looked = true;
 	e->busy = false;
 	e->vanished = false;
@@ -554,6 +578,7 @@ static void send_facts(struct entry *e, struct look_job *job)
 	bool first = !e->known;
 	struct entry *source;
 
+	let_go(e);
 	e->busy = false;
 	e->reads = 0;
 	e->unsettled_ms = 0;
@@ -703,6 +728,7 @@ static void found(struct entry *e, struct look_job *job)
 		answer_askers(e, ERR_PERM);
 		break;
 	case EXAMINE_UNCHANGED:
+		let_go(e);
 		e->busy = false;
 		e->unsettled_ms = 0;
 		e->vanished = false;
@@ -716,6 +742,16 @@ static void found(struct entry *e, struct look_job *job)
 	}
 }
 
+/* A run may last long after it has told what it is, or be seen in its last moment only. */
+static void take_last(struct entry *e, struct look_job *job)
+{
+	if (job->rc < 0 || (job->last == NULL && job->kind != EXAMINE_ENVIRONMENT))
+		return;
+	mem_free(e->last);
+	e->last = job->last;
+	job->last = NULL;
+}
+
 static void take_look(struct entry *e, struct look_job *job)
 {
 	bool torn = e->events != e->job_events && job->rc == 0;
@@ -724,6 +760,7 @@ static void take_look(struct entry *e, struct look_job *job)
 	e->looked = true;
 	e->aside = false;
 	queue(e); /* what was made due meanwhile */
+	take_last(e, job);
 	if (torn && e->torn++ < TORN_MAX) {
 		/* Something happened meanwhile: what was read may be torn. */
 		e->busy = true;
@@ -767,6 +804,7 @@ static struct json_reader *take_json(struct entries *all)
 static void job_free(struct entries *all, struct look_job *job)
 {
 	buf_deinit(&job->frames);
+	mem_free(job->last);
 	give_back(all, job->json);
 	mem_free(job);
 }
@@ -787,16 +825,20 @@ static void on_looked(struct piece *piece)
 	struct look_job *job = e->job;
 	bool ran = piece->end == PIECE_RAN;
 
-	if (ran && !all->stopping && job->rc == 0 &&
+	if (ran && !job->hold && !all->stopping && job->rc == 0 &&
 	    (job->kind == EXAMINE_NOTHING || job->kind == EXAMINE_PLAIN))
 		all->config.callbacks->refresh_mounts(all->config.ctx);
 	all->under_way--;
 	e->job = NULL;
+	e->held = job->held;
+	all->held += held_history_is_open(&e->held);
 	if (e->forgotten || all->stopping) {
-		if (ran)
+		if (ran && !job->hold)
 			discard_watches(all, job);
 		if (e->forgotten)
 			entry_free(e);
+	} else if (ran && job->hold) {
+		make_due(e, e->event_ms + all->config.settle_ms);
 	} else if (ran) {
 		e->stats = (uint32_t)piece->stats;
 		adopt_watches(e, job);
@@ -859,6 +901,11 @@ static struct look_job *job_new(struct entry *e)
 	job->known_ino = e->told_ino;
 	job->at_start = e->at_start;
 	job->overdue = e->unsettled_ms != 0 && now_mono(all) - e->unsettled_ms > OVERDUE_MS;
+	job->hold = e->to_hold;
+	job->held = e->held;
+	all->held -= held_history_is_open(&e->held);
+	e->held = HELD_HISTORY_NONE;
+	e->to_hold = false;
 	job->has_stamp = e->has_stamp && e->askers == NULL;
 	memcpy(job->stamp, e->stamp, sizeof job->stamp);
 	return job;
@@ -965,13 +1012,16 @@ static void hint(struct entry *e)
 
 	e->events++;
 	e->event_ms = now;
-	if (e->unquiet_ms == 0)
+	if (e->unquiet_ms == 0) {
 		e->unquiet_ms = now;
+		e->to_hold = e->known && !e->remote && all->held < HELD_MAX &&
+			     !held_history_is_open(&e->held);
+	}
 	/* One that is never quiet is looked at now and then all the same. */
 	latest = e->unquiet_ms + QUIET_MAX_SETTLES * all->config.settle_ms;
 	if (due > latest)
 		due = latest > now ? latest : e->dirty ? e->due_ms : now;
-	make_due(e, due);
+	make_due(e, e->to_hold ? now : due);
 }
 
 void entries_watched(struct watch_user *user, enum watch_kind kind)
@@ -1075,6 +1125,8 @@ enum entry_state entry_state(const struct entry *e)
 		return e->looked && !e->busy && e->failures == 0 ? ENTRY_PLAIN : ENTRY_NEW;
 	if (e->busy)
 		return ENTRY_BUSY;
+	if (e->to_hold || (e->job != NULL && e->job->hold))
+		return ENTRY_BUSY; /* something has just begun */
 	if (piece_is_out(&e->piece) && !e->background)
 		return ENTRY_DIRTY;
 	if (!e->dirty || e->polled)

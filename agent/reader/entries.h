@@ -22,16 +22,24 @@
 struct uv_loop_s;
 struct clock;
 struct lanes;
+struct last_run;
 struct entries;
 struct entry;
 struct exclude;
 struct watch_user;
 
+struct entries_gone {
+	const char *prefix;
+	uint64_t dev;
+	uint64_t ino;
+	const struct last_run *last; /* that removed it; NULL unknown */
+};
+
 struct entries_callbacks {
 	/* Settled facts, packed for the core; the buffer may be taken. */
 	void (*facts)(void *ctx, struct buf *frames);
 	/* A known environment is not there any more. */
-	void (*gone)(void *ctx, const char *prefix, uint64_t dev, uint64_t ino);
+	void (*gone)(void *ctx, const struct entries_gone *gone);
 	/* Its file system is not mounted; or (false) it is there again. */
 	void (*away)(void *ctx, const char *prefix, bool away);
 	/* Make the mount table current: something is not where it was. */

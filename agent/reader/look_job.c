@@ -129,6 +129,23 @@ static const struct marks *recall_marks(void *ctx, const char *prefix)
 	return job->recalled.marks.n > 0 ? &job->recalled.marks : NULL;
 }
 
+/* Of one that is removed, or is gone. */
+static struct last_run *last_of(struct look_job *job, const struct examined *found)
+{
+	switch (found->kind) {
+	case EXAMINE_ENVIRONMENT:
+		return found->history != NULL
+			       ? last_run_of(found->history, found->prefix, found->history_owner)
+			       : NULL;
+	case EXAMINE_NOTHING:
+	case EXAMINE_PLAIN:
+		return held_history_is_open(&job->held) ? last_run_read(&job->held, job->prefix)
+							: NULL;
+	default:
+		return NULL;
+	}
+}
+
 void look_job_run(struct look_job *job)
 {
 	struct examine_request request = {.prefix = job->prefix,
@@ -142,6 +159,10 @@ void look_job_run(struct look_job *job)
 	struct examined found;
 	struct arena arena;
 
+	if (job->hold) {
+		job->held = held_history_open(job->prefix);
+		return;
+	}
 	arena_init(&arena, EXAMINE_ARENA_MAX);
 	buf_init(&job->frames, FRAMES_MAX);
 	job->renamed_from[0] = '\0';
@@ -164,6 +185,7 @@ void look_job_run(struct look_job *job)
 	if (found.kind == EXAMINE_ENVIRONMENT && found.site_packages[0] != '\0')
 		place_watch(job, &job->site, found.site_packages, 0);
 	copy_out(job, &found);
+	job->last = last_of(job, &found);
 	package_list_deinit(&found.packages);
 out:
 	recalled_deinit(&job->recalled);

@@ -1,6 +1,7 @@
 /*
  * One look at a prefix as a piece of work for a reader thread: examine it, judge whether it is
- * settled, and if so pack the facts for the core.
+ * settled, and if so pack the facts for the core. Or, as something begins to happen there, only
+ * hold its history open.
  */
 #ifndef ENVWARDEN_AGENT_READER_LOOK_JOB_H
 #define ENVWARDEN_AGENT_READER_LOOK_JOB_H
@@ -9,6 +10,7 @@
 #include <stdint.h>
 
 #include "agent/prefix/examine.h"
+#include "agent/prefix/last_run.h"
 #include "agent/prefix/settle.h"
 #include "agent/reader/lanes.h"
 #include "agent/reader/recall.h"
@@ -43,6 +45,9 @@ struct look_job {
 	bool has_stamp;			  /* unchanged is enough of an answer */
 	unsigned char stamp[SHA256_SIZE]; /* in and out */
 
+	bool hold;		  /* that is all */
+	struct held_history held; /* in and out; owner's to close */
+
 	struct look_watch meta;	  /* in and out: conda-meta */
 	struct look_watch site;	  /* the site-packages */
 	struct look_watch folder; /* the prefix itself, when there is no conda-meta in it */
@@ -66,7 +71,8 @@ struct look_job {
 	char renamed_from[SAFE_PATH_MAX];
 	size_t unreadable;
 	struct settle_verdict verdict;
-	struct buf frames; /* filled when the verdict is ready; owner's to free */
+	struct last_run *last; /* that removes the prefix, if one did; owner's to free */
+	struct buf frames;     /* filled when the verdict is ready; owner's to free */
 };
 
 void look_job_run(struct look_job *job);

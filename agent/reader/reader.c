@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "agent/link.h"
+#include "agent/prefix/last_run.h"
 #include "agent/prefix/wire_path.h"
 #include "agent/reader/condarc_path.h"
 #include "agent/reader/entries.h"
@@ -77,16 +78,26 @@ static void on_facts(void *ctx, struct buf *frames)
 		link_stop(r->link);
 }
 
-static void on_gone(void *ctx, const char *prefix, uint64_t dev, uint64_t ino)
+static void on_gone(void *ctx, const struct entries_gone *what)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Gone gone = ENVWARDEN__READER__GONE__INIT;
+	Envwarden__Reader__HistoryFacts history = ENVWARDEN__READER__HISTORY_FACTS__INIT;
+	Envwarden__Person owner = ENVWARDEN__PERSON__INIT;
 	struct wire_path path;
 
-	(void)wire_path(&path, prefix, NULL); /* told before: it fits */
+	(void)wire_path(&path, what->prefix, NULL); /* told before: it fits */
 	gone.prefix = path.text;
-	gone.device = dev;
-	gone.inode = ino;
+	gone.device = what->dev;
+	gone.inode = what->ino;
+	if (what->last != NULL) {
+		history.command = wire_text(what->last->command);
+		history.tool = wire_text(what->last->tool);
+		owner.uid = what->last->owner;
+		owner.name = wire_text(what->last->owner_name);
+		history.owner = &owner;
+		gone.last = &history;
+	}
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_GONE;
 	envelope.gone = &gone;
 	send_message(ctx, &envelope);

@@ -55,10 +55,12 @@ static int read_packages(struct store *s, const struct uuid *id, struct arena *a
 	return rc;
 }
 
-static int end_environment(struct store *s, const struct environment *env, bool at_start,
-			   int64_t now_ms, struct err *err)
+/* Its packages are read here. */
+static int end_environment(struct store *s, const struct step_end *last, struct err *err)
 {
-	struct ending e = {.store = s, .env = env, .now_ms = now_ms};
+	const struct environment *env = last->environment;
+	struct ending e = {.store = s, .env = env, .now_ms = last->now_ms};
+	struct step_end end = *last;
 	struct package_list before = {0};
 	struct arena arena;
 	struct change c;
@@ -69,7 +71,8 @@ static int end_environment(struct store *s, const struct environment *env, bool 
 	rc = read_packages(s, &env->id, &arena, &before, err);
 	if (rc < 0)
 		goto out;
-	rc = step_deleted(env, &before, now_ms, at_start, &c);
+	end.before = &before;
+	rc = step_deleted(&end, &c);
 	if (rc < 0) {
 		err_nomem(err);
 		goto out;
@@ -351,7 +354,10 @@ static int apply(struct applying *a, struct applied *out, struct err *err)
 		return rc;
 	a->identity = identity_resolve(&a->candidates, a->snap, a->now_ms);
 	if (a->identity.displaced) {
-		rc = end_environment(a->store, a->identity.displaced, a->snap->at_start, a->now_ms,
+		rc = end_environment(a->store,
+				     &(struct step_end){.environment = a->identity.displaced,
+							.now_ms = a->now_ms,
+							.seen_at_start = a->snap->at_start},
 				     err);
 		if (rc < 0)
 			return rc;
@@ -424,7 +430,12 @@ static int end_at(struct store *s, const struct store_gone *gone, int64_t now_ms
 		return store_write(s, DB_DELETE, forget_txn, &env, err);
 	if (!environment_lives(&env) || !is_it(&env, gone))
 		return 0;
-	rc = end_environment(s, &env, gone->seen_at_start, now_ms, err);
+	rc = end_environment(s,
+			     &(struct step_end){.environment = &env,
+						.last = gone->last,
+						.now_ms = now_ms,
+						.seen_at_start = gone->seen_at_start},
+			     err);
 	if (rc < 0)
 		return rc;
 	*out = (struct applied){

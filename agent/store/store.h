@@ -141,6 +141,7 @@ struct store_gone {
 	uint64_t device;
 	uint64_t inode;
 	bool seen_at_start;
+	const struct run_facts *last; /* that removed it; NULL unknown */
 };
 int store_gone(struct store *s, const struct store_gone *gone, int64_t now_ms, struct applied *out,
 	       struct err *err);

@@ -56,6 +56,7 @@ struct history_facts {
 	char target[HISTORY_SOURCE_MAX + 1];
 	bool is_clone; /* create --clone */
 	bool is_rename;
+	bool is_removal; /* of the environment: env remove, remove --all; not with --keep-env */
 
 	size_t added;	/* "+" lines */
 	size_t removed; /* "-" lines */
@@ -94,10 +95,10 @@ int history_finish(struct history *h);
 void history_mask_command(struct buf *out, const char *command, size_t n);
 
 /*
- * Fills tool, action, source, source_is_path, is_clone and is_rename from a joined argv. For lack
- * of quotes a name is taken to be one word, a path to go on until the next option (for a rename:
- * until the last word before it, which is the new name). action stays as it is when the command has
- * none.
+ * Fills tool, action, source, source_is_path, target, is_clone, is_rename and is_removal from a
+ * joined argv. For lack of quotes a name is taken to be one word, a path to go on until the next
+ * option (for a rename: until the last word before it, which is the new name). action stays as it
+ * is when the command has none.
  */
 void history_parse_command(const char *command, size_t n, struct history_facts *facts);
 

@@ -368,11 +368,26 @@ static void parse_clone(struct span rest, struct history_facts *facts)
 	}
 }
 
+/* All packages go, and the environment with them. */
+static bool removes_all(struct span rest)
+{
+	bool all = false;
+	struct span word;
+
+	while (next_word(&rest, &word)) {
+		if (equals(word, "--keep-env"))
+			return false;
+		all |= equals(word, "--all") || equals(word, "-a");
+	}
+	return all;
+}
+
 void history_parse_command(const char *command, size_t n, struct history_facts *facts)
 {
 	struct span rest = {command, n};
 	const char *tool = take_tool(&rest);
 	struct span word;
+	bool of_env;
 
 	memcpy(facts->tool, tool, strlen(tool) + 1);
 	facts->source[0] = '\0';
@@ -380,10 +395,12 @@ void history_parse_command(const char *command, size_t n, struct history_facts *
 	facts->target[0] = '\0';
 	facts->is_clone = false;
 	facts->is_rename = false;
+	facts->is_removal = false;
 	if (strcmp(tool, "unknown") == 0)
 		return;
 	word = take_subcommand(&rest);
-	if (equals(word, "env"))
+	of_env = equals(word, "env");
+	if (of_env)
 		word = take_subcommand(&rest);
 	if (word.n > 0)
 		history_text_action(word.p, word.n, facts->action, sizeof facts->action);
@@ -393,6 +410,8 @@ void history_parse_command(const char *command, size_t n, struct history_facts *
 		parse_target(rest, facts);
 	if (equals(word, "create"))
 		parse_clone(rest, facts);
+	if (strcmp(facts->action, "remove") == 0)
+		facts->is_removal = of_env || removes_all(rest);
 }
 
 bool history_speaks_of(const char *target, const char *prefix)

@@ -295,13 +295,13 @@ def run_delete(w):
     at = w.choose(is_environment)
     if at is None:
         return None
-    steps = [("rm -rf", w.tools.remove)]
+    ways = [("rm -rf", w.tools.remove, "", "")]
     if is_conda(at):
-        steps += [("remove --all", w.tools.conda_remove_all),
-                  ("conda env remove", w.tools.conda_env_remove),
-                  ("mamba env remove", w.tools.mamba_env_remove)]
-    name, steps = w.random.choice(steps)
-    return Run(name, steps(at), at, ["deleted"])
+        ways += [("remove --all", w.tools.conda_remove_all, "conda", "--all"),
+                 ("conda env remove", w.tools.conda_env_remove, "conda", "env remove"),
+                 ("mamba env remove", w.tools.mamba_env_remove, "micromamba", "env remove")]
+    name, steps, tool, words = w.random.choice(ways)
+    return Run(name, steps(at), at, ["deleted"], tool, words)
 
 
 def run_move(w):
@@ -394,6 +394,7 @@ class OneAtATime:
         self.ghosts = {}  # path -> id of what was deleted there last
         self.torn = 0
         self.exact = 0
+        self.ends = self.known_ends = 0  # removals, and those told with their command
 
     def do(self, run):
         """All its steps; True if no step took so long that two states could be seen."""
@@ -463,6 +464,14 @@ class OneAtATime:
         assert not change.get("seen_at_start"), why
         if kind == "deleted":
             assert env == ids[prefix], why
+            # A removal that is over before the agent can open history leaves no trace.
+            self.ends += bool(run.words) and run.kinds == ["deleted"]
+            if run.kinds == ["deleted"] and change.get("command"):
+                self.known_ends += 1
+                assert run.words and run.words in change["command"], why
+                assert change["tool"] == run.tool and actor["how"] == "owner of history", why
+            else:
+                assert "command" not in change and "tool" not in change and not actor, why
             return
         if kind == "renamed":
             assert env == ids[change["from_prefix"]], why
@@ -643,7 +652,8 @@ class Property(harness.Case):
                 raise
         self.fresh_agent_agrees(w)
         self.restart_tells_nothing(w)
-        print(f"  {single.exact} exact, {single.torn} torn", flush=True)
+        print(f"  {single.exact} exact, {single.torn} torn, {single.known_ends} of {single.ends} "
+              "removals by their command", flush=True)
         self.close_site(w.site)
 
     def check_all_at_once(self, seed, steps):

@@ -500,6 +500,9 @@ static void the_files_that_differ_are_told(void **state)
 
 static void an_end_removes_everything(void **state)
 {
+	const struct run_facts last = {.command = "conda env remove -n a",
+				       .tool = "conda",
+				       .owner = {.name = "ana", .uid = 1000, .how = ""}};
 	struct environment known;
 	struct snapshot s;
 	struct arena arena;
@@ -509,7 +512,12 @@ static void an_end_removes_everything(void **state)
 	arena_init(&arena, 1 << 20);
 	sample_snapshot(&s, &arena, PREFIX, 7, "a=1 b=1");
 	know(&known, &s, &(struct uuid){{7}});
-	assert_int_equal(step_deleted(&known, &s.packages, NOW, true, &c), 0);
+	assert_int_equal(step_deleted(&(struct step_end){.environment = &known,
+							 .before = &s.packages,
+							 .now_ms = NOW,
+							 .seen_at_start = true},
+				      &c),
+			 0);
 	assert_int_equal(c.kind, CHANGE_DELETED);
 	assert_int_equal(c.environment.b[0], 7);
 	assert_string_equal(c.prefix, PREFIX);
@@ -518,6 +526,19 @@ static void an_end_removes_everything(void **state)
 	assert_true(c.seen_at_start);
 	assert_false(c.has_digest);
 	assert_int_equal(c.actor.uid, -1);
+	assert_string_equal(c.command, "");
+	change_deinit(&c);
+	assert_int_equal(step_deleted(&(struct step_end){.environment = &known,
+							 .before = &s.packages,
+							 .last = &last,
+							 .now_ms = NOW},
+				      &c),
+			 0);
+	assert_string_equal(c.command, "conda env remove -n a");
+	assert_string_equal(c.tool, "conda");
+	assert_int_equal(c.actor.uid, 1000);
+	assert_string_equal(c.actor.name, "ana");
+	assert_string_equal(c.actor.how, "owner of history");
 	change_deinit(&c);
 	assert_int_equal(step_baseline(&known, &s.packages, NOW, &c), 0);
 	assert_int_equal(c.kind, CHANGE_CREATED);
@@ -645,7 +666,10 @@ static int all_steps(void *ctx)
 	if (rc < 0)
 		return rc;
 	step_deinit(&step);
-	rc = step_deleted(&t->known, &t->before.packages, NOW, false, &c);
+	rc = step_deleted(&(struct step_end){.environment = &t->known,
+					     .before = &t->before.packages,
+					     .now_ms = NOW},
+			  &c);
 	if (rc < 0)
 		return rc;
 	change_deinit(&c);

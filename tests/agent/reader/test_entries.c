@@ -1,5 +1,6 @@
 #include "agent/reader/entries.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 #include <uv.h>
 
+#include "agent/prefix/last_run.h"
 #include "agent/reader/lanes.h"
 #include "agent/reader/watch_user.h"
 #include "lib/base/arena.h"
@@ -41,6 +43,8 @@ struct seen {
 	enum said said;
 	char path[TMPDIR_PATH_MAX];
 	char renamed_from[TMPDIR_PATH_MAX];
+	char command[256]; /* of what is gone */
+	uint64_t ino;
 	uint64_t packages;
 	uint64_t id;
 	int rc;
@@ -114,10 +118,14 @@ static void on_facts(void *ctx, struct buf *frames)
 	frame_decoder_deinit(&decoder);
 }
 
-static void on_gone(void *ctx, const char *prefix, uint64_t dev, uint64_t ino)
+static void on_gone(void *ctx, const struct entries_gone *gone)
 {
-	assert_true(dev != 0 && ino != 0);
-	(void)note(ctx, SAID_GONE, prefix);
+	struct seen *s = note(ctx, SAID_GONE, gone->prefix);
+
+	assert_true(gone->dev != 0 && gone->ino != 0);
+	s->ino = gone->ino;
+	if (gone->last != NULL)
+		(void)snprintf(s->command, sizeof s->command, "%.200s", gone->last->command);
 }
 
 static void on_read_done(void *ctx, uint64_t id, int rc, const char *prefix)
@@ -514,7 +522,7 @@ static void test_deleted_and_made_again(void **state)
 	run_for(f, 3 * SETTLE_MS);
 	before = f->n;
 	remove_env(f, "a");
-	(void)await(f, before, SAID_GONE, "a");
+	assert_string_equal(await(f, before, SAID_GONE, "a")->command, "");
 	assert_false(knows(f, "a"));
 	before = f->n;
 	make_env(f, "a");
@@ -522,6 +530,102 @@ static void test_deleted_and_made_again(void **state)
 }
 
 /* What is left after conda remove --all may hold the member's own files, and be used again. */
+/* Whether this process holds a file open, by its path. */
+static bool holds(struct fixture *f, const char *name)
+{
+	char path[TMPDIR_PATH_MAX];
+	char link[512];
+	char target[TMPDIR_PATH_MAX];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir = opendir("/proc/self/fd");
+
+	assert_non_null(dir);
+	tmpdir_path(&f->dir, name, path);
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		ssize_t n;
+
+		(void)snprintf(link, sizeof link, "/proc/self/fd/%s", entry->d_name);
+		n = readlink(link, target, sizeof target - 1);
+		target[n > 0 ? n : 0] = '\0';
+		found |= strcmp(target, path) == 0;
+	}
+	(void)closedir(dir);
+	return found;
+}
+
+/* conda begins by opening history; the section that tells of the removal goes with the file. */
+static void test_removed_by_conda(void **state)
+{
+	struct fixture *f = *state;
+	size_t before;
+
+	make_env(f, "a");
+	(void)await(f, 0, SAID_FACTS, "a");
+	run_for(f, 3 * SETTLE_MS);
+	before = f->n;
+	while (!holds(f, "a/conda-meta/history") || state_of(f, "a") != ENTRY_BUSY) {
+		history(f, "a", "create -n a foo");
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	}
+	history(f, "a", "env remove -n a");
+	remove_env(f, "a");
+	assert_string_equal(await(f, before, SAID_GONE, "a")->command,
+			    "/opt/conda/bin/conda env remove -n a");
+
+	before = f->n; /* held no longer than something happens */
+	make_env(f, "a");
+	(void)await(f, before, SAID_FACTS, "a");
+	history(f, "a", "install foo");
+	run_for(f, 6 * SETTLE_MS);
+	while (holds(f, "a/conda-meta/history"))
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+}
+
+/* The packages went, and what is left is deleted later: by conda, or who else cleans up. */
+static void test_removed_in_two_steps(void **state)
+{
+	struct fixture *f = *state;
+	size_t before;
+
+	make_env(f, "a");
+	(void)await(f, 0, SAID_FACTS, "a");
+	run_for(f, 3 * SETTLE_MS);
+	before = f->n;
+	remove_file(f, "a/conda-meta/foo-1.0-0.json");
+	history(f, "a", "remove -n a --all");
+	assert_int_equal(await(f, before, SAID_FACTS, "a")->packages, 0);
+	record(f, "a", "foo", "1.0"); /* for remove_env */
+	remove_env(f, "a");
+	assert_string_equal(await(f, before, SAID_GONE, "a")->command,
+			    "/opt/conda/bin/conda remove -n a --all");
+}
+
+/* What took its place was never told: the one that was is gone. */
+static void test_gone_is_what_was_told(void **state)
+{
+	struct fixture *f = *state;
+	char path[TMPDIR_PATH_MAX];
+	struct stat told;
+	size_t before;
+
+	make_env(f, "a");
+	(void)await(f, 0, SAID_FACTS, "a");
+	run_for(f, 3 * SETTLE_MS);
+	tmpdir_path(&f->dir, "a", path);
+	assert_int_equal(stat(path, &told), 0);
+	before = f->n;
+	tmpdir_mkdir(&f->dir, "elsewhere");
+	move(f, "a", "elsewhere/a");
+	make_env(f, "a");
+	tmpdir_write_text(&f->dir, "a/conda-meta/bar-1.0-0.json.c~", "{}"); /* not settled */
+	run_for(f, 6 * SETTLE_MS);
+	assert_int_equal(state_of(f, "a"), ENTRY_BUSY);
+	remove_file(f, "a/conda-meta/bar-1.0-0.json.c~");
+	remove_env(f, "a");
+	assert_int_equal(await(f, before, SAID_GONE, "a")->ino, told.st_ino);
+}
+
 static void test_made_again_in_what_was_left(void **state)
 {
 	struct fixture *f = *state;
@@ -768,6 +872,9 @@ int main(void)
 		T(test_moved),
 		T(test_moved_unseen),
 		T(test_deleted_and_made_again),
+		T(test_removed_by_conda),
+		T(test_removed_in_two_steps),
+		T(test_gone_is_what_was_told),
 		T(test_made_again_in_what_was_left),
 		T(test_alias),
 		T(test_never_an_environment),

@@ -190,6 +190,12 @@ static const struct {
 	{"conda rename --yes b c", "conda|rename|b|rename"},
 	{"conda rename /e/b c", "conda|rename|/e/b|rename path"},
 	{"conda rename c", "conda|rename||rename"},
+	{"conda remove -n a --all", "conda|remove||removal"},
+	{"micromamba remove -a -p /envs/a", "micromamba|remove||removal"},
+	{"mamba env remove -n a -y", "mamba|remove||removal"},
+	{"conda remove -n a --all --keep-env", "conda|remove||"},
+	{"conda uninstall -n a foo", "conda|remove||"},
+	{"conda install -n a --all", "conda|install||"},
 	{"conda rename", "conda|rename||rename"},
 	{"conda rename -n", "conda|rename||rename"},
 	{"conda create -n b --clone a", "conda|create|a|clone"},
@@ -208,13 +214,14 @@ static void test_commands(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		struct history_facts f = {.source = "old", .is_clone = true, .is_rename = true};
+		struct history_facts f = {
+			.source = "old", .is_clone = true, .is_rename = true, .is_removal = true};
 		char got[2048];
 
 		history_parse_command(commands[i].command, strlen(commands[i].command), &f);
-		snprintf(got, sizeof got, "%s|%s|%s|%s%s%s", f.tool, f.action, f.source,
+		snprintf(got, sizeof got, "%s|%s|%s|%s%s%s%s", f.tool, f.action, f.source,
 			 f.is_rename ? "rename" : "", f.is_clone ? "clone" : "",
-			 f.source_is_path ? " path" : "");
+			 f.is_removal ? "removal" : "", f.source_is_path ? " path" : "");
 		if (strcmp(got, commands[i].expected) != 0)
 			fail_msg("%s: %s, not %s", commands[i].command, got, commands[i].expected);
 	}

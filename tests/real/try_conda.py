@@ -169,7 +169,8 @@ class World:
                 trouble.append(f"command {change.get('command')!r}, was …{command}…")
             if command == "" and change.get("command"):
                 trouble.append(f"command {change['command']!r}, was none")
-            uid = None if change["kind"] == "deleted" else os.getuid()  # who deletes is not seen
+            # Who deletes is seen of conda only.
+            uid = None if change["kind"] == "deleted" and tool != "conda" else os.getuid()
             if change.get("actor", {}).get("uid") != uid:
                 trouble.append(f"actor {change.get('actor')!r}")
         return trouble
@@ -252,11 +253,11 @@ def make_and_change(w):
     step("remove after rename", lambda: conda("remove", "-n", "w3", "baz"),
          "removed w3 -baz 1.0", command="remove -n w3 baz")
     step("env remove", lambda: conda("env", "remove", "-n", "w3"),
-         "deleted w3 -bar 1.0 -foo 1.1", tool="", command="")
+         "deleted w3 -bar 1.0 -foo 1.1", command="env remove -n w3")
     step("create, again at its place", lambda: conda("create", "-n", "w3", "baz"),
          "recreated w3 +baz 1.0*", command="create -n w3 baz")
     step("remove --all", lambda: conda("remove", "-n", "w3", "--all"),
-         "deleted w3 -baz 1.0", tool="", command="")
+         "deleted w3 -baz 1.0", command="remove -n w3 --all")
     step("create with python", lambda: conda("create", "-n", "py", "python", "pip", "pure"),
          f"created py +pip {w.pip_version}* +pure 1.0* +python {py}*",
          command="create -n py python pip pure")

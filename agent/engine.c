@@ -179,12 +179,20 @@ void engine_store_works(struct engine *e)
 
 /* --- stopping --- */
 
+static void on_accounts_stopped(void *owner)
+{
+	struct engine *e = owner;
+
+	e->names = NULL;
+}
+
 static void on_disk_stopped(void *owner)
 {
 	struct engine *e = owner;
 
 	store_close(e->store);
 	e->store = NULL;
+	accounts_stop(e->names, on_accounts_stopped, e);
 }
 
 static void on_local_stopped(void *owner)
@@ -481,6 +489,9 @@ static int prepare(struct engine *e, struct err *err)
 		sent_start(e);
 		rc = worker_new(&e->loop, "store", &e->disk, err);
 	}
+	if (rc == 0)
+		rc = accounts_new(&(struct accounts_config){.loop = &e->loop, .clock = e->clock},
+				  &e->names, err);
 	if (rc == 0)
 		rc = checks_start(e) < 0 ? err_nomem(err) : 0;
 	if (rc == 0)

@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "agent/accounts.h"
 #include "agent/config.h"
 #include "agent/core/resolve.h"
 #include "agent/core/trust.h"
@@ -71,6 +72,7 @@ struct engine {
 	char config_trouble[ENGINE_TEXT_MAX]; /* why the file was not read again, "" */
 
 	struct files_lock *lock;
+	struct accounts *names;		     /* of accounts, for the store's thread */
 	struct worker *disk;		     /* the store's thread */
 	struct store *store;		     /* its calls on that thread only */
 	struct store_journal journal;	     /* as of the last job that came back */

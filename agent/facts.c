@@ -13,6 +13,7 @@
 _Static_assert(SNAPSHOT_NETWORK == FS_NETWORK, "the core's pure part has its own name for it");
 
 #define INLET_MEMORY_MAX (96u << 20)
+#define NAME_MS 1000 /* for a name; without one, an account is its number */
 
 /* One environment on its way from the link to the store. */
 struct inlet {
@@ -137,21 +138,22 @@ static void send_taken(struct engine *e)
 		link_stop(e->link);
 }
 
-/* The members' names as the system knows them: a report only has numbers. */
-static void name_person(struct intake *in, struct person *who)
+/* The members' names as the system knows them: the reader and reports only have numbers. */
+static void name_person(struct engine *e, struct intake *in, struct person *who)
 {
 	struct user user;
 
-	if (who->uid >= 0 && users_by_uid((uint32_t)who->uid, &user, NULL) == 0)
+	who->name = "";
+	if (who->uid >= 0 && accounts_by_uid(e->names, (uint32_t)who->uid, NAME_MS, &user) == 0)
 		who->name = keep(&in->arena, user.name);
 }
 
-static void name_persons(struct intake *in)
+static void name_persons(struct engine *e, struct intake *in)
 {
-	name_person(in, &in->snapshot.owner);
-	name_person(in, &in->snapshot.history.owner);
-	name_person(in, &in->snapshot.python_owner);
-	name_person(in, &in->snapshot.record_owner);
+	name_person(e, in, &in->snapshot.owner);
+	name_person(e, in, &in->snapshot.history.owner);
+	name_person(e, in, &in->snapshot.python_owner);
+	name_person(e, in, &in->snapshot.record_owner);
 }
 
 static void apply_run(struct job *job)
@@ -159,8 +161,7 @@ static void apply_run(struct job *job)
 	struct inlet *in = container_of(job, struct inlet, job);
 	struct engine *e = job->e;
 
-	if (in->intake.snapshot.self_reported)
-		name_persons(&in->intake);
+	name_persons(e, &in->intake);
 	if (in->intake.kept.n > 0) {
 		job->rc = known_merge(e->store, &in->intake, &job->err);
 		in->outdated = job->rc == ERR_NOTFOUND;

@@ -229,9 +229,10 @@ static bool row_differs(const struct environment *e, const struct snapshot *s)
 	return e->self_reported != s->self_reported || e->device != s->device ||
 	       e->inode != s->inode || e->filesystem != s->filesystem ||
 	       memcmp(e->volume, s->volume, VOLUME_SIZE) != 0 || e->owner.uid != s->owner.uid ||
-	       strcmp(e->owner.name, s->owner.name) != 0 || strcmp(e->platform, s->platform) != 0 ||
-	       strcmp(e->tool, s->tool) != 0 || e->created_ms != s->created_ms ||
-	       e->sections != s->history.sections || e->stamp_n != s->stamp_n ||
+	       (s->owner.name[0] != '\0' && strcmp(e->owner.name, s->owner.name) != 0) ||
+	       strcmp(e->platform, s->platform) != 0 || strcmp(e->tool, s->tool) != 0 ||
+	       e->created_ms != s->created_ms || e->sections != s->history.sections ||
+	       e->stamp_n != s->stamp_n ||
 	       (s->stamp_n > 0 && memcmp(e->stamp, s->stamp, s->stamp_n) != 0);
 }
 

@@ -4,24 +4,16 @@
 #include <string.h>
 
 #include "agent/prefix/wire_path.h"
-#include "platform/users.h"
 #include "proto/codec.h"
 #include "proto/convert.h"
 #include "proto/limits.h"
 
-/* Looks the account up. Points *slot at `person` if there is one. */
-static void tell_person(int64_t uid, struct arena *arena, Envwarden__Person *person,
-			Envwarden__Person **slot)
+/* By number: names are the core's to find. Points *slot at `person` if there is one. */
+static void tell_person(int64_t uid, Envwarden__Person *person, Envwarden__Person **slot)
 {
-	struct user user;
-	const char *name = NULL;
-
 	if (uid < 0)
 		return;
-	if (users_by_uid((uint32_t)uid, &user, NULL) == 0)
-		name = arena_strdup(arena, user.name);
 	person->uid = uid;
-	person->name = wire_text(name != NULL ? name : "");
 	*slot = person;
 }
 
@@ -44,7 +36,7 @@ int facts_source_path(const struct examined *found, char *out, size_t cap)
 }
 
 static int pack_header(const struct examined *found, const char *renamed_from, bool at_start,
-		       struct arena *arena, struct buf *frames, struct err *err)
+		       struct buf *frames, struct err *err)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Facts facts = ENVWARDEN__READER__FACTS__INIT;
@@ -63,10 +55,10 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 		rc = wire_path(&from, renamed_from, err);
 	if (rc < 0)
 		return rc;
-	tell_person(found->info.uid, arena, &owner, &facts.owner);
-	tell_person(found->history_owner, arena, &history_owner, &history.owner);
-	tell_person(found->python_owner, arena, &python_owner, &facts.python_owner);
-	tell_person(found->record_owner, arena, &record_owner, &facts.record_owner);
+	tell_person(found->info.uid, &owner, &facts.owner);
+	tell_person(found->history_owner, &history_owner, &history.owner);
+	tell_person(found->python_owner, &python_owner, &facts.python_owner);
+	tell_person(found->record_owner, &record_owner, &facts.record_owner);
 	facts.prefix = prefix.text;
 	facts.device = found->info.dev;
 	facts.inode = found->info.ino;
@@ -172,7 +164,7 @@ int facts_pack(const struct examined *found, const char *renamed_from, bool at_s
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__FactsEnd end = ENVWARDEN__READER__FACTS_END__INIT;
-	int rc = pack_header(found, renamed_from, at_start, arena, frames, err);
+	int rc = pack_header(found, renamed_from, at_start, frames, err);
 
 	if (rc == 0)
 		rc = pack_packages(found, arena, frames, err);

@@ -12,7 +12,7 @@
 
 /*
  * Appends the frames to `frames`. renamed_from: "" or the canonical path of the source that
- * vanished. May look accounts up (blocks): reader thread.
+ * vanished. People are told by number.
  */
 int facts_pack(const struct examined *found, const char *renamed_from, bool at_start,
 	       struct arena *arena, struct buf *frames, struct err *err);

@@ -40,6 +40,8 @@ enum place_kind {
 #define DISCOVER_REGISTRY_MAX (1 << 20)
 #define DISCOVER_REGISTRY_LINES 10000 /* of an environments.txt that count */
 
+struct accounts;
+
 struct discovery {
 	/* A prefix to look at. The path is borrowed. */
 	int (*candidate)(void *ctx, const char *path);
@@ -51,6 +53,7 @@ struct discovery {
 
 	const struct exclude *exclude; /* never opened, nor what is below; NULL none */
 	struct condarc_cache *condarc;
+	struct accounts *accounts; /* NULL: the system is asked, which may take a while */
 	/* What may be opened from this lane (platform/route.h); what lies elsewhere is told unseen,
 	   to be looked at in its own. NULL: everything. */
 	const struct mount_table *mounts;
@@ -60,7 +63,8 @@ struct discovery {
 	bool all_accounts; /* of the whole machine, not of the current account alone */
 
 	/* out */
-	size_t cut;    /* times a bound was reached */
+	size_t cut;	  /* times a bound was reached */
+	bool no_accounts; /* not listed in time: look again when they are told */
 	bool personal; /* what it names differs from home to home: look again when there are more */
 };
 

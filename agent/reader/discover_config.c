@@ -4,14 +4,14 @@
 
 #include "agent/core/expand.h"
 #include "agent/reader/discover_impl.h"
-#include "platform/users.h"
 
 static bool home_of(void *ctx, const char *name, char home[EXPAND_PATH_MAX])
 {
+	const struct discovery *to = ctx;
 	struct user user;
 
-	(void)ctx;
-	return users_by_name(name, &user, NULL) == 0 && user.home[0] == '/' &&
+	return accounts_by_name(to->accounts, name, DISCOVER_ACCOUNT_MS, &user) == 0 &&
+	       user.home[0] == '/' &&
 	       snprintf(home, EXPAND_PATH_MAX, "%s", user.home) < EXPAND_PATH_MAX;
 }
 
@@ -23,14 +23,15 @@ static void name_owner(const struct discovery *to, const char *home, struct user
 
 	out->name[0] = '\0';
 	if (discover_may_touch(to, home) && safe_dir_open(home, &dir, NULL) == 0 &&
-	    safe_dir_info(dir, &info, NULL) == 0 && users_by_uid(info.uid, out, NULL) < 0)
+	    safe_dir_info(dir, &info, NULL) == 0 &&
+	    accounts_by_uid(to->accounts, info.uid, DISCOVER_ACCOUNT_MS, out) < 0)
 		out->name[0] = '\0';
 	safe_dir_close(dir);
 }
 
 static int tell_dir(const char *text, const char *home, const char *base, struct discovery *to)
 {
-	struct expand_context where = {.home = home, .base = base, .home_of = home_of};
+	struct expand_context where = {.home = home, .base = base, .home_of = home_of, .ctx = to};
 	struct user user;
 	char path[EXPAND_PATH_MAX];
 

@@ -191,7 +191,10 @@ int discover_system(struct discovery *to)
 	if (rc == 0)
 		rc = discover_bases("/usr/local", to);
 	if (rc == 0 && to->all_accounts)
-		rc = users_each(on_account, to, NULL);
+		rc = accounts_each(to->accounts, DISCOVER_ACCOUNTS_MS, on_account, to);
+	to->no_accounts = rc == ERR_TIMEOUT;
+	if (rc == ERR_TIMEOUT)
+		rc = 0;
 	if (rc == 0)
 		rc = tell_shared_condarc(to);
 	if (rc == 0)

@@ -2,6 +2,7 @@
 #ifndef ENVWARDEN_AGENT_READER_DISCOVER_IMPL_H
 #define ENVWARDEN_AGENT_READER_DISCOVER_IMPL_H
 
+#include "agent/accounts.h"
 #include "agent/reader/condarc_path.h"
 #include "agent/reader/discover.h"
 #include "platform/safe_open.h"
@@ -14,6 +15,9 @@ bool discover_is_folder(const struct discovery *to, const char *path);
 bool discover_is_env(const struct discovery *to, const char *path);
 /* Tells "<dir>/<name>" if it is a folder. */
 int discover_tell(struct discovery *to, enum place_kind kind, const char *dir, const char *name);
+
+#define DISCOVER_ACCOUNT_MS 100 /* how long a scan waits for one, and for all of them */
+#define DISCOVER_ACCOUNTS_MS 500
 
 /* --- discover_home.c --- */
 int discover_bases(const char *dir, struct discovery *to); /* what installers make */

@@ -7,7 +7,6 @@
 #include "agent/reader/pixi_config.h"
 #include "lib/base/json.h"
 #include "lib/base/text.h"
-#include "platform/users.h"
 
 #define NOTE_MAX (64 * 1024) /* of a conda-meta/pixi */
 
@@ -36,7 +35,8 @@ static int tell_detached(const char *folder, const char *home, struct discovery 
 	    config.detached != PIXI_DETACHED_PATH)
 		goto out;
 	to->personal = to->personal || config.path[0] == '~';
-	if (home == NULL && config.path[0] == '~' && users_by_uid(info.uid, &owner, NULL) == 0)
+	if (home == NULL && config.path[0] == '~' &&
+	    accounts_by_uid(to->accounts, info.uid, DISCOVER_ACCOUNT_MS, &owner) == 0)
 		where.home = owner.home;
 	if (expand_path(&where, config.path, path) == 0 && discover_is_folder(to, path))
 		rc = to->place(to->ctx, PLACE_DETACHED, path);

@@ -4,13 +4,13 @@
 #include <string.h>
 #include <uv/tree.h>
 
+#include "agent/accounts.h"
 #include "agent/reader/exclude.h"
 #include "agent/reader/lanes.h"
 #include "agent/reader/watch_user.h"
 #include "lib/base/arena.h"
 #include "lib/base/mem.h"
 #include "platform/safe_open.h"
-#include "platform/users.h"
 
 #define SCAN_STATS 32 /* about what scanning one asks for */
 #define SCAN_ARENA_MAX (64u << 20)
@@ -43,17 +43,24 @@ static int cmp_path(const struct place *a, const struct place *b)
 RB_HEAD(place_tree, place);
 RB_GENERATE_STATIC(place_tree, place, by_path, cmp_path)
 
+/* Somebody who turned up. */
+struct account {
+	uint32_t uid;
+	bool asked; /* the home is not known yet */
+};
+
 struct places {
 	struct place_tree tree;
 	struct places_config config;
 	struct watcher *watcher;
 	size_t n;
-	size_t cut;	    /* in the last scans, and places left out */
-	uint32_t *accounts; /* that turned up */
+	size_t cut;		  /* in the last scans, and places left out */
+	struct account *accounts; /* that turned up */
 	size_t n_accounts;
-	size_t scans;  /* that will end */
-	size_t pieces; /* in lanes */
-	size_t polled; /* places that places_poll scans */
+	bool no_accounts; /* were not listed in time */
+	size_t scans;	  /* that will end */
+	size_t pieces;	  /* in lanes */
+	size_t polled;	  /* places that places_poll scans */
 	bool stopping;
 	void (*stopped)(void *owner);
 	void *owner;
@@ -83,6 +90,7 @@ struct scan {
 	size_t n_homes;
 	size_t cut;
 	bool personal;
+	bool no_accounts;
 	struct watcher *watcher; /* NULL: there is a watch, or none can be */
 	unsigned watch_flags;
 	int watch_rc;
@@ -128,6 +136,7 @@ static void scan_run(struct piece *piece)
 			       .ctx = scan,
 			       .exclude = scan->config->exclude,
 			       .condarc = scan->config->condarc,
+			       .accounts = scan->config->accounts,
 			       .mounts = piece->table,
 			       .homes = scan->homes,
 			       .n_homes = scan->n_homes,
@@ -143,6 +152,7 @@ static void scan_run(struct piece *piece)
 			to.cut++;
 	scan->cut = to.cut;
 	scan->personal = to.personal;
+	scan->no_accounts = to.no_accounts;
 	piece->stats = SCAN_STATS;
 }
 
@@ -245,6 +255,7 @@ static void scan_done(struct piece *piece)
 		all->cut -= p->cut;
 		p->cut = scan->cut;
 		p->personal = scan->personal;
+		all->no_accounts = all->no_accounts || scan->no_accounts;
 		take_findings(p, scan);
 	}
 	if (p->again && !all->stopping)
@@ -420,86 +431,6 @@ bool places_polled(const struct places *all)
 	return all->polled > 0;
 }
 
-/* --- accounts that turn up --- */
-
-struct account_job {
-	struct piece piece;
-	struct places *all;
-	char path[SAFE_PATH_MAX];
-	uint32_t uid;
-	struct user user;
-	int rc;
-};
-
-static void account_run(struct piece *piece)
-{
-	struct account_job *job = container_of(piece, struct account_job, piece);
-
-	job->rc = users_by_uid(job->uid, &job->user, NULL);
-}
-
-static void account_done(struct piece *piece)
-{
-	struct account_job *job = container_of(piece, struct account_job, piece);
-	struct places *all = job->all;
-
-	all->pieces--;
-	if (all->stopping)
-		maybe_stopped(all);
-	else if (piece->end == PIECE_RAN && job->rc == 0 && job->user.home[0] == '/' &&
-		 job->user.home[1] != '\0')
-		(void)places_add(all, PLACE_HOME, job->user.home);
-	mem_free(job);
-}
-
-static void account_stuck(struct piece *piece)
-{
-	(void)piece; /* a directory server that takes its time */
-}
-
-void places_add_account(struct places *all, uint32_t uid)
-{
-	struct account_job *job;
-	uint32_t *more;
-
-	for (size_t i = 0; i < all->n_accounts; i++)
-		if (all->accounts[i] == uid)
-			return;
-	if (!all->config.all_accounts || all->n_accounts == ACCOUNTS_MAX)
-		return;
-	job = mem_calloc(1, sizeof *job);
-	more = mem_realloc(all->accounts, (all->n_accounts + 1) * sizeof *more);
-	if (more != NULL)
-		all->accounts = more;
-	if (job == NULL || more == NULL)
-		goto out;
-	job->all = all;
-	job->uid = uid;
-	job->piece = (struct piece){.rank = PIECE_SHORT,
-				    .run = account_run,
-				    .done = account_done,
-				    .stuck = account_stuck,
-				    .path = job->path};
-	(void)snprintf(job->path, sizeof job->path, "/etc");
-	if (lanes_submit(all->config.lanes, &job->piece, job->path, false) < 0)
-		goto out;
-	all->accounts[all->n_accounts++] = uid;
-	all->pieces++;
-	return;
-out:
-	mem_free(job);
-}
-
-size_t places_cut(const struct places *all)
-{
-	return all->cut;
-}
-
-bool places_scanning(const struct places *all)
-{
-	return all->scans > 0;
-}
-
 static void scan_system(struct places *all)
 {
 	struct place *p;
@@ -511,6 +442,58 @@ static void scan_system(struct places *all)
 			return; /* its path is "", the first */
 		}
 	}
+}
+
+/* --- accounts that turn up --- */
+
+static void take_account(struct places *all, struct account *account)
+{
+	struct user user;
+	int rc = accounts_by_uid(all->config.accounts, account->uid, 0, &user);
+
+	account->asked = rc == ERR_TIMEOUT || rc == ERR_BUSY;
+	if (rc == 0 && user.home[0] == '/' && user.home[1] != '\0')
+		(void)places_add(all, PLACE_HOME, user.home);
+}
+
+void places_add_account(struct places *all, uint32_t uid)
+{
+	struct account *more;
+
+	for (size_t i = 0; i < all->n_accounts; i++)
+		if (all->accounts[i].uid == uid)
+			return;
+	if (!all->config.all_accounts || all->n_accounts == ACCOUNTS_MAX)
+		return;
+	more = mem_realloc(all->accounts, (all->n_accounts + 1) * sizeof *more);
+	if (more == NULL)
+		return;
+	all->accounts = more;
+	all->accounts[all->n_accounts] = (struct account){.uid = uid};
+	take_account(all, &all->accounts[all->n_accounts++]);
+}
+
+void places_accounts_changed(struct places *all)
+{
+	if (all->stopping)
+		return;
+	for (size_t i = 0; i < all->n_accounts; i++)
+		if (all->accounts[i].asked)
+			take_account(all, &all->accounts[i]);
+	if (all->no_accounts) {
+		all->no_accounts = false;
+		scan_system(all);
+	}
+}
+
+size_t places_cut(const struct places *all)
+{
+	return all->cut;
+}
+
+bool places_scanning(const struct places *all)
+{
+	return all->scans > 0;
 }
 
 /* Whether its coming or going says that the place must be scanned again. */

@@ -20,6 +20,7 @@ struct places;
 struct watch_user;
 struct watcher;
 struct lanes;
+struct accounts;
 
 struct places_callbacks {
 	void (*candidate)(void *ctx, const char *path); /* may be an environment */
@@ -34,6 +35,7 @@ struct places_config {
 	const struct exclude *exclude; /* borrowed; NULL none */
 	struct condarc_cache *condarc; /* borrowed */
 	bool running;		       /* look at running programs */
+	struct accounts *accounts;     /* borrowed */
 	bool all_accounts;	       /* every account's homes, not only those added */
 	const struct places_callbacks *callbacks;
 	void *ctx;
@@ -51,6 +53,7 @@ int places_add_system(struct places *all);
 /* Somebody turned up, who may be of a directory that lists nobody: his home is a place from now
  * on. Nothing when only given homes count, and for one known already. */
 void places_add_account(struct places *all, uint32_t uid);
+void places_accounts_changed(struct places *all); /* answers came: those that were missed */
 
 /* How often a bound left something out: in the last scan of each place, and of places. */
 size_t places_cut(const struct places *all);

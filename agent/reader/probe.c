@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/accounts.h"
 #include "agent/core/resolve.h"
 #include "agent/link.h"
 #include "agent/prefix/wire_path.h"
@@ -14,10 +15,10 @@
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "platform/safe_open.h"
-#include "platform/users.h"
 #include "proto/convert.h"
 
 #define LOOKUP_ARENA_MAX (8u << 20)
+#define ACCOUNT_MS 30 /* others wait behind it, and who asks has 100 ms */
 
 struct lookup {
 	struct piece piece;
@@ -91,10 +92,10 @@ static void reply_entry(const struct probe_context *context, uint64_t id, const 
 
 static bool home_of(void *ctx, const char *name, char home[EXPAND_PATH_MAX])
 {
+	struct accounts *accounts = ctx;
 	struct user user;
 
-	(void)ctx;
-	return users_by_name(name, &user, NULL) == 0 && user.home[0] == '/' &&
+	return accounts_by_name(accounts, name, ACCOUNT_MS, &user) == 0 && user.home[0] == '/' &&
 	       snprintf(home, EXPAND_PATH_MAX, "%s", user.home) < EXPAND_PATH_MAX;
 }
 
@@ -176,18 +177,20 @@ static int find_candidates(struct lookup *l)
 			  .conda_prefix = request->conda_prefix,
 			  .base = request->root_prefix,
 			  .cwd = request->cwd,
-			  .home_of = home_of},
+			  .home_of = home_of,
+			  .ctx = l->context.accounts},
 		.mamba = asks_mamba(request),
 		.base_read_only =
 			(request->asker & ENVWARDEN__READER__PROBE_ASKER__ASKER_READ_ONLY) != 0};
 	int rc = 0;
 
-	if (in.where.home[0] != '/' && users_by_uid(request->uid, &user, NULL) == 0)
+	if (in.where.home[0] != '/' &&
+	    accounts_by_uid(l->context.accounts, request->uid, ACCOUNT_MS, &user) == 0)
 		in.where.home = user.home;
 	if (resolve_by_name(in.kind, in.typed))
 		rc = find_envs_dirs(l, &in);
 	if (rc == 0 && user.name[0] == '\0' && names_user(&in) &&
-	    users_by_uid(request->uid, &user, NULL) < 0)
+	    accounts_by_uid(l->context.accounts, request->uid, ACCOUNT_MS, &user) < 0)
 		user.name[0] = '\0';
 	if (rc == 0 && resolve(&in, &l->arena, &l->candidates, NULL) == ERR_NOMEM)
 		rc = ERR_NOMEM;

@@ -11,6 +11,7 @@
 
 #include "proto/reader.pb-c.h"
 
+struct accounts;
 struct condarc_cache;
 struct entries;
 struct exclude;
@@ -25,6 +26,7 @@ struct probe_context {
 	struct places **places;	       /* NULL inside when they have stopped meanwhile */
 	const struct exclude *exclude; /* what is left alone is told as unreadable */
 	struct condarc_cache *condarc;
+	struct accounts *accounts;
 };
 
 /* Answers with a ProbeReply, now or later. Call it when the watcher has been drained. ERR_NOMEM. */

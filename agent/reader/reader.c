@@ -6,6 +6,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "agent/accounts.h"
 #include "agent/link.h"
 #include "agent/prefix/last_run.h"
 #include "agent/prefix/wire_path.h"
@@ -41,6 +42,7 @@ struct reader {
 	struct watcher *watcher;
 	struct mounts *mounts; /* NULL: not told here, everything counts as local */
 	struct lanes *lanes;
+	struct accounts *accounts;
 	struct recall *recall; /* what the core knows, for the looks */
 	struct entries *entries;
 	struct places *places;
@@ -53,6 +55,7 @@ struct reader {
 	bool scan_done;
 	struct entries_health told; /* what the core knows of our health */
 	size_t cut_told;	    /* ... and of what bounds left out */
+	bool told_silent;	    /* ... and of accounts that are not told */
 	bool health_differs;	    /* something else of it than the entries' has changed */
 	unsigned untaken;	    /* facts told that the core has not made durable yet */
 	struct exclude exclude;
@@ -217,10 +220,23 @@ static void tell_stuck(void *ctx, const char *point, const char *source, int64_t
 	buf_deinit(&what);
 }
 
+static bool accounts_are_silent(const struct reader *r)
+{
+	return accounts_waited_ms(r->accounts) >= ACCOUNTS_SILENT_MS;
+}
+
 static void find_trouble(const struct reader *r, const struct entries_health *seen,
 			 struct health_lines *lines)
 {
+	int64_t waited_ms = accounts_waited_ms(r->accounts);
+
 	lanes_each_stuck(r->lanes, tell_stuck, lines);
+	if (waited_ms >= ACCOUNTS_SILENT_MS)
+		tell(lines,
+		     "accounts\tthe system's look-up of accounts has not answered for %lld "
+		     "s\tmend its directory service (SSSD, LDAP); homes that only it knows are "
+		     "not looked at, names that need it not resolved meanwhile",
+		     (long long)(waited_ms / 1000));
 	if (r->no_watcher)
 		tell(lines,
 		     "watches\tthe system has no watchers left for this account; "
@@ -257,6 +273,7 @@ static void send_health(struct reader *r)
 
 	entries_health(r->entries, &seen);
 	r->told = seen;
+	r->told_silent = accounts_are_silent(r);
 	r->health_differs = false;
 	find_trouble(r, &seen, &lines);
 	r->cut_told = left_out(r, &seen);
@@ -279,6 +296,8 @@ static void send_health(struct reader *r)
 	send_message(r, &envelope);
 }
 
+static void health_soon(struct reader *r);
+
 static void on_health(uv_timer_t *timer)
 {
 	struct reader *r = timer->data;
@@ -289,8 +308,10 @@ static void on_health(uv_timer_t *timer)
 	    seen.denied != r->told.denied || seen.failed != r->told.failed ||
 	    seen.away != r->told.away || seen.remote != r->told.remote ||
 	    seen.watches_exhausted != r->told.watches_exhausted || r->health_differs ||
-	    left_out(r, &seen) != r->cut_told)
+	    left_out(r, &seen) != r->cut_told || accounts_are_silent(r) != r->told_silent)
 		send_health(r);
+	if (accounts_waited_ms(r->accounts) > 0)
+		health_soon(r); /* they may become silent */
 }
 
 static void health_soon(struct reader *r)
@@ -306,6 +327,16 @@ static void on_lanes_changed(void *ctx)
 	r->health_differs = true;
 	if (r->link != NULL)
 		health_soon(r);
+}
+
+static void on_accounts_changed(void *ctx)
+{
+	struct reader *r = ctx;
+
+	if (!r->configured || r->link == NULL)
+		return;
+	places_accounts_changed(r->places);
+	health_soon(r);
 }
 
 static void poll_if_needed(struct reader *r);
@@ -522,6 +553,7 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 							.exclude = &r->exclude,
 							.condarc = r->condarc,
 							.running = c->running,
+							.accounts = r->accounts,
 							.all_accounts = c->n_homes == 0,
 							.callbacks = &places_callbacks,
 							.ctx = r},
@@ -569,7 +601,7 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 		if (r->watcher != NULL)
 			(void)watcher_drain(r->watcher, NULL);
 		return probe(&(struct probe_context){r->entries, r->lanes, &r->link, &r->places,
-						     &r->exclude, r->condarc},
+						     &r->exclude, r->condarc, r->accounts},
 			     message->probe);
 	case ENVWARDEN__READER__ENVELOPE__KIND_ACCOUNT:
 		if (!r->configured)
@@ -607,6 +639,7 @@ static void on_lanes_stopped(void *owner)
 {
 	struct reader *r = owner;
 
+	accounts_stop(r->accounts, on_part_stopped, r);
 	if (r->watcher != NULL)
 		watcher_stop(r->watcher, on_part_stopped, r);
 }
@@ -695,6 +728,11 @@ int reader_main(int fd, int64_t parent)
 	r->health.data = r;
 	if (lanes_new(&(struct lanes_config){&r->loop, clock_system(), on_lanes_changed, r},
 		      &r->lanes, &err) < 0 ||
+	    accounts_new(&(struct accounts_config){.loop = &r->loop,
+						   .clock = clock_system(),
+						   .changed = on_accounts_changed,
+						   .ctx = r},
+			 &r->accounts, &err) < 0 ||
 	    recall_new(&r->loop, on_recall, r, &r->recall, &err) < 0 ||
 	    link_new(&r->loop, fd, &link_callbacks, r, &r->link, &err) < 0) {
 		log_error("reader", "can't start", LOG_ERR(&err));

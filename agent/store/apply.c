@@ -292,6 +292,9 @@ static void fill_row(struct applying *a)
 	memcpy(e->volume, s->volume, sizeof(e->volume));
 	e->filesystem = s->filesystem;
 	e->owner = s->owner;
+	/* A name that can't be told now is as it was. */
+	if (s->owner.name[0] == '\0' && known && known->owner.uid == s->owner.uid)
+		e->owner.name = known->owner.name;
 	e->platform = s->platform;
 	e->tool = s->tool;
 	e->created_ms = s->created_ms;

@@ -97,6 +97,7 @@ static const struct field_limit table[] = {
 	LIST("exceptions", LIMIT_EXCEPTIONS),
 	TEXTS("exclude", LIMIT_PATH, LIMIT_ROOT_FOLDERS),
 	TEXT("fix", DECISION_MESSAGE_MAX),
+	TEXTS("fixed_specs", STATUS_SPEC_MAX, STATUS_SPECS_MAX),
 	TEXT("from_prefix", CHANGE_PATH_MAX),
 	FIXED("hash", SHA256_SIZE),
 	FIXED_OR_NONE("head_hash", SHA256_SIZE),

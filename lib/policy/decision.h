@@ -15,6 +15,8 @@
 #define DECISION_MESSAGE_MAX 1024 /* bytes of an admin's message */
 #define DECISION_REASONS_MAX 64
 #define CASE_CODE_MAX 16
+#define STATUS_SPECS_MAX 64
+#define STATUS_SPEC_MAX 512 /* bytes of one */
 
 /* Ordered by severity; values travel on the wire. */
 enum action {
@@ -47,7 +49,11 @@ struct status_entry {
 	enum action action;
 	const char *message;
 	int64_t until_ms; /* 0 = no end */
+	/* It ends with the first snapshot of the environment in which no package fits any of the
+	 * specs (conda's, for packages of every manager): the cause is gone. At least one then. */
 	bool until_fixed;
+	const char *const *fixed_specs;
+	size_t n_fixed_specs;
 };
 
 const char *action_name(enum action action);		     /* "allow" "warn" "block" */

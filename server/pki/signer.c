@@ -196,6 +196,8 @@ static int entries_fill(const struct signer_status *status, struct arena *arena,
 		entries[i].message = wire_text(s->message);
 		entries[i].until_ms = s->until_ms;
 		entries[i].until_fixed = s->until_fixed;
+		entries[i].fixed_specs = (char **)(uintptr_t)s->fixed_specs;
+		entries[i].n_fixed_specs = s->n_fixed_specs;
 		out->statuses[i] = &entries[i];
 	}
 	for (size_t i = 0; i < status->n_labels; i++)

@@ -31,6 +31,9 @@ struct lookup {
 	const char *notice;
 	bool unreadable; /* the reader may not look at it */
 	bool sole;	 /* there is one candidate only */
+	bool deciding;	 /* it waits for the decision on this one: */
+	struct uuid environment;
+	bool late; /* its deadline has come */
 	lookup_cb done;
 	void *ctx;
 	struct arena arena;
@@ -65,23 +68,60 @@ static void remove_lookup(struct checks *all, struct lookup *l)
 	all->n--;
 }
 
+/* The answer waits for the decision, as long as there is time. */
+static bool waits(struct lookup *l)
+{
+	struct engine *e = l->e;
+	struct env *env = envs_by_path(&e->envs, l->prefix);
+
+	if (env == NULL || l->late || e->stopping || deciding_fresh(e, env))
+		return false;
+	decisions_want(e->decisions, env);
+	if (deciding_fresh(e, env))
+		return false;
+	l->deciding = true;
+	l->environment = env->id;
+	return true;
+}
+
 static void finish(struct lookup *l, int rc, const char *error)
 {
 	struct engine *e = l->e;
-	struct lookup_result result = {.rc = rc,
-				       .error = error,
-				       .prefix = l->prefix,
-				       .unreadable = l->unreadable,
-				       .sole = l->sole,
-				       .notice = l->notice != NULL ? l->notice : ""};
+	struct lookup_result result = {.rc = rc, .error = error, .late = l->late};
 
 	if (l->read != 0)
 		facts_forget(e, l->read);
+	l->read = 0;
+	l->probe = 0;
+	l->deciding = false;
+	if (rc == 0 && waits(l))
+		return;
+	result.prefix = l->prefix;
+	result.unreadable = l->unreadable;
+	result.sole = l->sole;
+	result.notice = l->notice != NULL ? l->notice : "";
 	remove_lookup(e->checks, l);
 	result.env = envs_by_path(&e->envs, l->prefix);
 	l->done(l->ctx, &result);
 	arena_deinit(&l->arena);
 	mem_free(l);
+}
+
+static struct lookup *find_waiting(struct engine *e, const struct uuid *environment)
+{
+	for (struct lookup *l = e->checks->first; l != NULL; l = l->next)
+		if (l->deciding && uuid_cmp(&l->environment, environment) == 0)
+			return l;
+	return NULL;
+}
+
+void checks_decided(struct engine *e, struct env *env)
+{
+	struct lookup *l;
+
+	while (e->checks != NULL && deciding_fresh(e, env) &&
+	       (l = find_waiting(e, &env->id)) != NULL)
+		finish(l, 0, NULL);
 }
 
 /* The reader did not say in time which candidate is there: the first one that is known. */
@@ -113,8 +153,10 @@ static void on_timer(uv_timer_t *timer)
 	struct engine *e = timer->data;
 	int64_t now = engine_mono(e);
 
-	while (e->checks->first != NULL && e->checks->first->deadline_ms <= now)
+	while (e->checks->first != NULL && e->checks->first->deadline_ms <= now) {
+		e->checks->first->late = true;
 		finish_unprobed(e->checks->first, notice_slow);
+	}
 	arm(e);
 }
 
@@ -182,10 +224,22 @@ void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *r
 	}
 }
 
+/* One that waits for the reader; at the end, any. */
+static struct lookup *find_blind(struct engine *e)
+{
+	struct lookup *l = e->checks->first;
+
+	while (l != NULL && l->deciding && !e->stopping)
+		l = l->next;
+	return l;
+}
+
 void checks_link_lost(struct engine *e)
 {
-	while (e->checks != NULL && e->checks->first != NULL)
-		finish_unprobed(e->checks->first, notice_blind);
+	struct lookup *l;
+
+	while (e->checks != NULL && (l = find_blind(e)) != NULL)
+		finish_unprobed(l, notice_blind);
 }
 
 /* --- from the target to the probe --- */
@@ -327,40 +381,11 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 	all->n++;
 	if (e->link == NULL || !engine_logging(e) || send_probe(l, target, &known) < 0)
 		finish_unprobed(l, engine_logging(e) ? notice_blind : NULL);
-	else if (all->first == l)
+	if (all->first != NULL && !uv_is_active((uv_handle_t *)&all->timer))
 		arm(e);
 }
 
 /* --- decisions --- */
-
-int engine_decide(struct engine *e, const struct env *env, const char *prefix, struct arena *arena,
-		  struct decision_reply *out)
-{
-	struct decide_input in = {.logging = !e->enrolled || engine_logging(e),
-				  .now_ms = engine_trusted(e)};
-	int rc;
-
-	decision_reply_init(out);
-	out->decision.valid_until_ms = INT64_MAX;
-	if (env != NULL) {
-		in.environment = env->id;
-		in.status = state_status(e, &env->id);
-		rc = decide(&in, arena, &out->decision);
-		if (rc < 0)
-			return rc;
-		out->environment = env->id;
-		out->name = env_name(env);
-	} else {
-		const char *slash = strrchr(prefix, '/');
-
-		out->name = slash != NULL ? slash + 1 : prefix;
-	}
-	out->prefix = env != NULL ? env->prefix : prefix;
-	out->policy_version = state_version(e, TRUST_POLICY);
-	out->source = "agent";
-	out->contact = state_contact(e);
-	return 0;
-}
 
 /* The one who asks may read it for us. */
 static void want_report(struct engine *e, uint32_t uid, const struct lookup_result *result,
@@ -386,6 +411,9 @@ static void check_found(void *ctx, const struct lookup_result *result)
 	}
 	if (engine_decide(e, result->env, result->prefix, arena, &reply) < 0)
 		goto nomem;
+	if (result->late && result->env == NULL && result->rc == 0 &&
+	    deciding_on_timeout(e, arena, &reply.decision) < 0)
+		goto nomem;
 	want_report(e, local_call_uid(call), result, &reply);
 	reply.notice =
 		result->rc == ERR_NOTFOUND ? "There is no such environment." : result->notice;
@@ -406,9 +434,13 @@ static void interactive_found(void *ctx, const struct lookup_result *result)
 {
 	struct engine *e = local_call_data(ctx);
 
-	if (result->rc == 0 && result->env != NULL && result->env->lives)
-		use_note(e, result->env);
+	bool lives = result->rc == 0 && result->env != NULL && result->env->lives;
+	bool refused = lives && ruling_action(&result->env->ruling) == ACTION_BLOCK;
+
+	/* First the answer: it may be about its not having been used. */
 	check_found(ctx, result);
+	if (lives && !refused)
+		use_note(e, result->env);
 }
 
 void checks_handle(void *ctx, struct local_call *call, const Envwarden__Local__CheckRequest *m)

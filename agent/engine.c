@@ -220,7 +220,8 @@ void engine_stop(struct engine *e)
 		(uv_handle_t *)&e->channel,	 (uv_handle_t *)&e->terminate,
 		(uv_handle_t *)&e->interrupt,	 (uv_handle_t *)&e->reload,
 		(uv_handle_t *)&e->readers,	 (uv_handle_t *)&e->fallback_timer,
-		(uv_handle_t *)&e->switch_timer, (uv_handle_t *)&e->use_timer};
+		(uv_handle_t *)&e->switch_timer, (uv_handle_t *)&e->use_timer,
+		(uv_handle_t *)&e->decide_timer};
 
 	if (e->stopping)
 		return;
@@ -495,6 +496,8 @@ static int prepare(struct engine *e, struct err *err)
 	if (rc == 0)
 		rc = checks_start(e) < 0 ? err_nomem(err) : 0;
 	if (rc == 0)
+		rc = deciding_start(e) < 0 ? err_nomem(err) : 0;
+	if (rc == 0)
 		rc = syncing_prepare(e, err);
 	if (rc == 0)
 		rc = state_start(e, err);
@@ -514,7 +517,7 @@ static int go(struct engine *e, struct err *err)
 		rc = syncing_start(e, err);
 	if (rc < 0)
 		return rc;
-	fallback_update(e);
+	deciding_state_changed(e);
 	use_start(e);
 	/* A new store of an enrolled machine first hears which ids the server knows. */
 	if (e->enrolled && e->envs.living == 0 && e->journal.head == 0)
@@ -550,6 +553,7 @@ static void mark_clean(struct engine *e)
 
 static void engine_free(struct engine *e)
 {
+	deciding_stop(e);
 	state_stop(e);
 	if (e->syncing != NULL)
 		syncing_free(e);
@@ -582,6 +586,7 @@ int engine_main(const struct options *options, int channel_fd)
 	make_timer(e, &e->fallback_timer);
 	make_timer(e, &e->switch_timer);
 	make_timer(e, &e->use_timer);
+	make_timer(e, &e->decide_timer);
 	CHECK(uv_poll_init(&e->loop, &e->channel, channel_fd) == 0);
 	e->channel.data = e;
 	if (go(e, &err) < 0)

@@ -7,7 +7,9 @@
  *   known.c     what the reader need not read again
  *   checks.c    an activation check from target to decision
  *   requests.c, request_*.c  the other requests of the local socket
- *   state.c     signed state: taken over, applied, told
+ *   state.c     signed state: taken over, told
+ *   logging.c   the organisation's logging switch
+ *   deciding.c  decisions: when they are made again, and answers from what is kept
  *   syncing.c   what the sync client asks for
  *   fallback.c  the fallback file
  *   sent.c      what left this machine
@@ -28,6 +30,7 @@
 #include "agent/core/resolve.h"
 #include "agent/core/trust.h"
 #include "agent/core/trusted_time.h"
+#include "agent/decisions.h"
 #include "agent/envs.h"
 #include "agent/intake.h"
 #include "agent/link.h"
@@ -115,15 +118,22 @@ struct engine {
 	struct sync_identity identity;
 	bool enrolled;
 	struct state *state;
+	bool logged;	    /* a baseline was told since logging was last switched on */
+	bool log_switching; /* a job makes that follow what the organisation wants */
+	struct decisions *decisions;
+	uv_timer_t decide_timer;    /* when decisions run out, or could not be made */
+	struct uuid deciding_epoch; /* of the changes that environments were made by */
 	struct syncing *syncing;
 	struct enrol *enrol;
 	struct trusted_time time;
 
 	bool fallback_writing;
 	bool fallback_again;
+	bool fallback_full;			    /* not even the blocks fit */
+	bool fallback_wanted;			    /* once decisions are made */
 	unsigned char fallback_digest[SHA256_SIZE]; /* of what was last written; zeroes at start */
 	uv_timer_t switch_timer;		    /* switching logging failed */
-	uv_timer_t fallback_timer;		    /* a decision runs out, or writing failed */
+	uv_timer_t fallback_timer;		    /* writing failed */
 
 	uv_timer_t use_timer;
 	uv_timer_t readers; /* when readers may come: a new store first waits for the server's ids,
@@ -211,12 +221,29 @@ struct lookup_result {
 	bool unreadable;    /* the reader may not look at it */
 	bool sole;	    /* nothing else could have been meant */
 	const char *notice;
+	bool late; /* the deadline came before all was known */
 };
 typedef void (*lookup_cb)(void *ctx, const struct lookup_result *result);
 void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Target *target,
 		   lookup_cb done, void *ctx);
 
-/* The decision on an environment (NULL: nothing is known of it), everything in the arena. */
+/* A decision was made: whoever waits for it is answered. */
+void checks_decided(struct engine *e, struct env *env);
+
+/* --- deciding.c --- */
+int deciding_start(struct engine *e); /* ERR_NOMEM */
+void deciding_stop(struct engine *e);
+/* There is another policy, status bundle, timestamp; or logging was switched. */
+void deciding_state_changed(struct engine *e);
+/* A snapshot or a deletion was taken into the table. */
+void deciding_applied(struct engine *e, const struct applied *applied);
+void deciding_used(struct engine *e, struct env *env); /* it was activated, or runs */
+/* Whether what is kept on it is the decision as of now. */
+bool deciding_fresh(const struct engine *e, const struct env *env);
+/* What holds when nothing is known in time. ERR_NOMEM. */
+int deciding_on_timeout(struct engine *e, struct arena *arena, struct decision *out);
+/* The decision kept on an environment (NULL: nothing is known of it). It borrows from the
+ * environment and the arena, for as long as the loop does nothing else. ERR_NOMEM. */
 int engine_decide(struct engine *e, const struct env *env, const char *prefix, struct arena *arena,
 		  struct decision_reply *out);
 
@@ -239,8 +266,11 @@ void report_count(const struct engine *e, uint64_t *reported, uint64_t *unreport
 /* --- state.c --- */
 int state_start(struct engine *e, struct err *err);
 void state_stop(struct engine *e);
-bool state_logging(const struct engine *e);
-const struct status_entry *state_status(const struct engine *e, const struct uuid *environment);
+bool state_wants_logging(const struct engine *e);     /* the organisation says so */
+bool state_logging(const struct engine *e);	      /* and its baseline is made */
+struct said *state_said(const struct engine *e);      /* NULL: nothing was said */
+struct rulebook *state_rules(const struct engine *e); /* NULL: there is no policy */
+int64_t state_confirmed_ms(const struct engine *e);   /* of the newest timestamp, 0 none */
 const char *state_contact(const struct engine *e);
 enum agent_down state_when_agent_down(const struct engine *e);
 uint64_t state_version(const struct engine *e, enum trust_role role);
@@ -249,6 +279,10 @@ void state_timestamp(struct engine *e, const void *data, size_t n);
 void state_bundle(struct engine *e, const char *role, uint64_t version, const void *data, size_t n);
 /* The first state of an agent that has just enrolled. */
 int state_begin(struct engine *e, struct err *err);
+
+/* --- logging.c --- */
+void logging_restore(struct engine *e); /* at start: how it was */
+void logging_follow(struct engine *e);	/* makes it as the organisation wants */
 
 /* --- syncing.c --- */
 int syncing_prepare(struct engine *e, struct err *err); /* loads the identity; before state_start */

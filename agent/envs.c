@@ -59,6 +59,7 @@ static void env_free(struct env *env)
 	if (env == NULL)
 		return;
 	drop_notes(env);
+	ruling_deinit(&env->ruling);
 	mem_free(env->prefix);
 	mem_free(env->owner);
 	mem_free(env->platform);
@@ -148,6 +149,21 @@ static int64_t newest(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+/* Whether something differs that decisions are made of. */
+static bool differs(const struct env *a, const struct env *b)
+{
+	return a->lives != b->lives || a->created_ms != b->created_ms ||
+	       memcmp(a->digest, b->digest, sizeof a->digest) != 0 ||
+	       memcmp(a->attribute_digest, b->attribute_digest, sizeof a->attribute_digest) != 0 ||
+	       !same_text(a->prefix, b->prefix) || !same_text(a->owner, b->owner) ||
+	       !same_text(a->platform, b->platform) || !same_text(a->tool, b->tool);
+}
+
 int envs_put(struct envs *all, const struct environment *row)
 {
 	struct env *old = envs_by_id(all, &row->id);
@@ -184,7 +200,16 @@ int envs_put(struct envs *all, const struct environment *row)
 	/* What was seen since the store last heard of it is newer than the row. */
 	env->last_used_ms = newest(row->last_used_ms, old != NULL ? old->last_used_ms : 0);
 	env->last_run_ms = newest(row->last_run_ms, old != NULL ? old->last_run_ms : 0);
+	env->cloned_from = row->cloned_from;
+	memcpy(env->digest, row->digest, sizeof env->digest);
+	memcpy(env->attribute_digest, row->attribute_digest, sizeof env->attribute_digest);
+	env->ruling.due = true;
 	if (old != NULL) {
+		env->ruling = old->ruling;
+		env->ruling.due = old->ruling.due || differs(old, env);
+		old->ruling = (struct ruling){.kept = NULL};
+		env->made_seq = old->made_seq;
+		env->changed_seq = old->changed_seq;
 		env->notes = old->notes;
 		env->n_notes = old->n_notes;
 		old->notes = NULL;

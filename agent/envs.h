@@ -11,6 +11,7 @@
 #include <uv/tree.h>
 
 #include "agent/core/identity.h"
+#include "agent/ruling.h"
 #include "lib/base/uuid.h"
 
 #define ENV_STAMP_MAX 64
@@ -49,6 +50,13 @@ struct env {
 	int64_t last_run_ms;
 	int64_t saved_used_ms; /* as the store has them */
 	int64_t saved_run_ms;
+	struct uuid cloned_from;
+	unsigned char digest[SHA256_SIZE]; /* of its snapshot, and its attributes' */
+	unsigned char attribute_digest[SHA256_SIZE];
+	/* The changes by which it came to be, and last changed; 0: none that the server lacks. */
+	uint64_t made_seq;
+	uint64_t changed_seq;
+	struct ruling ruling;
 };
 
 RB_HEAD(env_ids, env);

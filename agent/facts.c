@@ -60,6 +60,7 @@ static void mark_seen(struct engine *e, const struct inlet *in)
 
 static void journal_grew(struct engine *e, const struct applied *applied)
 {
+	deciding_applied(e, applied);
 	if (!applied->changed && !applied->displaced)
 		return;
 	requests_journal_grew(e);

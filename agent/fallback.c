@@ -9,7 +9,6 @@
 #include "lib/base/mem.h"
 
 #define RETRY_MS 30000
-#define RECHECK_MAX_MS (24 * 60 * 60 * 1000) /* of a decision that runs out later than that */
 
 struct fallback_job {
 	struct job job;
@@ -23,8 +22,8 @@ struct collect {
 	struct fallback_entry *entries;
 	size_t n;
 	size_t cap;
-	bool all;	  /* the allowed ones too: unknown ones are blocked */
-	int64_t until_ms; /* when the first of the decisions runs out */
+	bool all;     /* the allowed ones too: unknown ones are blocked */
+	bool unknown; /* one is not decided yet */
 	int rc;
 };
 
@@ -36,9 +35,8 @@ static void collect_one(void *ctx, struct env *env)
 
 	if (!env->lives || c->rc < 0 || c->n == c->cap)
 		return;
+	c->unknown = c->unknown || !env->ruling.known;
 	c->rc = engine_decide(c->e, env, env->prefix, c->arena, &reply);
-	if (c->rc == 0 && reply.decision.valid_until_ms < c->until_ms)
-		c->until_ms = reply.decision.valid_until_ms;
 	if (c->rc < 0 || (reply.decision.action == ACTION_ALLOW && !c->all))
 		return;
 	entry = &c->entries[c->n++];
@@ -59,19 +57,50 @@ static void on_time(uv_timer_t *timer)
 	fallback_update(timer->data);
 }
 
-static void again_at(struct engine *e, int64_t trusted_ms)
-{
-	int64_t wait = trusted_ms - engine_trusted(e);
+/* What is left out when it is too much, one after the other. */
+enum lean {
+	LEAN_NOT,
+	LEAN_BLOCKS,	   /* the warnings */
+	LEAN_WITHOUT_WORDS /* and the messages of the blocks */
+};
 
-	if (wait > RECHECK_MAX_MS)
-		wait = RECHECK_MAX_MS;
-	uv_timer_start(&e->fallback_timer, on_time, (uint64_t)(wait > 1000 ? wait : 1000), 0);
+static void slim(struct collect *c, enum lean lean)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->entries[i].action == ACTION_WARN)
+			continue;
+		if (lean == LEAN_WITHOUT_WORDS)
+			c->entries[i].message = "";
+		c->entries[n++] = c->entries[i];
+	}
+	c->n = n;
+}
+
+static int encode_fitting(struct collect *c, struct fallback *file, struct buf *out,
+			  struct err *err)
+{
+	int rc = ERR_LIMIT;
+
+	for (enum lean lean = LEAN_NOT; lean <= LEAN_WITHOUT_WORDS && rc == ERR_LIMIT; lean++) {
+		if (lean > LEAN_NOT) {
+			slim(c, lean);
+			log_warn("fallback", "too big, some is left out",
+				 LOG_STR("what", lean == LEAN_BLOCKS ? "warnings" : "messages"));
+		}
+		file->entries = c->entries;
+		file->n = c->n;
+		buf_clear(out);
+		rc = fallback_encode(file, out, err);
+	}
+	return rc;
 }
 
 static int encode(struct engine *e, struct buf *out, struct err *err)
 {
 	struct arena arena;
-	struct collect c = {.e = e, .arena = &arena, .cap = e->envs.living, .until_ms = INT64_MAX};
+	struct collect c = {.e = e, .arena = &arena, .cap = e->envs.living};
 	struct fallback file = {.policy_version = state_version(e, TRUST_POLICY),
 				.when_agent_down = state_when_agent_down(e),
 				.contact = state_contact(e)};
@@ -82,17 +111,12 @@ static int encode(struct engine *e, struct buf *out, struct err *err)
 	c.entries = arena_calloc(&arena, c.cap + 1, sizeof *c.entries);
 	if (c.entries != NULL)
 		envs_each(&e->envs, collect_one, &c);
-	if (c.entries == NULL || c.rc < 0) {
+	if (c.entries == NULL || c.rc < 0)
 		rc = err_nomem(err);
-	} else {
-		file.entries = c.entries;
-		file.n = c.n;
-		rc = fallback_encode(&file, out, err);
-	}
-	if (c.until_ms < INT64_MAX)
-		again_at(e, c.until_ms);
+	else if (c.unknown)
+		rc = ERR_BUSY;
 	else
-		uv_timer_stop(&e->fallback_timer);
+		rc = encode_fitting(&c, &file, out, err);
 	arena_deinit(&arena);
 	return rc;
 }
@@ -128,29 +152,40 @@ static void write_done(struct job *job)
 	mem_free(f);
 }
 
+/* Makes the bytes; false when there is nothing to write. */
+static bool make(struct engine *e, struct fallback_job *f)
+{
+	struct err err = ERR_INIT;
+	int rc = encode(e, &f->bytes, &err);
+
+	e->fallback_wanted = rc == ERR_BUSY; /* what is there stays until all is decided */
+	if (rc == ERR_BUSY)
+		return false;
+	e->fallback_full = rc == ERR_LIMIT;
+	if (rc < 0) {
+		log_error("fallback", "not made", LOG_ERR(&err));
+		return false;
+	}
+	sha256(f->bytes.data, f->bytes.len, f->digest);
+	return memcmp(f->digest, e->fallback_digest, sizeof f->digest) != 0;
+}
+
 void fallback_update(struct engine *e)
 {
 	struct fallback_job *f;
-	struct err err = ERR_INIT;
 
 	if (e->stopping)
 		return;
+	e->fallback_wanted = !decisions_idle(e->decisions);
 	e->fallback_again = e->fallback_writing;
-	if (e->fallback_writing)
+	if (e->fallback_writing || e->fallback_wanted)
 		return;
 	f = mem_calloc(1, sizeof *f);
 	if (f == NULL)
 		return;
 	buf_init(&f->bytes, FALLBACK_MAX);
-	if (encode(e, &f->bytes, &err) < 0) {
-		log_error("fallback", "not made", LOG_ERR(&err));
+	if (!make(e, f)) {
 		buf_deinit(&f->bytes);
-		mem_free(f);
-		return;
-	}
-	sha256(f->bytes.data, f->bytes.len, f->digest);
-	if (memcmp(f->digest, e->fallback_digest, sizeof f->digest) == 0) {
-		buf_deinit(&f->bytes); /* it says so already */
 		mem_free(f);
 		return;
 	}

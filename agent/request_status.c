@@ -64,6 +64,11 @@ static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENG
 		degrade(d, "configuration not taken over", e->config_trouble,
 			"mend the file, then reload the agent (SIGHUP); until then the one before "
 			"holds");
+	if (e->fallback_full)
+		degrade(d, "fallback incomplete",
+			"there are more blocked environments than the fallback file has room for",
+			"without the agent, blocks that came last are not known; block by rules "
+			"less widely, or set when_agent_down to block");
 	if (trusted_time_wall_behind(&e->time, engine_mono(e), engine_wall(e)))
 		degrade(d, "clock behind", "the machine's clock is behind the server's",
 			"set the clock");

@@ -1,10 +1,11 @@
 /*
- * Signed state: which set is held, what it says, and taking over a new one.
+ * Signed state: which set is held, and taking over a new one.
  *
- *   a timestamp names a set -> what is lacking is fetched -> verified as a whole (core/trust)
- *   -> made durable -> active -> reported
+ *   a timestamp names a set -> what is lacking is fetched -> verified as a whole (core/trust), read
+ *   and made durable on the store's thread -> active -> reported
  *
- * A refused set changes nothing: the last good one stays, and the server is told why.
+ * A refused set changes nothing: the last good one stays, and the server is told why. A timestamp
+ * that does not verify, or names a newer root, has the next root fetched, one step at a time.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,121 +14,70 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
-#define KEY_LOGGING "logging" /* '1': the server was told a baseline, logging has been on */
 #define KEY_TRUSTED_TIME "trusted-time"
-#define SWITCH_RETRY_MS 30000
-
-/* What a status bundle says, in one block of memory of its own. */
-struct said {
-	struct arena arena;
-	struct status_entry *statuses; /* sorted by environment */
-	size_t n_statuses;
-	const char *contact;
-	enum agent_down when_agent_down;
-	bool logging;
-};
 
 struct state {
 	struct engine *e;
 	bool held; /* false until enrolled */
 	struct trust trust;
-
-	struct said said;
-	bool logged;	/* a baseline was told since logging was last switched on */
-	bool switching; /* a job makes the second follow the first */
+	struct said *said;	/* NULL: nothing was said yet */
+	struct rulebook *rules; /* NULL: there is no policy */
 
 	/* The set being fetched. */
 	struct buf timestamp; /* empty: none */
 	struct trust_names names;
 	struct buf bundles[TRUST_ROLES];
 	bool wanted[TRUST_ROLES];
+	struct buf root;  /* one that was stepped to and is not stored yet; empty: it is */
+	bool stepping;	  /* the next root is asked for, for the sake of `timestamp` */
 	bool accepting;	  /* a job is making it durable */
 	struct buf later; /* the newest timestamp that came meanwhile */
 };
 
-/* --- what the status bundle says --- */
-
-static int cmp_status(const void *a, const void *b)
-{
-	return uuid_cmp(&((const struct status_entry *)a)->environment,
-			&((const struct status_entry *)b)->environment);
-}
-
-static int copy_statuses(const Envwarden__Bundle__Status *status, struct arena *arena,
-			 struct status_entry **out)
-{
-	struct status_entry *all = arena_calloc(arena, status->n_statuses + 1, sizeof *all);
-
-	for (size_t i = 0; all != NULL && i < status->n_statuses; i++) {
-		const Envwarden__Bundle__EnvironmentStatus *wire = status->statuses[i];
-		int rc = action_from_wire(wire->action, &all[i].action, NULL);
-
-		uuid_from_wire(&wire->environment, &all[i].environment);
-		all[i].message = arena_strdup(arena, wire->message);
-		all[i].until_ms = wire->until_ms;
-		all[i].until_fixed = wire->until_fixed;
-		if (rc < 0 || all[i].message == NULL)
-			return rc < 0 ? rc : ERR_NOMEM;
-	}
-	if (all == NULL)
-		return ERR_NOMEM;
-	if (status->n_statuses > 1)
-		qsort(all, status->n_statuses, sizeof *all, cmp_status);
-	*out = all;
-	return 0;
-}
-
-static int read_said(const Envwarden__Bundle__Status *status, struct said *out, struct err *err)
-{
-	struct said said = {.n_statuses = status->n_statuses, .logging = status->logging};
-	int rc;
-
-	arena_init(&said.arena, LIMIT_BUNDLE_MEMORY);
-	rc = copy_statuses(status, &said.arena, &said.statuses);
-	said.contact = arena_strdup(&said.arena, status->contact);
-	if (rc == 0 && said.contact == NULL)
-		rc = ERR_NOMEM;
-	if (rc < 0) {
-		arena_deinit(&said.arena);
-		return err_set(err, rc, "status bundle: %s", err_text(rc));
-	}
-	if (agent_down_parse(status->when_agent_down, &said.when_agent_down) < 0)
-		said.when_agent_down = AGENT_DOWN_LAST_DECISION;
-	*out = said;
-	return 0;
-}
-
-static void take_said(struct state *s, struct said *said)
-{
-	arena_deinit(&s->said.arena);
-	s->said = *said;
-	*said = (struct said){0};
-}
-
-const struct status_entry *state_status(const struct engine *e, const struct uuid *environment)
+bool state_wants_logging(const struct engine *e)
 {
 	const struct state *s = e->state;
-	struct status_entry key = {.environment = *environment};
 
-	if (s->said.n_statuses == 0)
-		return NULL;
-	return bsearch(&key, s->said.statuses, s->said.n_statuses, sizeof key, cmp_status);
+	return s->said != NULL && s->said->logging;
 }
 
 bool state_logging(const struct engine *e)
 {
 	/* Not before the baseline: what is from before must never be sent. */
-	return e->state->said.logging && e->state->logged;
+	return state_wants_logging(e) && e->logged;
 }
 
 const char *state_contact(const struct engine *e)
 {
-	return e->state->said.contact;
+	const struct state *s = e->state;
+
+	if (s->rules != NULL && s->rules->policy.defaults.contact[0] != '\0')
+		return s->rules->policy.defaults.contact;
+	return s->said != NULL ? s->said->contact : "";
 }
 
 enum agent_down state_when_agent_down(const struct engine *e)
 {
-	return e->state->said.when_agent_down;
+	const struct state *s = e->state;
+
+	if (s->rules != NULL)
+		return s->rules->when_agent_down;
+	return s->said != NULL ? s->said->when_agent_down : AGENT_DOWN_LAST_DECISION;
+}
+
+struct said *state_said(const struct engine *e)
+{
+	return e->state->said;
+}
+
+struct rulebook *state_rules(const struct engine *e)
+{
+	return e->state->rules;
+}
+
+int64_t state_confirmed_ms(const struct engine *e)
+{
+	return e->state->held ? e->state->trust.created_ms : 0;
 }
 
 uint64_t state_version(const struct engine *e, enum trust_role role)
@@ -151,124 +101,84 @@ void state_held(const struct engine *e, struct sync_position *out)
 	}
 }
 
-/* --- the logging switch --- */
-
-struct switch_job {
-	struct job job;
-	bool on;
-};
-
-/* A baseline; and if the journal before it was lost with its store, that is said first. */
-static int begin_logging(struct job *job)
-{
-	struct store *store = job->e->store;
-	struct store_new_epoch how = {.baseline = true, .now_ms = engine_wall(job->e)};
-	struct buf lost;
-	int rc;
-
-	buf_init(&lost, UUID_SIZE + 1);
-	how.gap = store_kv_get(store, ENGINE_KEY_LOST, &lost, NULL) == 0 && lost.len == UUID_SIZE;
-	if (how.gap)
-		memcpy(how.lost.b, lost.data, UUID_SIZE);
-	buf_deinit(&lost);
-	rc = store_new_epoch(store, &how, &job->err);
-	if (rc == 0 && how.gap)
-		rc = store_kv_delete(store, ENGINE_KEY_LOST, &job->err);
-	return rc;
-}
-
-static void switch_run(struct job *job)
-{
-	struct switch_job *sw = container_of(job, struct switch_job, job);
-	struct store *store = job->e->store;
-
-	/* Turning on starts with a baseline; nothing from before is sent. */
-	if (sw->on)
-		job->rc = begin_logging(job);
-	if (job->rc == 0)
-		job->rc = store_kv_put(store, KEY_LOGGING, sw->on ? "1" : "0", 1, &job->err);
-}
-
-static void follow_switch(struct state *s);
-
-static void on_switch_time(uv_timer_t *timer)
-{
-	struct engine *e = timer->data;
-
-	follow_switch(e->state);
-}
-
-static void switch_done(struct job *job)
-{
-	struct switch_job *sw = container_of(job, struct switch_job, job);
-	struct engine *e = job->e;
-	struct state *s = e->state;
-	bool failed = job->rc < 0;
-
-	s->switching = false;
-	if (failed) {
-		log_error("state", "logging not switched, trying again", LOG_ERR(&job->err));
-	} else {
-		s->logged = sw->on;
-		log_info("state", sw->on ? "logging is on" : "logging is off", LOG_NONE);
-	}
-	mem_free(sw);
-	if (e->stopping)
-		return;
-	if (failed) {
-		uv_timer_start(&e->switch_timer, on_switch_time, SWITCH_RETRY_MS, 0);
-		return;
-	}
-	follow_switch(s); /* it may have been switched again meanwhile */
-	engine_restart_reader(e);
-	fallback_update(e);
-	syncing_journal_grew(e);
-	requests_journal_grew(e);
-}
-
-static void follow_switch(struct state *s)
-{
-	struct switch_job *sw;
-
-	if (s->said.logging == s->logged || s->switching)
-		return;
-	sw = mem_calloc(1, sizeof *sw);
-	if (sw == NULL)
-		return; /* the next state, or start, tries again */
-	s->switching = true;
-	sw->on = s->said.logging;
-	sw->job.run = switch_run;
-	sw->job.done = switch_done;
-	engine_submit(s->e, &sw->job);
-}
-
 /* --- taking over a set --- */
 
 static void forget_set(struct state *s)
 {
 	buf_clear(&s->timestamp);
+	s->stepping = false;
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++) {
 		buf_clear(&s->bundles[role]);
 		s->wanted[role] = false;
 	}
 }
 
-static void refuse(struct state *s, const char *role, uint64_t version, const struct err *err)
+static void tell_refused(struct state *s, const char *role, uint64_t version, const struct err *err)
 {
 	log_warn("state", "set refused", LOG_STR("role", role), LOG_ERR(err));
 	if (syncing_client(s->e) != NULL)
 		sync_report(syncing_client(s->e), role, version, false, err->text);
+}
+
+static void refuse(struct state *s, const char *role, uint64_t version, const struct err *err)
+{
+	tell_refused(s, role, version, err);
 	forget_set(s);
+}
+
+/* What a set says, read: of the roles that are new in it. */
+struct reading {
+	struct trust_accepted accepted;
+	struct arena arena;	/* the bodies; empty once a rulebook lives in it */
+	struct said *said;	/* NULL: as before */
+	struct rulebook *rules; /* NULL: as before */
+};
+
+static void reading_deinit(struct reading *r)
+{
+	said_drop(r->said);
+	rulebook_drop(r->rules);
+	arena_deinit(&r->arena);
+}
+
+/* A set that can't be understood is not taken over. The rules last: they take the arena along. */
+static int read_bodies(struct reading *r, struct err *err)
+{
+	const Envwarden__Bundle__Body *status = r->accepted.bodies[TRUST_STATUS];
+	const Envwarden__Bundle__Body *policy = r->accepted.bodies[TRUST_POLICY];
+	int rc = status != NULL ? said_read(status->status, &r->said, err) : 0;
+
+	if (rc < 0 || policy == NULL)
+		return rc;
+	if (policy->content_case != ENVWARDEN__BUNDLE__BODY__CONTENT_POLICY)
+		return err_set(err, ERR_INVALID, ROLE_POLICY ": is none");
+	rc = rulebook_read(policy->policy, policy->version, &r->arena, &r->rules, err);
+	return rc < 0 ? err_context(err, ROLE_POLICY) : 0;
+}
+
+static void take_reading(struct state *s, struct reading *r)
+{
+	s->trust = r->accepted.trust;
+	s->held = true;
+	if (r->said != NULL) {
+		said_drop(s->said);
+		s->said = r->said;
+		r->said = NULL;
+	}
+	if (r->rules != NULL) {
+		rulebook_drop(s->rules);
+		s->rules = r->rules;
+		r->rules = NULL;
+	}
 }
 
 struct accept_job {
 	struct job job;
-	struct arena arena; /* the bodies */
-	struct trust_accepted accepted;
-	struct said said; /* of a new status bundle: */
-	bool says;
+	struct trust held;
+	struct reading reading;
 	struct buf timestamp;
 	struct buf bundles[TRUST_ROLES];
+	uint64_t version; /* of the timestamp */
 	int64_t trusted_ms;
 };
 
@@ -277,34 +187,51 @@ static void accept_free(struct accept_job *a)
 	buf_deinit(&a->timestamp);
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
 		buf_deinit(&a->bundles[role]);
-	arena_deinit(&a->said.arena);
-	arena_deinit(&a->arena);
+	reading_deinit(&a->reading);
 	mem_free(a);
 }
 
-static void accept_run(struct job *job)
+static int accept_store(struct accept_job *a, struct err *err)
 {
-	struct accept_job *a = container_of(job, struct accept_job, job);
+	struct store *store = a->job.e->store;
+	const struct trust *trust = &a->reading.accepted.trust;
 	struct store_bundle set[TRUST_ROLES];
 	char now[32];
 	size_t n = 0;
+	int rc;
 
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++) {
 		const struct buf *bytes =
 			role == TRUST_TIMESTAMP ? &a->timestamp : &a->bundles[role];
 
 		if (bytes->len > 0)
-			set[n++] = (struct store_bundle){
-				.role = trust_role_name(role),
-				.version = a->accepted.trust.items[role].version,
-				.data = bytes->data,
-				.n = bytes->len};
+			set[n++] = (struct store_bundle){.role = trust_role_name(role),
+							 .version = trust->items[role].version,
+							 .data = bytes->data,
+							 .n = bytes->len};
 	}
-	job->rc = store_trusted_put(job->e->store, set, n, &job->err);
+	rc = store_trusted_put(store, set, n, err);
+	if (a->trusted_ms < trust->created_ms)
+		a->trusted_ms = trust->created_ms;
 	(void)snprintf(now, sizeof now, "%lld", (long long)a->trusted_ms);
+	return rc == 0 ? store_kv_put(store, KEY_TRUSTED_TIME, now, strlen(now), err) : rc;
+}
+
+static void accept_run(struct job *job)
+{
+	struct accept_job *a = container_of(job, struct accept_job, job);
+	struct trust_candidate candidate = {.timestamp = {a->timestamp.data, a->timestamp.len},
+					    .now_ms = a->trusted_ms};
+	struct reading *r = &a->reading;
+
+	for (enum trust_role role = TRUST_POLICY; role < TRUST_TIMESTAMP; role++)
+		candidate.bundles[role] =
+			(struct trust_blob){a->bundles[role].data, a->bundles[role].len};
+	job->rc = trust_accept(&a->held, &candidate, &r->arena, &r->accepted, &job->err);
 	if (job->rc == 0)
-		job->rc =
-			store_kv_put(job->e->store, KEY_TRUSTED_TIME, now, strlen(now), &job->err);
+		job->rc = read_bodies(r, &job->err);
+	if (job->rc == 0)
+		job->rc = accept_store(a, &job->err);
 }
 
 static void report_active(struct state *s, const struct accept_job *a)
@@ -313,8 +240,8 @@ static void report_active(struct state *s, const struct accept_job *a)
 
 	for (enum trust_role role = TRUST_ROOT; client != NULL && role < TRUST_TIMESTAMP; role++)
 		if (a->bundles[role].len > 0)
-			sync_report(client, trust_role_name(role),
-				    a->accepted.trust.items[role].version, true, "");
+			sync_report(client, trust_role_name(role), s->trust.items[role].version,
+				    true, "");
 }
 
 /* What was pushed while a set was being made durable. */
@@ -336,13 +263,12 @@ static void accept_done(struct job *job)
 
 	s->accepting = false;
 	if (job->rc < 0) {
-		refuse(s, ROLE_TIMESTAMP, a->accepted.trust.items[TRUST_TIMESTAMP].version,
-		       &job->err);
+		s->root = a->bundles[TRUST_ROOT]; /* stepped to, whatever becomes of this set */
+		buf_init(&a->bundles[TRUST_ROOT], LIMIT_BUNDLE);
+		refuse(s, ROLE_TIMESTAMP, a->version, &job->err);
 	} else {
-		s->trust = a->accepted.trust;
-		s->held = true;
-		if (a->says)
-			take_said(s, &a->said);
+		take_reading(s, &a->reading);
+		(void)trusted_time_hear(&e->time, s->trust.created_ms, engine_mono(e));
 		forget_set(s);
 		log_info("state", "active", LOG_INT("status", s->trust.items[TRUST_STATUS].version),
 			 LOG_INT("policy", s->trust.items[TRUST_POLICY].version));
@@ -351,26 +277,14 @@ static void accept_done(struct job *job)
 	accept_free(a);
 	if (e->stopping)
 		return;
-	follow_switch(s);
-	fallback_update(e);
+	logging_follow(e);
+	deciding_state_changed(e);
 	take_later(s);
-}
-
-/* Before it is made durable: a set that can't be understood is not taken over. */
-static int read_new_status(struct accept_job *a, struct err *err)
-{
-	const Envwarden__Bundle__Body *status = a->accepted.bodies[TRUST_STATUS];
-	int rc = status != NULL ? read_said(status->status, &a->said, err) : 0;
-
-	a->says = rc == 0 && status != NULL;
-	return rc;
 }
 
 static void accept_set(struct state *s)
 {
 	struct accept_job *a = mem_calloc(1, sizeof *a);
-	struct trust_candidate candidate = {.timestamp = {s->timestamp.data, s->timestamp.len},
-					    .now_ms = engine_trusted(s->e)};
 	struct err err = ERR_INIT;
 
 	if (a == NULL) {
@@ -378,24 +292,18 @@ static void accept_set(struct state *s)
 		refuse(s, ROLE_TIMESTAMP, s->names.items[TRUST_TIMESTAMP].version, &err);
 		return;
 	}
-	arena_init(&a->arena, LIMIT_BUNDLE_MEMORY);
-	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
-		candidate.bundles[role] =
-			(struct trust_blob){s->bundles[role].data, s->bundles[role].len};
-	if (trust_accept(&s->trust, &candidate, &a->arena, &a->accepted, &err) < 0 ||
-	    read_new_status(a, &err) < 0) {
-		refuse(s, ROLE_TIMESTAMP, s->names.items[TRUST_TIMESTAMP].version, &err);
-		accept_free(a);
-		return;
-	}
-	(void)trusted_time_hear(&s->e->time, a->accepted.trust.created_ms, engine_mono(s->e));
+	arena_init(&a->reading.arena, LIMIT_BUNDLE_MEMORY);
+	a->held = s->trust;
+	a->version = s->names.items[TRUST_TIMESTAMP].version;
 	a->trusted_ms = engine_trusted(s->e);
 	a->timestamp = s->timestamp;
 	buf_init(&s->timestamp, LIMIT_SMALL_SIGNED);
-	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++) {
+	for (enum trust_role role = TRUST_POLICY; role < TRUST_ROLES; role++) {
 		a->bundles[role] = s->bundles[role];
 		buf_init(&s->bundles[role], LIMIT_BUNDLE);
 	}
+	a->bundles[TRUST_ROOT] = s->root;
+	buf_init(&s->root, LIMIT_BUNDLE);
 	s->accepting = true;
 	a->job.run = accept_run;
 	a->job.done = accept_done;
@@ -410,12 +318,53 @@ static void accept_when_whole(struct state *s)
 	accept_set(s);
 }
 
+/* --- what is lacking --- */
+
+static void want(struct state *s, enum trust_role role, uint64_t version)
+{
+	if (syncing_client(s->e) == NULL)
+		return;
+	s->wanted[role] = true;
+	s->names.items[role].version = version;
+	sync_want(syncing_client(s->e), trust_role_name(role), version);
+}
+
+/* The next root, before anything else: who signs the others may depend on it. */
+static void want_root(struct state *s)
+{
+	s->stepping = true;
+	want(s, TRUST_ROOT, s->trust.root.version + 1);
+}
+
+/* A timestamp kept in s->timestamp. It may be one that only a root to come lets us verify. */
+static void follow_timestamp(struct state *s)
+{
+	struct trust_blob blob = {s->timestamp.data, s->timestamp.len};
+	struct err err = ERR_INIT;
+	int rc = trust_read_timestamp(&s->trust, &blob, engine_trusted(s->e), &s->names, &err);
+
+	if (rc == ERR_VERIFY) {
+		tell_refused(s, ROLE_TIMESTAMP, 0, &err);
+		want_root(s);
+		return;
+	}
+	if (rc < 0) {
+		refuse(s, ROLE_TIMESTAMP, 0, &err);
+		return;
+	}
+	if (trust_lacks(&s->trust, &s->names, TRUST_ROOT)) {
+		want_root(s);
+		return;
+	}
+	for (enum trust_role role = TRUST_POLICY; role < TRUST_TIMESTAMP; role++)
+		if (trust_lacks(&s->trust, &s->names, role))
+			want(s, role, s->names.items[role].version);
+	accept_when_whole(s);
+}
+
 void state_timestamp(struct engine *e, const void *data, size_t n)
 {
 	struct state *s = e->state;
-	struct trust_blob blob = {data, n};
-	struct err err = ERR_INIT;
-	int rc;
 
 	if (!e->enrolled)
 		return;
@@ -425,23 +374,31 @@ void state_timestamp(struct engine *e, const void *data, size_t n)
 		return;
 	}
 	forget_set(s);
-	rc = trust_read_timestamp(&s->trust, &blob, engine_trusted(e), &s->names, &err);
-	if (rc < 0) {
-		refuse(s, ROLE_TIMESTAMP, 0, &err);
-		return;
-	}
 	buf_add(&s->timestamp, data, n);
-	if (buf_rc(&s->timestamp) < 0) {
+	if (buf_rc(&s->timestamp) < 0)
 		forget_set(s);
+	else
+		follow_timestamp(s);
+}
+
+/* One step; its bytes stay until a set is stored with them. */
+static void step_root(struct state *s)
+{
+	struct buf *root = &s->bundles[TRUST_ROOT];
+	struct trust_blob blob = {root->data, root->len};
+	uint64_t version = s->names.items[TRUST_ROOT].version;
+	struct err err = ERR_INIT;
+
+	s->stepping = false;
+	if (trust_step_roots(&s->trust, &blob, 1, &s->trust, &err) < 0) {
+		refuse(s, ROLE_ROOT, version, &err);
 		return;
 	}
-	for (enum trust_role role = TRUST_ROOT; role < TRUST_TIMESTAMP; role++) {
-		if (!trust_lacks(&s->trust, &s->names, role))
-			continue;
-		s->wanted[role] = true;
-		sync_want(syncing_client(e), trust_role_name(role), s->names.items[role].version);
-	}
-	accept_when_whole(s);
+	buf_deinit(&s->root);
+	s->root = *root;
+	buf_init(root, LIMIT_BUNDLE);
+	log_info("state", "next root", LOG_INT("version", s->trust.root.version));
+	follow_timestamp(s);
 }
 
 void state_bundle(struct engine *e, const char *role_name, uint64_t version, const void *data,
@@ -460,7 +417,10 @@ void state_bundle(struct engine *e, const char *role_name, uint64_t version, con
 		return;
 	}
 	s->wanted[role] = false;
-	accept_when_whole(s);
+	if (role == TRUST_ROOT && s->stepping)
+		step_root(s);
+	else
+		accept_when_whole(s);
 }
 
 /* --- life --- */
@@ -474,12 +434,20 @@ static int begin(struct state *s, const void *root, size_t n, struct err *err)
 	return rc;
 }
 
+static void forget_said(struct state *s)
+{
+	said_drop(s->said);
+	rulebook_drop(s->rules);
+	s->said = NULL;
+	s->rules = NULL;
+}
+
 int state_begin(struct engine *e, struct err *err)
 {
 	struct state *s = e->state;
 
-	s->said.logging = false;
-	s->logged = false;
+	forget_said(s);
+	e->logged = false;
 	return begin(s, e->identity.root.data, e->identity.root.len, err);
 }
 
@@ -491,10 +459,24 @@ static void restore_time(struct state *s)
 	if (store_kv_get(s->e->store, KEY_TRUSTED_TIME, &text, NULL) == 0)
 		trusted_time_init(&s->e->time, strtoll(buf_cstr(&text), NULL, 10),
 				  engine_mono(s->e));
-	buf_clear(&text);
-	if (store_kv_get(s->e->store, KEY_LOGGING, &text, NULL) == 0)
-		s->logged = text.len == 1 && text.data[0] == '1';
 	buf_deinit(&text);
+}
+
+static void restore_set(struct state *s, const struct trust_candidate *stored)
+{
+	struct reading r = {.said = NULL};
+	struct err why = ERR_INIT;
+	int rc;
+
+	arena_init(&r.arena, LIMIT_BUNDLE_MEMORY);
+	rc = trust_restore(&s->trust, stored, &r.arena, &r.accepted, &why);
+	if (rc == 0)
+		rc = read_bodies(&r, &why);
+	if (rc == 0)
+		take_reading(s, &r);
+	else
+		log_warn("state", "stored set not usable, fetching it again", LOG_ERR(&why));
+	reading_deinit(&r);
 }
 
 /* The set as it was stored. What can't be used is fetched again. */
@@ -502,11 +484,9 @@ static int restore(struct state *s, struct err *err)
 {
 	struct buf stored[TRUST_ROLES];
 	struct trust_candidate candidate = {.now_ms = engine_trusted(s->e)};
-	struct trust_accepted accepted;
-	struct arena arena;
+	const struct buf *root = &stored[TRUST_ROOT];
 	int rc;
 
-	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++) {
 		uint64_t version;
 
@@ -517,32 +497,14 @@ static int restore(struct state *s, struct err *err)
 	}
 	candidate.timestamp = candidate.bundles[TRUST_TIMESTAMP];
 	candidate.bundles[TRUST_TIMESTAMP] = (struct trust_blob){0};
-	rc = stored[TRUST_ROOT].len > 0
-		     ? begin(s, stored[TRUST_ROOT].data, stored[TRUST_ROOT].len, err)
-		     : begin(s, s->e->identity.root.data, s->e->identity.root.len, err);
 	candidate.bundles[TRUST_ROOT] = (struct trust_blob){0};
-	if (rc == 0 && candidate.timestamp.n > 0) {
-		struct err why = ERR_INIT;
-		struct said said = {0};
-		bool says = false;
-
-		rc = trust_restore(&s->trust, &candidate, &arena, &accepted, &why);
-		if (rc == 0 && accepted.bodies[TRUST_STATUS] != NULL) {
-			rc = read_said(accepted.bodies[TRUST_STATUS]->status, &said, &why);
-			says = rc == 0;
-		}
-		if (says)
-			take_said(s, &said);
-		if (rc == 0)
-			s->trust = accepted.trust;
-		else
-			log_warn("state", "stored set not usable, fetching it again",
-				 LOG_ERR(&why));
-		rc = 0;
-	}
+	if (root->len == 0)
+		root = &s->e->identity.root;
+	rc = begin(s, root->data, root->len, err);
+	if (rc == 0 && candidate.timestamp.n > 0)
+		restore_set(s, &candidate);
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
 		buf_deinit(&stored[role]);
-	arena_deinit(&arena);
 	return rc;
 }
 
@@ -553,19 +515,20 @@ int state_start(struct engine *e, struct err *err)
 	if (s == NULL)
 		return err_nomem(err);
 	s->e = e;
-	s->said.contact = "";
 	buf_init(&s->timestamp, LIMIT_SMALL_SIGNED);
 	buf_init(&s->later, LIMIT_SMALL_SIGNED);
+	buf_init(&s->root, LIMIT_BUNDLE);
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
 		buf_init(&s->bundles[role], LIMIT_BUNDLE);
 	e->state = s;
 	trusted_time_init(&e->time, 0, engine_mono(e));
 	restore_time(s);
+	logging_restore(e);
 	if (!e->enrolled)
 		return 0;
 	if (restore(s, err) < 0)
 		return err_context(err, "the organisation's root");
-	follow_switch(s); /* a crash may have come between the state and the switch */
+	logging_follow(e); /* a crash may have come between the state and the switch */
 	return 0;
 }
 
@@ -575,9 +538,10 @@ void state_stop(struct engine *e)
 
 	if (s == NULL)
 		return;
-	arena_deinit(&s->said.arena);
+	forget_said(s);
 	buf_deinit(&s->timestamp);
 	buf_deinit(&s->later);
+	buf_deinit(&s->root);
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
 		buf_deinit(&s->bundles[role]);
 	mem_free(s);

@@ -628,7 +628,7 @@ static void adopt_done(struct job *job)
 	} else {
 		log_info("sync", "enrolled", LOG_STR("organisation", e->identity.name));
 		engine_restart_reader(e); /* logging is the organisation's to switch on */
-		fallback_update(e);
+		deciding_state_changed(e);
 	}
 	enrol_ended(e, job->rc, &job->err);
 	mem_free(a);

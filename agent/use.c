@@ -34,16 +34,20 @@ void use_note(struct engine *e, struct env *env)
 {
 	int64_t now = engine_wall(e);
 
-	if (use_kept(e) && now > env->last_used_ms)
-		env->last_used_ms = now;
+	if (!use_kept(e) || now <= env->last_used_ms)
+		return;
+	env->last_used_ms = now;
+	deciding_used(e, env);
 }
 
 void use_runs(struct engine *e, struct env *env)
 {
 	int64_t now = engine_wall(e);
 
-	if (use_kept(e) && now > env->last_run_ms)
-		env->last_run_ms = now;
+	if (!use_kept(e) || now <= env->last_run_ms)
+		return;
+	env->last_run_ms = now;
+	deciding_used(e, env);
 }
 
 /* --- writing ------------------------------------------------------------------------------ */

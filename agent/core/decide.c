@@ -1,31 +1,97 @@
 #include "agent/core/decide.h"
 
-#include "lib/policy/eval.h"
+#include <string.h>
 
-int decide(const struct decide_input *in, struct arena *arena, struct decision *out)
+#include "lib/base/compiler.h"
+#include "lib/base/err.h"
+
+const char *decide_follows_id(enum decide_follows follows)
 {
-	const struct policy_facts facts = {
-		.environment = in->environment,
-		.name = "",
-		.path = "",
-		.user = "",
-		.platform = "",
-		.tool = "",
-	};
-	const struct eval_input input = {
-		.facts = &facts,
-		.status = in->status,
-		.now_ms = in->now_ms,
-	};
-	struct evaluation evaluation;
+	static const char *const ids[] = {"", "clone", "same-packages"};
+
+	return ids[follows];
+}
+
+/* A grace is for the reasons it was taken for: with others there is none. */
+static int evaluate(const struct decide_input *in, struct arena *arena, struct evaluation *out)
+{
+	struct eval_input eval = in->eval;
+	int rc;
+
+	eval.deferred_until_ms = in->deferred_until_ms;
+	rc = policy_eval(&eval, arena, out);
+	if (rc < 0 || in->deferred_until_ms <= eval.now_ms ||
+	    strcmp(out->decision.case_code, in->deferred_case) == 0)
+		return rc;
+	eval.deferred_until_ms = 0;
+	return policy_eval(&eval, arena, out);
+}
+
+/* Behind all reasons that are as strong; it takes the last one's place when there is no room. */
+static void insert(struct decision *d, const struct reason *reason)
+{
+	size_t at = 0;
+
+	while (at < d->n_reasons && d->reasons[at].action >= reason->action)
+		at++;
+	if (at == DECISION_REASONS_MAX)
+		return;
+	if (d->n_reasons < DECISION_REASONS_MAX)
+		d->n_reasons++;
+	memmove(&d->reasons[at + 1], &d->reasons[at],
+		(d->n_reasons - 1 - at) * sizeof d->reasons[0]);
+	d->reasons[at] = *reason;
+}
+
+static int add_stale(const struct decide_input *in, struct decision *d)
+{
+	const struct reason stale = {
+		.kind = "stale", .id = "", .message = "", .fix = "", .action = in->when_stale};
+
+	if (in->when_stale == ACTION_ALLOW)
+		return 0;
+	insert(d, &stale);
+	d->action = d->reasons[0].action;
+	return case_code_make(&in->eval.facts->environment, d->reasons, d->n_reasons, d->case_code);
+}
+
+/* Said of what is known already: the case stays the one of the status itself. */
+static void tell_follows(const struct decide_input *in, struct decision *d)
+{
+	for (size_t i = 0; i < d->n_reasons; i++)
+		if (strcmp(d->reasons[i].kind, "status") == 0)
+			d->reasons[i].id = decide_follows_id(in->follows);
+}
+
+int decide(const struct decide_input *in, struct arena *arena, struct evaluation *out)
+{
+	struct evaluation result = {.decision = {.valid_until_ms = INT64_MAX}};
 	int rc;
 
 	if (!in->logging) {
-		*out = (struct decision){.action = ACTION_ALLOW, .valid_until_ms = INT64_MAX};
+		*out = result;
 		return 0;
 	}
-	rc = policy_eval(&input, arena, &evaluation);
-	if (rc == 0)
-		*out = evaluation.decision;
-	return rc;
+	rc = evaluate(in, arena, &result);
+	if (rc == 0 && in->eval.now_ms >= in->fresh_until_ms)
+		rc = add_stale(in, &result.decision);
+	else if (rc == 0 && in->when_stale != ACTION_ALLOW &&
+		 in->fresh_until_ms < result.decision.valid_until_ms)
+		result.decision.valid_until_ms = in->fresh_until_ms;
+	if (rc < 0)
+		return rc;
+	tell_follows(in, &result.decision);
+	*out = result;
+	return 0;
+}
+
+void decide_on_timeout(enum action action, struct reason *room, struct decision *out)
+{
+	*out = (struct decision){.action = action, .valid_until_ms = INT64_MAX};
+	if (action == ACTION_ALLOW)
+		return;
+	*room = (struct reason){
+		.kind = "timeout", .id = "", .message = "", .fix = "", .action = action};
+	out->reasons = room;
+	out->n_reasons = 1;
 }

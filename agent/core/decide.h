@@ -1,7 +1,7 @@
 /*
  * The decision on one environment, as the agent gives it: the organisation's switch first, then the
- * policy's evaluation. Pure; recomputed whenever status, policy, snapshot or trusted time ask for
- * it.
+ * policy's evaluation, then how old the word of the organisation is. Pure; recomputed whenever
+ * status, policy, snapshot or trusted time ask for it.
  */
 #ifndef ENVWARDEN_AGENT_CORE_DECIDE_H
 #define ENVWARDEN_AGENT_CORE_DECIDE_H
@@ -10,16 +10,34 @@
 #include <stdint.h>
 
 #include "lib/base/arena.h"
-#include "lib/policy/decision.h"
+#include "lib/policy/eval.h"
+
+/* Whose explicit status an environment follows, that has none of its own yet. */
+enum decide_follows {
+	FOLLOWS_NONE,
+	FOLLOWS_SOURCE,	  /* the one it was cloned from */
+	FOLLOWS_PACKAGES, /* one with the same packages */
+};
 
 struct decide_input {
 	bool logging; /* off: nothing is checked, everything is allowed */
-	struct uuid environment;
-	const struct status_entry *status; /* NULL = none is set */
-	int64_t now_ms;			   /* trusted time */
+	struct eval_input eval;
+	enum decide_follows follows; /* what eval.status is, if it is not its own */
+	/* The grace its user took, for the very reasons of this case. */
+	int64_t deferred_until_ms;
+	const char *deferred_case;
+	/* The organisation was heard of so recently that its word counts until then. */
+	int64_t fresh_until_ms; /* INT64_MAX: however old it is */
+	enum action when_stale;
 };
 
-/* Everything *out points at is in arena. ERR_NOMEM. */
-int decide(const struct decide_input *in, struct arena *arena, struct decision *out);
+/* Everything *out points at is in arena, the policy's or the facts'. ERR_NOMEM. */
+int decide(const struct decide_input *in, struct arena *arena, struct evaluation *out);
+
+/* There was no time to decide: what the policy wants then (a reason of kind "timeout"). */
+void decide_on_timeout(enum action action, struct reason *room, struct decision *out);
+
+/* Ids of a status reason, by follows: "", "clone", "same-packages". */
+const char *decide_follows_id(enum decide_follows follows);
 
 #endif

@@ -193,14 +193,47 @@ static int eval_rules(struct evaluating *e)
 
 /* --- the explicit status --- */
 
-static bool status_holds(struct evaluating *e)
+/* Until fixed: as long as a package fits one of the specs. One that can't be read counts as fit. */
+static int is_fixed(struct evaluating *e, bool *out)
 {
 	const struct status_entry *status = e->in->status;
+	struct match_spec *specs = arena_calloc(e->arena, status->n_fixed_specs, sizeof(*specs));
+	struct condition fits = {.kind = CONDITION_PACKAGE, .specs = specs};
+	size_t n = universe_size(e->universe);
+	int rc;
 
-	if (!status || status->action == ACTION_ALLOW ||
-	    (status->until_ms != 0 && e->in->now_ms >= status->until_ms))
-		return false;
-	return !is_granted(e, NULL, NULL);
+	if (!specs)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < status->n_fixed_specs; i++) {
+		const char *text = status->fixed_specs[i];
+
+		rc = match_spec_parse(text, strlen(text), e->arena, &specs[fits.n_specs++], NULL);
+		if (rc < 0)
+			return rc == ERR_NOMEM ? rc : 0;
+	}
+	rc = condition_eval(e->universe, &fits, e->hits, &e->until_ms);
+	if (rc == 0)
+		*out = e->in->facts->n_packages == 0 || set_next(e->hits, 0, n) >= n;
+	return rc;
+}
+
+static bool asks_packages(const struct status_entry *status)
+{
+	return status && status->until_fixed && status->n_fixed_specs > 0;
+}
+
+static int status_holds(struct evaluating *e, bool *out)
+{
+	const struct status_entry *status = e->in->status;
+	bool over = !status || status->action == ACTION_ALLOW ||
+		    (status->until_ms != 0 && e->in->now_ms >= status->until_ms);
+	int rc = 0;
+
+	if (!over && asks_packages(status))
+		rc = is_fixed(e, &over);
+	if (rc == 0)
+		*out = !over && !is_granted(e, NULL, NULL);
+	return rc;
 }
 
 static int status_reason(struct evaluating *e, struct reason *out)
@@ -225,10 +258,12 @@ static void append(struct decision *d, const struct list *list)
 static int compose(struct evaluating *e, struct decision *out)
 {
 	struct decision d = {.action = ACTION_ALLOW, .valid_until_ms = INT64_MAX};
-	bool explicit = status_holds(e);
-	struct list status = {.n = explicit ? 1 : 0};
-	int rc = explicit ? status_reason(e, &status.items[0]) : 0;
+	struct list status = {.n = 0};
+	bool explicit = false;
+	int rc = status_holds(e, &explicit);
 
+	if (rc == 0 && explicit)
+		rc = status_reason(e, &status.items[status.n++]);
 	if (rc < 0)
 		return rc;
 	d.reasons = arena_calloc(e->arena, DECISION_REASONS_MAX, sizeof(*d.reasons));
@@ -258,8 +293,10 @@ static int evaluate(struct evaluating *e, struct evaluation *out)
 	if (rc == 0) {
 		e->hits = arena_calloc(e->arena, SET_WORDS(universe_size(e->universe)),
 				       sizeof(*e->hits));
-		rc = e->hits ? eval_rules(e) : ERR_NOMEM;
+		rc = e->hits ? 0 : ERR_NOMEM;
 	}
+	if (rc == 0 && e->in->index)
+		rc = eval_rules(e);
 	if (rc == 0 && e->monitored.n > 0) {
 		out->monitored = arena_dup(e->arena, e->monitored.items,
 					   e->monitored.n * sizeof(e->monitored.items[0]));
@@ -280,7 +317,7 @@ int policy_eval(const struct eval_input *in, struct arena *arena, struct evaluat
 	e->in = in;
 	e->arena = arena;
 	e->until_ms = INT64_MAX;
-	if (in->index)
+	if (in->index || asks_packages(in->status))
 		rc = evaluate(e, &result);
 	if (rc == 0)
 		rc = compose(e, &result.decision);

@@ -3,11 +3,19 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "lib/base/err.h"
+
+static const struct policy_facts facts = {.environment = {{1}},
+					  .name = "churn",
+					  .path = "/envs/churn",
+					  .user = "ana",
+					  .platform = "linux-64",
+					  .tool = "conda"};
 
 static void statuses(void **state)
 {
@@ -41,15 +49,18 @@ static void statuses(void **state)
 		};
 		struct decide_input in = {
 			.logging = rows[i].logging,
-			.environment = {{1}},
-			.status = rows[i].status ? &status : NULL,
-			.now_ms = 1000,
+			.eval = {.facts = &facts,
+				 .status = rows[i].status ? &status : NULL,
+				 .now_ms = 1000},
+			.fresh_until_ms = INT64_MAX,
 		};
 		struct arena arena;
+		struct evaluation evaluation;
 		struct decision d;
 
 		arena_init(&arena, 1 << 16);
-		assert_int_equal(decide(&in, &arena, &d), 0);
+		assert_int_equal(decide(&in, &arena, &evaluation), 0);
+		d = evaluation.decision;
 		assert_int_equal(d.action, rows[i].want);
 		assert_int_equal(d.valid_until_ms, rows[i].valid_until_ms);
 		assert_int_equal(d.n_reasons, rows[i].want != ACTION_ALLOW);
@@ -65,17 +76,91 @@ static void statuses(void **state)
 	}
 }
 
+/* Old news: its own reason beside the others, and the moment it will come. */
+static void freshness(void **state)
+{
+	static const struct {
+		int64_t fresh_until_ms;
+		enum action when_stale;
+		bool status; /* a warning */
+		enum action want;
+		const char *reasons;
+		int64_t valid_until_ms;
+	} rows[] = {
+		{INT64_MAX, ACTION_BLOCK, true, ACTION_WARN, "status", INT64_MAX},
+		{1001, ACTION_BLOCK, true, ACTION_WARN, "status", 1001},
+		{1001, ACTION_ALLOW, true, ACTION_WARN, "status", INT64_MAX},
+		{1000, ACTION_BLOCK, true, ACTION_BLOCK, "stale status", INT64_MAX},
+		{1000, ACTION_WARN, true, ACTION_WARN, "status stale", INT64_MAX},
+		{1000, ACTION_WARN, false, ACTION_WARN, "stale", INT64_MAX},
+		{1000, ACTION_ALLOW, false, ACTION_ALLOW, "", INT64_MAX},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct status_entry status = {.action = ACTION_WARN, .message = "because"};
+		struct decide_input in = {
+			.logging = true,
+			.eval = {.facts = &facts,
+				 .status = rows[i].status ? &status : NULL,
+				 .now_ms = 1000},
+			.fresh_until_ms = rows[i].fresh_until_ms,
+			.when_stale = rows[i].when_stale,
+		};
+		struct evaluation evaluation;
+		const struct decision *d = &evaluation.decision;
+		char reasons[64] = "";
+		struct arena arena;
+
+		arena_init(&arena, 1 << 16);
+		assert_int_equal(decide(&in, &arena, &evaluation), 0);
+		for (size_t k = 0; k < d->n_reasons; k++) {
+			size_t n = strlen(reasons);
+
+			(void)snprintf(reasons + n, sizeof reasons - n, "%s%s", k > 0 ? " " : "",
+				       d->reasons[k].kind);
+		}
+		assert_string_equal(reasons, rows[i].reasons);
+		assert_int_equal(d->action, rows[i].want);
+		assert_int_equal(d->valid_until_ms, rows[i].valid_until_ms);
+		assert_int_equal(strlen(d->case_code), d->n_reasons > 0 ? 7 : 0);
+		arena_deinit(&arena);
+	}
+}
+
+/* A clone has the case its own status will have. */
+static void following(void **state)
+{
+	struct status_entry status = {.action = ACTION_BLOCK, .message = "because"};
+	struct decide_input in = {.logging = true,
+				  .eval = {.facts = &facts, .status = &status, .now_ms = 1000},
+				  .fresh_until_ms = INT64_MAX};
+	struct evaluation own;
+	struct evaluation clone;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 1 << 16);
+	assert_int_equal(decide(&in, &arena, &own), 0);
+	in.follows = FOLLOWS_SOURCE;
+	assert_int_equal(decide(&in, &arena, &clone), 0);
+	assert_string_equal(own.decision.reasons[0].id, "");
+	assert_string_equal(clone.decision.reasons[0].id, "clone");
+	assert_string_equal(own.decision.case_code, clone.decision.case_code);
+	arena_deinit(&arena);
+}
+
 static void no_memory(void **state)
 {
 	struct status_entry status = {.action = ACTION_BLOCK, .message = "because"};
-	struct decide_input in = {.logging = true, .status = &status};
+	struct decide_input in = {.logging = true, .eval = {.facts = &facts, .status = &status}};
 	struct arena arena;
-	struct decision d = {.n_reasons = 77};
+	struct evaluation d = {.n_monitored = 77};
 
 	(void)state;
 	arena_init(&arena, 0);
 	assert_int_equal(decide(&in, &arena, &d), ERR_NOMEM);
-	assert_int_equal(d.n_reasons, 77);
+	assert_int_equal(d.n_monitored, 77);
 	arena_deinit(&arena);
 }
 
@@ -83,6 +168,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statuses),
+		cmocka_unit_test(freshness),
+		cmocka_unit_test(following),
 		cmocka_unit_test(no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,231 @@
+/*
+ * Decisions in the engine: what they are made of handed over, the store's thread and the timer lent
+ * to their making (decisions.h), and answers from what is kept.
+ */
+#include <string.h>
+
+#include "agent/core/decide.h"
+#include "agent/engine.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+
+#define TIMER_MAX_MS (24 * 60 * 60 * 1000) /* of a decision that runs out later than that */
+
+static int64_t on_now(void *ctx)
+{
+	return engine_trusted(ctx);
+}
+
+static int64_t on_last_used(void *ctx, const struct env *env)
+{
+	return use_last(ctx, env);
+}
+
+struct step_job {
+	struct job job;
+	struct decisions_step *step;
+};
+
+static void step_run(struct job *job)
+{
+	decisions_run(container_of(job, struct step_job, job)->step, job->e->store);
+}
+
+static void step_done(struct job *job)
+{
+	struct step_job *s = container_of(job, struct step_job, job);
+	struct engine *e = job->e;
+
+	decisions_done(e->decisions, s->step);
+	mem_free(s);
+}
+
+static void submit(void *ctx, struct decisions_step *step)
+{
+	struct engine *e = ctx;
+	struct step_job *s = e->stopping ? NULL : mem_calloc(1, sizeof *s);
+
+	if (s == NULL) {
+		decisions_abandon(e->decisions, step);
+		return;
+	}
+	s->step = step;
+	s->job.run = step_run;
+	s->job.done = step_done;
+	engine_submit(e, &s->job);
+}
+
+static void on_decided(void *ctx, struct env *env, bool changed)
+{
+	struct engine *e = ctx;
+
+	if (changed && ruling_action(&env->ruling) != ACTION_ALLOW)
+		log_info("decision", action_name(ruling_action(&env->ruling)),
+			 LOG_STR("prefix", env->prefix),
+			 LOG_STR("case", env->ruling.kept->case_code));
+	checks_decided(e, env);
+}
+
+static void on_time(uv_timer_t *timer)
+{
+	struct engine *e = timer->data;
+
+	decisions_time(e->decisions);
+}
+
+static void on_settled(void *ctx, bool changed, int64_t next_ms)
+{
+	struct engine *e = ctx;
+	int64_t wait = next_ms - engine_trusted(e);
+
+	if (e->stopping)
+		return;
+	if (next_ms == INT64_MAX)
+		uv_timer_stop(&e->decide_timer);
+	else
+		uv_timer_start(&e->decide_timer, on_time,
+			       (uint64_t)(wait < 1		? 1
+					  : wait > TIMER_MAX_MS ? TIMER_MAX_MS
+								: wait),
+			       0);
+	if (changed || e->fallback_wanted)
+		fallback_update(e);
+}
+
+static const struct decisions_ops ops = {.now_ms = on_now,
+					 .last_used_ms = on_last_used,
+					 .submit = submit,
+					 .decided = on_decided,
+					 .settled = on_settled};
+
+/* --- what they are made of ---------------------------------------------------------------- */
+
+static int64_t fresh_until(const struct engine *e)
+{
+	const struct rulebook *rules = state_rules(e);
+	int64_t confirmed_ms = state_confirmed_ms(e);
+
+	if (rules == NULL || rules->policy.defaults.stale_after_ms == 0 || confirmed_ms == 0)
+		return INT64_MAX;
+	return confirmed_ms + rules->policy.defaults.stale_after_ms;
+}
+
+static void forget_seq(void *ctx, struct env *env)
+{
+	(void)ctx;
+	env->made_seq = 0;
+	env->changed_seq = 0;
+}
+
+void deciding_state_changed(struct engine *e)
+{
+	struct orders orders = {.said = state_said(e),
+				.rules = state_rules(e),
+				.logging = engine_logging(e),
+				.fresh_until_ms = fresh_until(e),
+				.acked = e->journal.acked};
+
+	if (uuid_cmp(&e->deciding_epoch, &e->journal.epoch) != 0) {
+		e->deciding_epoch = e->journal.epoch;
+		envs_each(&e->envs, forget_seq, NULL); /* they counted in the epoch before */
+	}
+	e->fallback_wanted = true; /* whom to ask may differ, if nothing else */
+	decisions_orders(e->decisions, &orders);
+	decisions_time(e->decisions); /* a new state may tell a later time */
+}
+
+void deciding_applied(struct engine *e, const struct applied *applied)
+{
+	struct env *env = envs_by_id(&e->envs, &applied->environment);
+
+	if (env != NULL && applied->changed && applied->kind != CHANGE_DELETED) {
+		env->changed_seq = applied->seq;
+		if (applied->kind == CHANGE_CREATED || applied->kind == CHANGE_CLONED ||
+		    applied->kind == CHANGE_RECREATED)
+			env->made_seq = applied->seq;
+	}
+	decisions_pump(e->decisions);
+}
+
+/* Its last use lifts nothing but what was said of it, and that at once. */
+void deciding_used(struct engine *e, struct env *env)
+{
+	const struct rulebook *rules = state_rules(e);
+
+	if (rules != NULL && rules->asks_use && env->ruling.kept != NULL)
+		decisions_again(e->decisions, env);
+}
+
+/* --- answers ------------------------------------------------------------------------------ */
+
+bool deciding_fresh(const struct engine *e, const struct env *env)
+{
+	return !env->lives || ruling_fresh(&env->ruling, engine_trusted(e));
+}
+
+int deciding_on_timeout(struct engine *e, struct arena *arena, struct decision *out)
+{
+	const struct rulebook *rules = state_rules(e);
+	struct reason *room = arena_alloc(arena, sizeof *room);
+
+	if (room == NULL)
+		return ERR_NOMEM;
+	decide_on_timeout(rules != NULL && engine_logging(e) ? rules->policy.defaults.on_timeout
+							     : ACTION_ALLOW,
+			  room, out);
+	return 0;
+}
+
+static int from_ruling(struct engine *e, const struct ruling *ruling, struct arena *arena,
+		       struct decision *out)
+{
+	const struct kept_decision *kept = ruling->kept;
+
+	if (!ruling->known)
+		return deciding_on_timeout(e, arena, out);
+	*out = (struct decision){.action = ruling_action(ruling),
+				 .valid_until_ms = ruling->valid_until_ms};
+	if (kept == NULL)
+		return 0;
+	out->reasons = kept->reasons;
+	out->n_reasons = kept->n_reasons;
+	memcpy(out->case_code, kept->case_code, sizeof out->case_code);
+	return 0;
+}
+
+int engine_decide(struct engine *e, const struct env *env, const char *prefix, struct arena *arena,
+		  struct decision_reply *out)
+{
+	const char *slash = strrchr(prefix, '/');
+	int rc = 0;
+
+	decision_reply_init(out);
+	out->decision.valid_until_ms = INT64_MAX;
+	if (env != NULL && env->lives)
+		rc = from_ruling(e, &env->ruling, arena, &out->decision);
+	if (env != NULL)
+		out->environment = env->id;
+	out->name = env != NULL ? env_name(env) : slash != NULL ? slash + 1 : prefix;
+	out->prefix = env != NULL ? env->prefix : prefix;
+	out->policy_version = state_version(e, TRUST_POLICY);
+	out->source = "agent";
+	out->contact = state_contact(e);
+	return rc;
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+int deciding_start(struct engine *e)
+{
+	int rc = decisions_new(&e->envs, &ops, e, &e->decisions);
+
+	if (rc == 0)
+		e->deciding_epoch = e->journal.epoch;
+	return rc;
+}
+
+void deciding_stop(struct engine *e)
+{
+	decisions_free(e->decisions);
+	e->decisions = NULL;
+}

@@ -81,6 +81,55 @@ out:
 	return rc;
 }
 
+/* The signatures there are, but for the key's own, and the fresh one. */
+static int add_signature(Envwarden__Bundle__Signed *wire, struct signature *fresh,
+			 Envwarden__Bundle__Signature *list[LIMIT_ROLE_KEYS], struct err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < wire->n_signatures; i++) {
+		if (memcmp(wire->signatures[i]->key_id.data, fresh->key_id, SHA256_SIZE) != 0)
+			list[n++] = wire->signatures[i];
+	}
+	if (n == LIMIT_ROLE_KEYS)
+		return err_set(err, ERR_LIMIT, "more than %d signatures", LIMIT_ROLE_KEYS);
+	list[n++] = &fresh->wire;
+	wire->signatures = list;
+	wire->n_signatures = n;
+	return 0;
+}
+
+int signed_add(const void *data, size_t n, const struct crypto_key *key, struct buf *out,
+	       struct err *err)
+{
+	Envwarden__Bundle__Signature *list[LIMIT_ROLE_KEYS];
+	Envwarden__Bundle__Signed *wire;
+	Envwarden__Bundle__Body *body;
+	struct signature fresh;
+	struct arena arena;
+	struct buf message;
+	int rc;
+
+	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
+	buf_init(&message, SIGNED_BYTES_MAX);
+	rc = codec_unpack_signed(data, n, &arena, &wire, err);
+	if (rc == 0)
+		rc = codec_unpack_body(wire->body.data, wire->body.len, &arena, &body, err);
+	if (rc == 0 && strcmp(body->role, wire->role) != 0)
+		rc = err_set(err, ERR_INVALID, "%s: the body is another role's", wire->role);
+	if (rc == 0)
+		rc = signed_bytes(wire->role, wire->body.data, wire->body.len, &message, err);
+	if (rc == 0)
+		rc = sign_one(key, &message, &fresh, err);
+	if (rc == 0)
+		rc = add_signature(wire, &fresh, list, err);
+	if (rc == 0)
+		rc = codec_pack_signed(wire, out, err);
+	buf_deinit(&message);
+	arena_deinit(&arena);
+	return rc;
+}
+
 /* --- checking -------------------------------------------------------------------------------- */
 
 /*

@@ -69,6 +69,13 @@ int role_keys_add(struct role_keys *keys, const struct crypto_key *key, struct e
 int signed_make(const Envwarden__Bundle__Body *body, const struct crypto_key *const *keys,
 		size_t n_keys, struct buf *out, struct err *err);
 
+/*
+ * Appends the packed Signed with one more signature (or the key's renewed), as when keys lie on
+ * different machines. Nothing is verified: the body need only be of the role it is signed for.
+ */
+int signed_add(const void *data, size_t n, const struct crypto_key *key, struct buf *out,
+	       struct err *err);
+
 struct signed_check {
 	const struct role_keys *keys; /* also says which role it must be */
 	uint64_t min_version;	      /* the version held; an equal one is good */

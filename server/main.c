@@ -29,6 +29,14 @@ static const struct {
 	 "create --state-dir DIR [--uses N] [--expires 1d] [--labels A,B]\n"
 	 "             [--ephemeral] [--address HOST:PORT ...]",
 	 "make a code that enrols machines"},
+	{"root", cmd_root,
+	 "show --state-dir DIR | new-key --out FILE\n"
+	 "             | move-key --state-dir DIR --role root|policy --out FILE\n"
+	 "             | draft --state-dir DIR --out FILE [--add-key ROLE=FILE.pub ...]\n"
+	 "                   [--remove-key ROLE=ID ...] [--threshold ROLE=N ...]\n"
+	 "             | sign --in FILE --key FILE ... --out FILE\n"
+	 "             | publish --state-dir DIR --in FILE [--key ROLE=FILE ...]",
+	 "which keys sign what: show it, move keys away, change it"},
 };
 
 static void usage(FILE *out)

@@ -51,6 +51,27 @@ static void note_root(struct trust *t, const struct trust_blob *blob)
 	sha256(blob->data, blob->n, t->items[TRUST_ROOT].hash);
 }
 
+static bool same_keys(const struct role_keys *a, const struct role_keys *b)
+{
+	if (!a || !b || a->threshold != b->threshold || a->n_keys != b->n_keys)
+		return a == b;
+	for (size_t i = 0; i < a->n_keys; i++) {
+		if (memcmp(a->keys[i].id, b->keys[i].id, SHA256_SIZE) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* What other keys have signed than those that count now. */
+static void doubt(struct trust *t, const struct root_info *before)
+{
+	for (int i = TRUST_POLICY; i < TRUST_TIMESTAMP; i++) {
+		if (t->items[i].version != 0 && !same_keys(root_role(before, names_of_roles[i]),
+							   root_role(&t->root, names_of_roles[i])))
+			t->items[i].in_doubt = true;
+	}
+}
+
 int trust_step_roots(const struct trust *held, const struct trust_blob *roots, size_t n,
 		     struct trust *out, struct err *err)
 {
@@ -58,6 +79,7 @@ int trust_step_roots(const struct trust *held, const struct trust_blob *roots, s
 	struct err reason = ERR_INIT;
 
 	for (size_t i = 0; i < n; i++) {
+		const struct root_info before = next.root;
 		int rc = root_step(&next.root, roots[i].data, roots[i].n, &next.root, &reason);
 
 		if (rc == ERR_STALE)
@@ -65,6 +87,7 @@ int trust_step_roots(const struct trust *held, const struct trust_blob *roots, s
 		if (rc < 0)
 			return err_set(err, rc, "%s", reason.text);
 		note_root(&next, &roots[i]);
+		doubt(&next, &before);
 	}
 	*out = next;
 	return 0;
@@ -198,7 +221,8 @@ out:
 
 bool trust_lacks(const struct trust *held, const struct trust_names *names, enum trust_role role)
 {
-	return names->items[role].version != held->items[role].version;
+	return names->items[role].version != held->items[role].version ||
+	       held->items[role].in_doubt;
 }
 
 static int take_bundle(const struct trust *held, enum trust_role role,
@@ -231,7 +255,7 @@ static int take_role(const struct trust *held, enum trust_role role,
 		     const struct trust_candidate *c, struct arena *arena, struct trust_item *item,
 		     Envwarden__Bundle__Body **body, struct err *err)
 {
-	if (item->version != held->items[role].version)
+	if (item->version != held->items[role].version || held->items[role].in_doubt)
 		return take_bundle(held, role, c, arena, item, body, err);
 	*item = held->items[role];
 	if (item->version != 0 && c->now_ms >= item->expires_ms)

@@ -36,6 +36,8 @@ struct trust_item {
 	uint64_t version;		 /* 0 = none is held, or named */
 	unsigned char hash[SHA256_SIZE]; /* of the Signed bytes */
 	int64_t expires_ms;
+	/* A root has changed the role's keys since: it is to be given, and verified, again. */
+	bool in_doubt;
 };
 
 /* What is held. Plain data. */
@@ -60,7 +62,9 @@ int trust_begin(const struct uuid *machine, const struct trust_blob *roots, size
 
 /*
  * Takes further roots, one step each; those held already are passed over. A timestamp that does not
- * verify may be signed by keys of a root to come: ask for the next one first.
+ * verify may be signed by keys of a root to come: ask for the next one first. What is held of a
+ * role whose keys a root changes stays in force, but no further set is taken until the new keys
+ * have signed it: all of a set that is stored verifies under the root that is stored with it.
  */
 int trust_step_roots(const struct trust *held, const struct trust_blob *roots, size_t n,
 		     struct trust *out, struct err *err);
@@ -73,7 +77,7 @@ struct trust_names {
 int trust_read_timestamp(const struct trust *held, const struct trust_blob *timestamp,
 			 int64_t now_ms, struct trust_names *out, struct err *err);
 
-/* Whether the bundle the names want of a role has yet to be fetched. */
+/* Whether the bundle the names want of a role has yet to be fetched (again, when in doubt). */
 bool trust_lacks(const struct trust *held, const struct trust_names *names, enum trust_role role);
 
 struct trust_candidate {

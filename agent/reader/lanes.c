@@ -25,8 +25,10 @@ struct lane {
 	struct piece *current; /* under way */
 	bool stuck;
 	int64_t stuck_wall_ms;
-	int64_t idle_ms;   /* mono; since when nothing is under way */
-	int64_t budget_ms; /* mono; nothing in the background before */
+	int64_t idle_ms;	   /* mono; since when nothing is under way */
+	int64_t budget_ms;	   /* mono; nothing in the background before */
+	char path[NAME_MAX_SHOWN]; /* of what is under way, as it began: piece->path is the thread's
+				    */
 	char point[NAME_MAX_SHOWN];
 	char source[NAME_MAX_SHOWN];
 };
@@ -298,6 +300,7 @@ static void start(struct lane *lane, struct piece *piece)
 	piece->mount = mount_table_find(piece->table, piece->path);
 	piece->work.run = piece_run;
 	piece->work.done = on_ran;
+	(void)snprintf(lane->path, sizeof lane->path, "%s", piece->path);
 	lane->current = piece;
 	worker_submit(lane->worker, &piece->work);
 }
@@ -395,10 +398,10 @@ static void get_stuck(struct lane *lane, struct piece *piece)
 	struct lanes *all = lane->all;
 	const struct mount *m = piece->mount;
 
-	(void)snprintf(lane->point, sizeof lane->point, "%s", m != NULL ? m->point : piece->path);
+	(void)snprintf(lane->point, sizeof lane->point, "%s", m != NULL ? m->point : lane->path);
 	(void)snprintf(lane->source, sizeof lane->source, "%s", m != NULL ? m->source : "");
 	log_warn("reader", "a file system does not answer", LOG_STR("mount", lane->point),
-		 LOG_STR("path", piece->path));
+		 LOG_STR("path", lane->path));
 	piece->told_stuck = true;
 	piece->stuck(piece);
 	if (lane->group == 0) {

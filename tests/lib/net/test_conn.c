@@ -67,7 +67,7 @@ struct side {
 	unsigned ready, frames, drains, closed;
 	size_t bytes;
 	int rc;
-	char reason[256];
+	char reason[ERR_TEXT_MAX];
 	/* What to do; NULL = nothing. */
 	void (*when_ready)(struct side *side);
 	void (*when_frame)(struct side *side, const void *payload, size_t n);

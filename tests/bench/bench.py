@@ -52,12 +52,17 @@ def percentile(samples, share):
 
 
 def _grow(record, size):
-    """Repeats the record's own list of files until it is about as long as real big ones are."""
-    entries = record["paths_data"]["paths"]
-    each = len(json.dumps({"f": record["files"], "p": entries}, indent=2))
+    """Repeats the record's own list of files until it is about as long as real big ones are.
+
+    Without the Python distribution it lists: real records list one, and what lists several is read
+    each time.
+    """
+    names = [name for name in record["files"] if ".dist-info" not in name]
+    entries = [e for e in record["paths_data"]["paths"] if ".dist-info" not in e["_path"]]
+    each = len(json.dumps({"f": names, "p": entries}, indent=2))
     files, paths = [], []
     for i in range(max(1, size // each)):
-        files += [f"{i}/{name}" for name in record["files"]]
+        files += [f"{i}/{name}" for name in names]
         paths += [dict(entry, _path=f"{i}/{entry['_path']}") for entry in entries]
     record["files"], record["paths_data"]["paths"] = files, paths
 
@@ -160,6 +165,10 @@ class Site:
                 count -= 1
                 if count == 0:
                     return when
+
+    def wait_created(self, count=1):
+        """Until `count` environments of this site are in the journal; this machine has others."""
+        return self.wait_log(f'journal: created prefix="{self.home}/', count)
 
     def stop(self):
         if self.agent is None:

@@ -64,7 +64,7 @@ def main():
         prefix.parent.mkdir()
         conda_writer.Writer(site.home).create(prefix, OTHERS)
         site.start()
-        site.wait_log("journal: created")
+        site.wait_created()
         beyond, disk = measure(site, prefix, count)
     for name, share in (("median", 0.5), ("p99", 0.99)):
         figure = bench.percentile(beyond, share)

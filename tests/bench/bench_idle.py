@@ -16,7 +16,7 @@ def main():
     with bench.Site() as site:
         site.make_environments(bench.records(PACKAGES), ENVIRONMENTS)
         site.start()
-        site.wait_log("journal: created", ENVIRONMENTS)
+        site.wait_created(ENVIRONMENTS)
         time.sleep(CALM_S)
         wake_ups, written = site.wake_ups(), site.written_bytes()
         time.sleep(WATCHED_S)

@@ -18,7 +18,7 @@ def resting_bytes(environments, packages):
     with bench.Site() as site:
         site.make_environments(bench.records(packages), environments)
         site.start()
-        site.wait_log("journal: created", environments)
+        site.wait_created(environments)
         time.sleep(IDLE_S)
         return site.rss_anon_mb() * MIB
 

@@ -58,7 +58,7 @@ def scan(site):
     site.start()
     peak = Peak(site)
     peak.start()
-    seconds = site.wait_log("journal: created", ENVIRONMENTS) - start
+    seconds = site.wait_created(ENVIRONMENTS) - start
     return seconds, peak.end()
 
 

@@ -37,4 +37,21 @@ int env_apply(struct db_conn *conn, int64_t env, const struct change *change,
 int status_inherit(struct db_conn *conn, const struct apply_machine *machine, int64_t env,
 		   const struct change *change, int64_t now_ms, struct err *err);
 
+/* --- db_status.c --- */
+
+/* A machine's status bundle is to be made anew, and it hears of it. */
+int machine_bump(struct db_conn *conn, const struct uuid *machine, int64_t now_ms, struct err *err);
+/* The same for every machine that has the environment. ERR_NOTFOUND: none has. */
+int machine_bump_all(struct db_conn *conn, const struct uuid *environment, int64_t now_ms,
+		     struct err *err);
+
+/* The specs of a row (env_status.fixed_specs). ERR_NOMEM. */
+int status_specs_split(const char *text, struct arena *arena, const char *const **out, size_t *n);
+
+/* --- db_decision.c --- */
+
+/* Nothing is decided about an environment that is gone; the evidence stays. */
+int decision_end(struct db_conn *conn, int64_t machine, const struct uuid *environment,
+		 int64_t now_ms, struct err *err);
+
 #endif

@@ -5,7 +5,7 @@
 #include "proto/signed.h"
 #include "server/db/sql.h"
 
-#define COLUMNS "role, version, machine, data, created_ms"
+#define COLUMNS "role, version, machine, data, created_ms, hash"
 
 static int bundle_read(struct sql_rows *rows, struct arena *arena, struct db_bundle *out)
 {
@@ -14,6 +14,8 @@ static int bundle_read(struct sql_rows *rows, struct arena *arena, struct db_bun
 	sql_uuid(rows, 2, &out->machine);
 	out->data = sql_blob(rows, 3, arena, &out->n);
 	out->created_ms = sql_int(rows, 4);
+	if (out->data && !sql_fixed(rows, 5, out->hash, SHA256_SIZE))
+		sha256(out->data, out->n, out->hash);
 	return out->role && out->data ? 0 : ERR_NOMEM;
 }
 
@@ -40,6 +42,7 @@ static int same_bytes(struct db_conn *conn, const struct db_bundle *b, bool *sam
 
 int db_bundle_put(struct db_conn *conn, const struct db_bundle *b, struct err *err)
 {
+	unsigned char hash[SHA256_SIZE];
 	int64_t held = 0;
 	bool found = false, same = false;
 	int rc = sql_check_text("role", b->role, LIMIT_ROLE, err);
@@ -58,12 +61,14 @@ int db_bundle_put(struct db_conn *conn, const struct db_bundle *b, struct err *e
 				     b->role, b->version, held);
 		return rc;
 	}
-	if (rc == 0)
-		rc = SQL_RUN(conn, NULL, err,
-			     "INSERT INTO bundle (role, machine, version, data, created_ms)"
-			     " VALUES ($1, $2, $3, $4, $5)",
-			     ARG_TEXT(b->role), ARG_UUID(&b->machine), ARG_INT(b->version),
-			     ARG_BLOB(b->data, b->n), ARG_INT(b->created_ms));
+	if (rc < 0)
+		return rc;
+	sha256(b->data, b->n, hash);
+	rc = SQL_RUN(conn, NULL, err,
+		     "INSERT INTO bundle (role, machine, version, data, created_ms, hash)"
+		     " VALUES ($1, $2, $3, $4, $5, $6)",
+		     ARG_TEXT(b->role), ARG_UUID(&b->machine), ARG_INT(b->version),
+		     ARG_BLOB(b->data, b->n), ARG_INT(b->created_ms), ARG_BLOB(hash, SHA256_SIZE));
 	if (rc == 0 && strcmp(b->role, ROLE_ROOT) != 0)
 		rc = SQL_RUN(conn, NULL, err,
 			     "DELETE FROM bundle WHERE role = $1 AND machine = $2"
@@ -93,6 +98,44 @@ int db_bundle_get(struct db_conn *conn, const char *role, const struct uuid *mac
 	sql_close(rows);
 	if (rc == 0)
 		*out = bundle;
+	return rc;
+}
+
+int db_bundle_head(struct db_conn *conn, const char *role, const struct uuid *machine,
+		   struct db_bundle *out, struct err *err)
+{
+	static const struct uuid all;
+	struct sql_rows *rows = NULL;
+	struct db_bundle b = {.role = role, .machine = machine ? *machine : all};
+	struct arena arena;
+	bool hashed = false;
+	int rc = SQL_OPEN(conn, &rows, err,
+			  "SELECT version, created_ms, hash FROM bundle"
+			  " WHERE role = $1 AND machine = $2 ORDER BY version DESC LIMIT 1",
+			  ARG_TEXT(role), ARG_UUID(&b.machine));
+
+	if (rc < 0)
+		return rc;
+	rc = sql_next(rows, err);
+	if (rc > 0) {
+		b.version = (uint64_t)sql_int(rows, 0);
+		b.created_ms = sql_int(rows, 1);
+		hashed = sql_fixed(rows, 2, b.hash, SHA256_SIZE);
+		rc = 0;
+	} else if (rc == 0) {
+		rc = err_set(err, ERR_NOTFOUND, "no such bundle");
+	}
+	sql_close(rows);
+	if (rc == 0 && !hashed) {
+		/* Stored before schema 3. */
+		arena_init(&arena, 2 * (size_t)DB_BUNDLE_MAX);
+		rc = db_bundle_get(conn, role, machine, b.version, &arena, &b, err);
+		b.role = role;
+		b.data = NULL;
+		arena_deinit(&arena);
+	}
+	if (rc == 0)
+		*out = b;
 	return rc;
 }
 

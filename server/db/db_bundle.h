@@ -2,6 +2,7 @@
 #ifndef ENVWARDEN_SERVER_DB_DB_BUNDLE_H
 #define ENVWARDEN_SERVER_DB_DB_BUNDLE_H
 
+#include "lib/base/crypto.h"
 #include "lib/base/uuid.h"
 #include "server/db/db.h"
 
@@ -15,6 +16,7 @@ struct db_bundle {
 	const unsigned char *data; /* bundle.Signed */
 	size_t n;
 	int64_t created_ms;
+	unsigned char hash[SHA256_SIZE]; /* of the data; set by the store */
 };
 
 /*
@@ -25,6 +27,9 @@ int db_bundle_put(struct db_conn *conn, const struct db_bundle *bundle, struct e
 /* version 0 = the newest. ERR_NOTFOUND. The data lives in the arena. */
 int db_bundle_get(struct db_conn *conn, const char *role, const struct uuid *machine,
 		  uint64_t version, struct arena *arena, struct db_bundle *out, struct err *err);
+/* The newest one without its data (NULL), which may be large. ERR_NOTFOUND. */
+int db_bundle_head(struct db_conn *conn, const char *role, const struct uuid *machine,
+		   struct db_bundle *out, struct err *err);
 /* Every root version, oldest first. */
 int db_bundle_roots(struct db_conn *conn, struct arena *arena, struct db_bundle **out, size_t *n,
 		    struct err *err);

@@ -1,5 +1,6 @@
 #include "server/db/db_env.h"
 
+#include "server/db/db_apply.h"
 #include "server/db/db_env_read.h"
 #include "server/db/db_package_read.h"
 
@@ -7,6 +8,7 @@ int env_read(struct sql_rows *rows, struct arena *arena, int64_t now_ms, struct 
 {
 	int64_t until_ms = sql_int(rows, 19);
 	bool over = until_ms != 0 && until_ms <= now_ms;
+	const char *specs = over ? "" : sql_text(rows, 23, arena);
 
 	out->row = sql_int(rows, 0);
 	sql_uuid(rows, 1, &out->id);
@@ -31,7 +33,10 @@ int env_read(struct sql_rows *rows, struct arena *arena, int64_t now_ms, struct 
 	out->status_until_fixed = !over && sql_bool(rows, 20);
 	out->status_by = over ? "" : sql_text(rows, 21, arena);
 	out->status_at_ms = over ? 0 : sql_int(rows, 22);
-	out->status_delivered = sql_bool(rows, 23);
+	out->status_delivered = sql_bool(rows, 24);
+	if (!specs ||
+	    status_specs_split(specs, arena, &out->status_specs, &out->n_status_specs) < 0)
+		return ERR_NOMEM;
 	return out->hostname && out->path && out->name && out->user && out->platform && out->tool &&
 			       out->message && out->status_by
 		       ? 0

@@ -34,6 +34,8 @@ struct db_env {
 	const char *message;
 	int64_t status_until_ms; /* 0 = no end */
 	bool status_until_fixed;
+	const char *const *status_specs; /* then: until none of these is there */
+	size_t n_status_specs;
 	const char *status_by;
 	int64_t status_at_ms;
 	/* The machine has reported that it acts on the newest status bundle wanted for it, so that

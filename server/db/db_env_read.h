@@ -10,7 +10,8 @@
 	"e.id, e.uuid, m.uuid, m.hostname, e.path, e.name, e.user, e.uid, e.platform, e.tool, "    \
 	"e.deleted, e.archived, e.package_count, e.created_ms, e.last_change_ms, e.cloned_from, "  \
 	"e.digest, s.action, s.message, s.until_ms, s.until_fixed, s.set_by, s.set_at_ms, "        \
-	"EXISTS (SELECT 1 FROM bundle_report r WHERE r.machine_id = m.id AND r.role = 'status'"    \
+	"s.fixed_specs, EXISTS (SELECT 1 FROM bundle_report r WHERE r.machine_id = m.id AND "      \
+	"r.role = 'status'"                                                                        \
 	" AND r.active = 1 AND r.version >= m.status_version)"
 #define ENV_FROM                                                                                   \
 	" FROM env e JOIN machine m ON m.id = e.machine_id"                                        \

@@ -231,6 +231,8 @@ static int change_store(struct db_conn *conn, const struct journal *journal,
 			       now_ms, err);
 	if (rc == 0 && env)
 		rc = status_inherit(conn, machine, env, c, now_ms, err);
+	if (rc == 0 && c->kind == CHANGE_DELETED)
+		rc = decision_end(conn, machine->row, &c->environment, now_ms, err);
 	arena_deinit(&arena);
 	return rc;
 }

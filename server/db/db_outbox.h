@@ -15,6 +15,7 @@ enum db_outbox_kind {
 	DB_OUTBOX_ORG,	   /* the organisation's settings changed: every machine's bundle has one */
 	DB_OUTBOX_MACHINE, /* a machine's state changed (revoked, retired, active again) */
 	DB_OUTBOX_CHANGES, /* new changes of a machine were stored */
+	DB_OUTBOX_POLICY,  /* there is a new policy, for every machine */
 };
 
 struct db_outbox {

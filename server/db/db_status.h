@@ -12,7 +12,7 @@
 /*
  * Sets it on an environment, on every machine that reports the id; ACTION_ALLOW removes it. Each of
  * these machines gets a new status version and a DB_OUTBOX_STATUS row. ERR_NOTFOUND; ERR_INVALID;
- * ERR_LIMIT (message over DECISION_MESSAGE_MAX).
+ * ERR_LIMIT (message over DECISION_MESSAGE_MAX). With until_fixed the specs must be given.
  */
 int db_status_set(struct db_conn *conn, const struct status_entry *status, const char *set_by,
 		  int64_t now_ms, struct err *err);

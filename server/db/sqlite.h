@@ -4,5 +4,6 @@
 
 extern const char *const sqlite_001[];
 extern const char *const sqlite_002[];
+extern const char *const sqlite_003[];
 
 #endif

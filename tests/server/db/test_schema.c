@@ -13,8 +13,11 @@
 #include <uv.h>
 
 #include "proto/canonical.h"
+#include "server/db/db_bundle.h"
 #include "server/db/db_journal.h"
 #include "server/db/db_org.h"
+#include "server/db/db_status.h"
+#include "server/db/sqlite.h"
 #include "tests/server/db/store.h"
 #include "tests/support/fault.h"
 
@@ -49,7 +52,7 @@ static void test_from_empty(void **state)
 	int64_t version = 0;
 
 	assert_int_equal(db_schema_version(s->conn, &version, &s->err), 0);
-	assert_int_equal(version, 2);
+	assert_int_equal(version, 3);
 	db_rollback(s->conn);
 	assert_int_equal(ask(s->path, "PRAGMA page_size"), 8192);
 	assert_int_equal(ask(s->path, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
@@ -72,6 +75,64 @@ static void test_again_is_nothing(void **state)
 	db_close(again);
 	assert_int_equal(db_org_get(s->conn, &s->arena, &org, &s->err), 0);
 	assert_string_equal(org.name, "Örg");
+}
+
+/* What the first release left, brought up to now: as if nothing had happened since. */
+static void test_from_the_first(void **state)
+{
+	struct store *s = *state;
+	char path[TMPDIR_PATH_MAX];
+	struct db_conn *conn;
+	struct db_bundle head;
+	struct db_machine machine;
+	struct uuid id = id_of(1);
+	sqlite3 *native;
+	struct db *db;
+	int64_t version;
+
+	tmpdir_path(&s->dir, "old.db", path);
+	assert_int_equal(sqlite3_open(path, &native), SQLITE_OK);
+	for (size_t i = 0; sqlite_001[i]; i++)
+		assert_int_equal(sqlite3_exec(native, sqlite_001[i], NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(
+			native,
+			"CREATE TABLE schema_version (version INTEGER NOT NULL);"
+			"INSERT INTO schema_version VALUES (1);"
+			"INSERT INTO machine VALUES (1, x'01010101010101010101010101010101', 'old',"
+			" 'linux-64', '', '', NULL, '', 0, 0, 0, NULL, 1, 1, x'00', x'00', 1, NULL,"
+			" NULL, 1, 0);"
+			"INSERT INTO env VALUES (1, x'02020202020202020202020202020202', 1, '/x',"
+			" 'x', 'ana', 1, 'linux-64', 'conda', 0, 0, 0, 1, 1, NULL, NULL);"
+			"INSERT INTO env_status VALUES (1, 2, 'No.', 0, 1, 'ada', 1);"
+			"INSERT INTO bundle VALUES ('status', x'01010101010101010101010101010101',"
+			" 1, x'6162', 1);",
+			NULL, NULL, NULL),
+		SQLITE_OK);
+	(void)sqlite3_close(native);
+	assert_int_equal(db_open(path, &db, &s->err), 0);
+	assert_int_equal(db_conn_open(db, true, &conn, &s->err), 0);
+	assert_int_equal(db_schema_version(conn, &version, &s->err), 0);
+	assert_int_equal(version, 3);
+	assert_int_equal(db_machine_get(conn, &id, &s->arena, &machine, &s->err), 0);
+	assert_int_equal(db_bundle_head(conn, "status", &id, &head, &s->err), 0);
+	assert_int_equal(head.version, 1);
+	{
+		unsigned char hash[SHA256_SIZE];
+
+		sha256("ab", 2, hash);
+		assert_memory_equal(head.hash, hash, SHA256_SIZE);
+	}
+	{
+		struct status_entry *list;
+		size_t n;
+
+		assert_int_equal(db_status_list(conn, &id, T0, &s->arena, &list, &n, &s->err), 0);
+		assert_int_equal(n, 1);
+		assert_int_equal(list[0].n_fixed_specs, 0);
+	}
+	db_conn_close(conn);
+	db_close(db);
 }
 
 static void test_newer_is_refused(void **state)
@@ -225,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_from_empty, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_again_is_nothing, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_from_the_first, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_newer_is_refused, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_not_ours, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_file_is_private, store_setup, store_teardown),

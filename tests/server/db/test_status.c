@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "server/db/db_admin.h"
 #include "server/db/db_bundle.h"
 #include "server/db/db_env.h"
 #include "server/db/db_machine.h"
@@ -36,11 +37,14 @@ static void test_set(void **state)
 	struct store *s = *state;
 	struct journal_writer w = {.machine = store_machine(s, 1), .epoch = id_of(200)};
 	struct journal_writer v = {.machine = store_machine(s, 2), .epoch = id_of(201)};
+	static const char *const specs[] = {"openssl <3", "pyyaml"};
 	struct status_entry status = {.environment = id_of(1),
 				      .action = ACTION_BLOCK,
 				      .message = "don't \"; --",
 				      .until_ms = T0 + 50,
-				      .until_fixed = true};
+				      .until_fixed = true,
+				      .fixed_specs = specs,
+				      .n_fixed_specs = 2};
 	struct status_entry *got;
 
 	env_make(s, &w, 1, "/envs/x", NULL);
@@ -52,6 +56,9 @@ static void test_set(void **state)
 	assert_int_equal(got[0].action, ACTION_BLOCK);
 	assert_string_equal(got[0].message, status.message);
 	assert_true(got[0].until_fixed);
+	assert_int_equal(got[0].n_fixed_specs, 2);
+	assert_string_equal(got[0].fixed_specs[0], "openssl <3");
+	assert_string_equal(got[0].fixed_specs[1], "pyyaml");
 	assert_int_equal(got[0].until_ms, T0 + 50);
 	assert_int_equal(list(s, &v.machine, T0, &got), 0);
 	assert_int_equal(list(s, &w.machine, T0 + 50, &got), 0);
@@ -78,6 +85,11 @@ static void test_refuses(void **state)
 	env_make(s, &w, 1, "/envs/x", NULL);
 	assert_int_equal(db_status_set(s->conn, &status, "ana", T0, &s->err), ERR_INVALID);
 	memset(big, 'm', sizeof(big) - 1);
+	status = (struct status_entry){.environment = id_of(1),
+				       .action = ACTION_WARN,
+				       .message = "",
+				       .until_fixed = true}; /* of what? */
+	assert_int_equal(db_status_set(s->conn, &status, "ana", T0, &s->err), ERR_INVALID);
 	status = (struct status_entry){
 		.environment = id_of(1), .action = ACTION_WARN, .message = big};
 	assert_int_equal(db_status_set(s->conn, &status, "ana", T0, &s->err), ERR_LIMIT);
@@ -128,6 +140,20 @@ static void test_clones(void **state)
 	assert_int_equal(got[2].environment.b[0], 3);
 	assert_string_equal(got[2].message, "m");
 	assert_int_equal(version(s, &w.machine), 4);
+	{
+		struct db_audit *audit;
+		size_t n;
+
+		assert_int_equal(
+			db_audit_list(s->conn,
+				      &(struct db_audit_filter){.what = "status.inherited"}, NULL,
+				      10, &s->arena, &audit, &n, &s->err),
+			0);
+		assert_int_equal(n, 2);
+		assert_non_null(strstr(audit[0].detail, "/envs/by-digest"));
+		assert_non_null(strstr(audit[1].detail, "cloned_from"));
+		assert_non_null(strstr(audit[1].who, "machine:"));
+	}
 	/* Another machine's environments are no source. */
 	c = change_of(CHANGE_CLONED, 5, "/envs/elsewhere");
 	c.cloned_from = id_of(1);

@@ -3,10 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <uv.h>
+
 #include "lib/base/arena.h"
+#include "lib/base/compiler.h"
 #include "lib/base/mem.h"
+#include "lib/policy/unlock.h"
 #include "platform/files.h"
 #include "proto/convert.h"
+#include "proto/convert_policy.h"
+#include "proto/limits.h"
 #include "proto/signed.h"
 #include "server/pki/ca_impl.h"
 
@@ -21,8 +27,14 @@ enum role {
 static const char *const role_names[R_COUNT] = {ROLE_ROOT, ROLE_POLICY, ROLE_ADVISORIES,
 						ROLE_STATUS, ROLE_TIMESTAMP};
 
-struct signer {
+/* A key works for one thread at a time: each lane has its own copy. */
+struct lane {
+	uv_mutex_t lock;
 	struct crypto_key *keys[R_COUNT]; /* NULL: kept elsewhere */
+};
+
+struct signer {
+	struct lane lanes[SIGNER_LANES];
 };
 
 static void key_file(enum role role, char out[32])
@@ -34,21 +46,60 @@ void signer_free(struct signer *signer)
 {
 	if (!signer)
 		return;
-	for (size_t i = 0; i < R_COUNT; i++)
-		crypto_key_free(signer->keys[i]);
+	for (size_t l = 0; l < SIGNER_LANES; l++) {
+		for (size_t i = 0; i < R_COUNT; i++)
+			crypto_key_free(signer->lanes[l].keys[i]);
+		uv_mutex_destroy(&signer->lanes[l].lock);
+	}
 	mem_free(signer);
+}
+
+static struct signer *signer_new(void)
+{
+	struct signer *signer = mem_calloc(1, sizeof(*signer));
+
+	for (size_t l = 0; signer && l < SIGNER_LANES; l++)
+		CHECK(uv_mutex_init(&signer->lanes[l].lock) == 0);
+	return signer;
 }
 
 /* --- keys --- */
 
+static int key_copy(const struct crypto_key *key, struct crypto_key **out, struct err *err)
+{
+	unsigned char der[CRYPTO_KEY_MAX];
+	size_t n = 0;
+	int rc = crypto_key_to_der(key, der, sizeof(der), &n, err);
+
+	if (rc == 0)
+		rc = crypto_key_from_der(der, n, out, err);
+	crypto_wipe(der, sizeof(der));
+	return rc;
+}
+
+/* The first lane's keys for the others, too. */
+static int lanes_fill(struct signer *signer, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t l = 1; l < SIGNER_LANES; l++)
+		for (size_t i = 0; i < R_COUNT && rc == 0; i++)
+			if (signer->lanes[0].keys[i])
+				rc = key_copy(signer->lanes[0].keys[i], &signer->lanes[l].keys[i],
+					      err);
+	return rc;
+}
+
 static int keys_read(struct signer *signer, const char *dir, struct err *err)
 {
+	struct crypto_key **keys = signer->lanes[0].keys;
+
 	for (int i = 0; i < R_COUNT; i++) {
 		char name[32];
 		int rc;
 
 		key_file((enum role)i, name);
-		rc = ca_key_read(dir, name, &signer->keys[i], err);
+		rc = ca_key_read(dir, name, &keys[i], err);
 		if (rc < 0 && rc != ERR_NOTFOUND)
 			return rc;
 	}
@@ -57,11 +108,13 @@ static int keys_read(struct signer *signer, const char *dir, struct err *err)
 
 int signer_load(const char *dir, struct signer **out, struct err *err)
 {
-	struct signer *signer = mem_calloc(1, sizeof(*signer));
+	struct signer *signer = signer_new();
 	int rc = signer ? keys_read(signer, dir, err) : err_nomem(err);
 
-	if (rc == 0 && !signer->keys[R_STATUS] && !signer->keys[R_TIMESTAMP])
+	if (rc == 0 && !signer->lanes[0].keys[R_STATUS] && !signer->lanes[0].keys[R_TIMESTAMP])
 		rc = err_set(err, ERR_NOTFOUND, "no role keys in %s", dir);
+	if (rc == 0)
+		rc = lanes_fill(signer, err);
 	if (rc < 0) {
 		signer_free(signer);
 		return rc;
@@ -75,7 +128,7 @@ static int keys_make(struct signer *signer, struct err *err)
 	int rc = 0;
 
 	for (size_t i = 0; i < R_COUNT && rc == 0; i++)
-		rc = crypto_key_new(&signer->keys[i], err);
+		rc = crypto_key_new(&signer->lanes[0].keys[i], err);
 	return rc;
 }
 
@@ -88,7 +141,7 @@ static int keys_write(const struct signer *signer, const char *dir, struct err *
 		char name[32];
 
 		key_file((enum role)i, name);
-		rc = ca_key_write(dir, name, signer->keys[i], err);
+		rc = ca_key_write(dir, name, signer->lanes[0].keys[i], err);
 	}
 	return rc;
 }
@@ -107,16 +160,34 @@ static int refuse_second(const char *dir, struct err *err)
 
 /* --- bodies --- */
 
+/* A free lane, or the first one when it becomes free. */
+static struct lane *lane_take(const struct signer *signer)
+{
+	struct lane *lanes = ((struct signer *)(uintptr_t)signer)->lanes;
+
+	for (size_t l = 0; l < SIGNER_LANES; l++)
+		if (uv_mutex_trylock(&lanes[l].lock) == 0)
+			return &lanes[l];
+	uv_mutex_lock(&lanes[0].lock);
+	return &lanes[0];
+}
+
 /* Signs with a role's key; the body's role and version are set, its content is the caller's. */
 static int sign(const struct signer *signer, enum role role, Envwarden__Bundle__Body *body,
 		struct buf *out, struct err *err)
 {
-	const struct crypto_key *key = signer->keys[role];
+	struct lane *lane;
+	const struct crypto_key *key;
+	int rc;
 
-	if (!key)
+	if (!signer->lanes[0].keys[role])
 		return err_set(err, ERR_PERM, "the %s key is not here", role_names[role]);
 	body->role = wire_text(role_names[role]);
-	return signed_make(body, &key, 1, out, err);
+	lane = lane_take(signer);
+	key = lane->keys[role];
+	rc = signed_make(body, &key, 1, out, err);
+	uv_mutex_unlock(&lane->lock);
+	return rc;
 }
 
 static int sign_root(const struct signer *signer, const struct signer_org *org, int64_t now_ms,
@@ -129,8 +200,8 @@ static int sign_root(const struct signer *signer, const struct signer_org *org, 
 	unsigned char room[R_COUNT][CRYPTO_SPKI_MAX];
 
 	for (size_t i = 0; i < R_COUNT; i++) {
-		int rc = crypto_key_to_spki(signer->keys[i], room[i], sizeof(room[i]), &spki[i].len,
-					    err);
+		int rc = crypto_key_to_spki(signer->lanes[0].keys[i], room[i], sizeof(room[i]),
+					    &spki[i].len, err);
 
 		if (rc < 0)
 			return rc;
@@ -157,7 +228,7 @@ static int sign_root(const struct signer *signer, const struct signer_org *org, 
 int signer_create(const char *dir, const struct signer_org *org, int64_t now_ms,
 		  struct signer **out, struct buf *root, struct err *err)
 {
-	struct signer *signer = mem_calloc(1, sizeof(*signer));
+	struct signer *signer = signer_new();
 	int rc = signer ? files_mkdir_private(dir, err) : err_nomem(err);
 
 	if (rc == 0)
@@ -166,6 +237,8 @@ int signer_create(const char *dir, const struct signer_org *org, int64_t now_ms,
 		rc = keys_make(signer, err);
 	if (rc == 0)
 		rc = sign_root(signer, org, now_ms, root, err);
+	if (rc == 0)
+		rc = lanes_fill(signer, err);
 	if (rc == 0)
 		rc = keys_write(signer, dir, err);
 	if (rc < 0) {
@@ -207,6 +280,40 @@ static int entries_fill(const struct signer_status *status, struct arena *arena,
 	return 0;
 }
 
+static int requests_fill(const struct signer_status *status, struct arena *arena,
+			 Envwarden__Bundle__Status *out, struct err *err)
+{
+	Envwarden__Bundle__RequestState *items =
+		arena_calloc(arena, status->n_requests + 1, sizeof(*items));
+
+	out->requests = arena_calloc(arena, status->n_requests + 1, sizeof(*out->requests));
+	if (!items || !out->requests)
+		return err_nomem(err);
+	for (size_t i = 0; i < status->n_requests; i++) {
+		envwarden__bundle__request_state__init(&items[i]);
+		items[i].id = wire_uuid(&status->requests[i].id);
+		items[i].state = status->requests[i].state;
+		items[i].message = wire_text(status->requests[i].message);
+		out->requests[i] = &items[i];
+	}
+	out->n_requests = status->n_requests;
+	return 0;
+}
+
+/* What lifts rules and statuses: exceptions and unlock codes. */
+static int lifts_fill(const struct signer_status *status, struct arena *arena,
+		      Envwarden__Bundle__Status *out, struct err *err)
+{
+	if (exceptions_to_wire(status->exceptions, status->n_exceptions, arena, &out->exceptions) <
+	    0)
+		return err_nomem(err);
+	out->n_exceptions = status->n_exceptions;
+	if (status->unlock_key)
+		out->unlock_key = wire_bytes(status->unlock_key, UNLOCK_KEY_SIZE);
+	out->revoked_unlocks = wire_bytes(status->revoked, status->revoked_n);
+	return 0;
+}
+
 int signer_sign_status(const struct signer *signer, const struct signer_org *org,
 		       const struct signer_status *status, int64_t now_ms, struct buf *out,
 		       struct err *err)
@@ -218,6 +325,10 @@ int signer_sign_status(const struct signer *signer, const struct signer_org *org
 
 	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
 	rc = entries_fill(status, &arena, &content, err);
+	if (rc == 0)
+		rc = lifts_fill(status, &arena, &content, err);
+	if (rc == 0)
+		rc = requests_fill(status, &arena, &content, err);
 	if (rc < 0)
 		goto out;
 	content.machine = wire_uuid(&status->machine);
@@ -235,6 +346,29 @@ out:
 	return rc;
 }
 
+int signer_sign_policy(const struct signer *signer, const struct policy *policy, uint64_t version,
+		       int64_t now_ms, struct buf *out, struct err *err)
+{
+	Envwarden__Bundle__Body body = ENVWARDEN__BUNDLE__BODY__INIT;
+	struct arena arena;
+	int rc;
+
+	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
+	rc = policy_to_wire(policy, &arena, &body.policy);
+	if (rc < 0) {
+		rc = err_nomem(err);
+		goto out;
+	}
+	body.version = version;
+	body.created_ms = now_ms;
+	body.expires_ms = now_ms + SIGNER_POLICY_MS;
+	body.content_case = ENVWARDEN__BUNDLE__BODY__CONTENT_POLICY;
+	rc = sign(signer, R_POLICY, &body, out, err);
+out:
+	arena_deinit(&arena);
+	return rc;
+}
+
 int signer_sign_timestamp(const struct signer *signer, const struct uuid *machine, uint64_t version,
 			  const struct signer_held *held, size_t n, int64_t now_ms, struct buf *out,
 			  struct err *err)
@@ -242,16 +376,14 @@ int signer_sign_timestamp(const struct signer *signer, const struct uuid *machin
 	Envwarden__Bundle__Body body = ENVWARDEN__BUNDLE__BODY__INIT;
 	Envwarden__Bundle__Timestamp content = ENVWARDEN__BUNDLE__TIMESTAMP__INIT;
 	Envwarden__Bundle__Held roles[LIMIT_ROLES], *list[LIMIT_ROLES];
-	unsigned char hashes[LIMIT_ROLES][SHA256_SIZE];
 
 	if (n > LIMIT_ROLES)
 		return err_set(err, ERR_LIMIT, "timestamp: more than %d roles", LIMIT_ROLES);
 	for (size_t i = 0; i < n; i++) {
-		sha256(held[i].data, held[i].n, hashes[i]);
 		envwarden__bundle__held__init(&roles[i]);
 		roles[i].role = wire_text(held[i].role);
 		roles[i].version = held[i].version;
-		roles[i].hash = wire_bytes(hashes[i], SHA256_SIZE);
+		roles[i].hash = wire_bytes(held[i].hash, SHA256_SIZE);
 		list[i] = &roles[i];
 	}
 	content.machine = wire_uuid(machine);

@@ -4,8 +4,9 @@
  * with threshold 1 and root version 1. A key file taken away (root and policy may be kept offline)
  * only makes that role's signatures fail with ERR_PERM.
  *
- * Versions come from the store and bytes go back to it; nothing is kept here but the keys. Blocking
- * is a few hundred microseconds of arithmetic a signature; any thread, one at a time.
+ * Versions come from the store and bytes go back to it; nothing is kept here but the keys. A
+ * signature is some hundred microseconds of arithmetic. Any thread, SIGNER_LANES at a time; more
+ * wait for each other.
  */
 #ifndef ENVWARDEN_SERVER_PKI_SIGNER_H
 #define ENVWARDEN_SERVER_PKI_SIGNER_H
@@ -15,12 +16,15 @@
 #include <stdint.h>
 
 #include "lib/base/buf.h"
+#include "lib/base/crypto.h"
 #include "lib/base/err.h"
 #include "lib/base/uuid.h"
-#include "lib/policy/decision.h"
+#include "lib/policy/policy.h"
 
-#define SIGNER_TIMESTAMP_MS INT64_C(86400000)	   /* a timestamp is valid for a day */
-#define SIGNER_ROOT_MS (INT64_C(3650) * 86400000)  /* key hygiene: 10 years */
+#define SIGNER_TIMESTAMP_MS INT64_C(86400000)	  /* a timestamp is valid for a day */
+#define SIGNER_ROOT_MS (INT64_C(3650) * 86400000) /* key hygiene: 10 years */
+#define SIGNER_LANES 4
+#define SIGNER_POLICY_MS (INT64_C(365) * 86400000) /* key hygiene */
 #define SIGNER_STATUS_MS (INT64_C(365) * 86400000) /* key hygiene; freshness is timestamp's */
 
 struct signer; /* opaque */
@@ -49,17 +53,36 @@ struct signer_status {
 	size_t n_statuses;
 	const char *const *labels;
 	size_t n_labels;
+	const struct exception *exceptions; /* granted */
+	size_t n_exceptions;
+	const unsigned char *unlock_key; /* UNLOCK_KEY_SIZE bytes, NULL none */
+	const unsigned char *revoked;	 /* serials of unlock codes, 4 bytes each */
+	size_t revoked_n;		 /* bytes */
+	const struct signer_request *requests;
+	size_t n_requests;
+};
+/* What became of a member's request. */
+struct signer_request {
+	struct uuid id;
+	uint32_t state; /* enum db_request_state */
+	const char *message;
 };
 int signer_sign_status(const struct signer *signer, const struct signer_org *org,
 		       const struct signer_status *status, int64_t now_ms, struct buf *out,
 		       struct err *err);
 
-/* What a timestamp names: the newest version of a role and the bytes of its Signed message. */
+/*
+ * A policy, as the bundle every machine gets, appended to out as Signed bytes. ERR_PERM: the policy
+ * key is not here. ERR_LIMIT: larger than a bundle may be.
+ */
+int signer_sign_policy(const struct signer *signer, const struct policy *policy, uint64_t version,
+		       int64_t now_ms, struct buf *out, struct err *err);
+
+/* What a timestamp names: the newest version of a role and the hash of its Signed message. */
 struct signer_held {
 	const char *role;
 	uint64_t version;
-	const void *data;
-	size_t n;
+	unsigned char hash[SHA256_SIZE];
 };
 int signer_sign_timestamp(const struct signer *signer, const struct uuid *machine, uint64_t version,
 			  const struct signer_held *held, size_t n, int64_t now_ms, struct buf *out,

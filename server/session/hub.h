@@ -4,8 +4,8 @@
  * and nothing else, and each hears of news by itself: at once after a commit in this process, every
  * 200 ms from others (the outbox).
  *
- * The authority and the signer are used in write jobs only: there is one writer thread, so they
- * never have two users at a time. Loop thread, but for what is said otherwise.
+ * The authority is used in write jobs only: there is one writer thread, so it never has two users
+ * at a time. Loop thread, but for what is said otherwise.
  */
 #ifndef ENVWARDEN_SERVER_SESSION_HUB_H
 #define ENVWARDEN_SERVER_SESSION_HUB_H

@@ -3,36 +3,31 @@
 
 #include "lib/base/log.h"
 #include "proto/convert.h"
-#include "proto/limits.h"
 #include "server/session/hub_impl.h"
-#include "server/session/state.h"
 
 #define POLL_ROWS 1000
 #define POLL_MEMORY (1U << 20)
 
 /* --- pushing --- */
 
-static int push_run(struct db_conn *conn, struct task *task, struct err *err)
+static int push_answer(struct task *task, const struct buf *timestamp, struct err *err)
 {
-	static const struct state_held nothing;
 	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
 	Envwarden__Sync__Push push = ENVWARDEN__SYNC__PUSH__INIT;
+
+	push.timestamp = wire_bytes(timestamp->data, timestamp->len);
+	envelope.kind_case = ENVWARDEN__SYNC__ENVELOPE__KIND_PUSH;
+	envelope.push = &push;
+	return task_reply(task, &envelope, err);
+}
+
+static int push_run(struct db_conn *conn, struct task *task, struct err *err)
+{
 	struct db_machine machine;
-	struct buf timestamp;
 	int rc = task_machine(conn, task, &machine, err);
 
-	buf_init(&timestamp, LIMIT_SMALL_SIGNED);
-	if (rc == 0)
-		rc = state_make(conn, task->config->signer, &task->machine, &nothing, task->now_ms,
-				&timestamp, err);
-	if (rc == 0) {
-		push.timestamp = wire_bytes(timestamp.data, timestamp.len);
-		envelope.kind_case = ENVWARDEN__SYNC__ENVELOPE__KIND_PUSH;
-		envelope.push = &push;
-		rc = task_reply(task, &envelope, err);
-	}
-	buf_deinit(&timestamp);
-	return rc;
+	task->answer = push_answer;
+	return rc < 0 ? rc : state_run(conn, task, err);
 }
 
 static void push_after(struct session *session, struct task *task)
@@ -70,7 +65,7 @@ static void push_start(struct hub *hub, struct session *session)
 	task_start(task, true);
 }
 
-/* A change of the organisation's settings concerns all: in turn, beside the agents' own messages.
+/* A new policy, or other settings, concern all: in turn, beside the agents' own messages.
  */
 static void pump(struct hub *hub)
 {
@@ -130,7 +125,7 @@ static void hear(struct hub *hub, const struct db_outbox *row)
 {
 	struct session *session;
 
-	if (row->kind == DB_OUTBOX_ORG) {
+	if (row->kind == DB_OUTBOX_ORG || row->kind == DB_OUTBOX_POLICY) {
 		push_all(hub);
 		return;
 	}

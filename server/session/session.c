@@ -145,6 +145,8 @@ static const struct {
 	{KIND(CHANGES), changes_run, NULL, true, true},
 	{KIND(BUNDLE_REQUEST), bundle_run, bundle_after, false, true},
 	{KIND(BUNDLE_REPORT), report_run, NULL, true, true},
+	{KIND(DECISION_REPORT), decisions_run, NULL, true, true},
+	{KIND(EXCEPTION_REQUEST), request_run, NULL, true, true},
 };
 
 /* What the order of messages forbids. */

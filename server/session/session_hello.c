@@ -6,11 +6,9 @@
 #include "lib/base/log.h"
 #include "proto/convert.h"
 #include "proto/limits.h"
-#include "proto/signed.h"
 #include "server/db/db_env.h"
 #include "server/db/db_journal.h"
 #include "server/session/session_impl.h"
-#include "server/session/state.h"
 
 /* Where the machine's journal stands here, against what it says. */
 struct position {
@@ -75,23 +73,6 @@ static int clone_found(struct db_conn *conn, struct task *task, struct err *err)
 	return rc < 0 ? rc : task_refuse(task, ERR_PERM, "clone suspected: enrol again", err);
 }
 
-static struct state_held held_of(const Envwarden__Sync__Hello *hello)
-{
-	struct state_held held = {.status_version = 0};
-
-	for (size_t i = 0; i < hello->n_held; i++) {
-		const Envwarden__Bundle__Held *h = hello->held[i];
-
-		if (strcmp(h->role, ROLE_STATUS) == 0) {
-			held.status_version = h->version;
-			hash_from_wire(&h->hash, held.status_hash);
-		} else if (strcmp(h->role, ROLE_TIMESTAMP) == 0) {
-			held.timestamp_version = h->version;
-		}
-	}
-	return held;
-}
-
 /* The environments a new store is to know again, as many as fit beside the rest of a Welcome. */
 static int known_list(struct db_conn *conn, struct task *task, Envwarden__Sync__Welcome *welcome,
 		      struct err *err)
@@ -125,33 +106,38 @@ static int known_list(struct db_conn *conn, struct task *task, Envwarden__Sync__
 	return 0;
 }
 
+/* Everything but the timestamp, which is signed meanwhile. */
 static int welcome_make(struct db_conn *conn, struct task *task, const struct position *at,
 			const unsigned char *token, struct err *err)
 {
-	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
-	Envwarden__Sync__Welcome welcome = ENVWARDEN__SYNC__WELCOME__INIT;
-	struct state_held held = held_of(task->message->hello);
-	struct buf timestamp;
-	int rc;
+	Envwarden__Sync__Welcome *welcome = arena_calloc(&task->arena, 1, sizeof(*welcome));
+	int rc = 0;
 
-	buf_init(&timestamp, LIMIT_SMALL_SIGNED);
-	rc = state_make(conn, task->config->signer, &task->machine, &held, task->now_ms, &timestamp,
-			err);
-	if (rc == 0 && at->head == 0)
-		rc = known_list(conn, task, &welcome, err);
-	if (rc < 0)
-		goto out;
-	welcome.continuity = wire_bytes(token, DB_CONTINUITY_SIZE);
-	welcome.server_time_ms = task->now_ms;
-	welcome.timestamp = wire_bytes(timestamp.data, timestamp.len);
-	welcome.acked = at->head;
-	welcome.new_epoch = at->new_epoch;
+	if (!welcome)
+		return err_nomem(err);
+	envwarden__sync__welcome__init(welcome);
+	welcome->continuity.data = arena_dup(&task->arena, token, DB_CONTINUITY_SIZE);
+	welcome->continuity.len = DB_CONTINUITY_SIZE;
+	if (!welcome->continuity.data)
+		return err_nomem(err);
+	if (at->head == 0)
+		rc = known_list(conn, task, welcome, err);
+	welcome->server_time_ms = task->now_ms;
+	welcome->acked = at->head;
+	welcome->new_epoch = at->new_epoch;
+	task->answer_data = welcome;
+	return rc;
+}
+
+static int welcome_answer(struct task *task, const struct buf *timestamp, struct err *err)
+{
+	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
+	Envwarden__Sync__Welcome welcome = *(const Envwarden__Sync__Welcome *)task->answer_data;
+
+	welcome.timestamp = wire_bytes(timestamp->data, timestamp->len);
 	envelope.kind_case = ENVWARDEN__SYNC__ENVELOPE__KIND_WELCOME;
 	envelope.welcome = &welcome;
-	rc = task_reply(task, &envelope, err);
-out:
-	buf_deinit(&timestamp);
-	return rc;
+	return task_reply(task, &envelope, err);
 }
 
 static int seen(struct db_conn *conn, const struct task *task, struct err *err)
@@ -193,5 +179,8 @@ int hello_run(struct db_conn *conn, struct task *task, struct err *err)
 	rc = token_next(conn, &machine, came, next, err);
 	if (rc == 0)
 		rc = seen(conn, task, err);
-	return rc < 0 ? rc : welcome_make(conn, task, &at, next, err);
+	if (rc == 0)
+		rc = welcome_make(conn, task, &at, next, err);
+	task->answer = welcome_answer;
+	return rc < 0 ? rc : state_run(conn, task, err);
 }

@@ -56,12 +56,16 @@ struct session {
  * the session, what belongs to the hub and never changes. It packs its answer (task_reply), which
  * is sent when the work is durable. A failure with its text goes to the agent as Error and decides
  * by its code whether the session stays open (session_error). after() runs on the loop, before the
- * answer is sent, unless the session is over by then.
+ * answer is sent, unless the session is over by then. Work in several steps names the next one in
+ * `next`; each is durable before the next begins.
  */
 struct task {
 	struct db_job job;
 	struct session *session;
 	int (*run)(struct db_conn *conn, struct task *task, struct err *err);
+	int (*next)(struct db_conn *conn, struct task *task,
+		    struct err *err); /* set by run; NULL */
+	bool next_writes;
 	void (*after)(struct session *session, struct task *task);	    /* NULL = nothing */
 	void (*failed)(struct session *session, struct task *task, int rc); /* instead; NULL */
 	void (*ended)(struct session *session); /* the same, however it went; NULL = nothing */
@@ -76,10 +80,15 @@ struct task {
 	struct arena arena;
 	const Envwarden__Sync__Envelope *message; /* in the arena; NULL = not from one */
 	struct err err;
-	struct buf reply;     /* a frame with its length; empty = no answer */
-	bool refused;	      /* the reply is an Error that ends the session */
-	int64_t not_after_ms; /* Renew: of the new certificate */
-	const void *bundle;   /* BundleRequest: what to send, in the arena */
+	struct state *state; /* being made; NULL = none */
+	unsigned tries;
+	/* Packs the answer that brings the state's timestamp. */
+	int (*answer)(struct task *task, const struct buf *timestamp, struct err *err);
+	const void *answer_data; /* what else it says, in the arena */
+	struct buf reply;	 /* a frame with its length; empty = no answer */
+	bool refused;		 /* the reply is an Error that ends the session */
+	int64_t not_after_ms;	 /* Renew: of the new certificate */
+	const void *bundle;	 /* BundleRequest: what to send, in the arena */
 	size_t bundle_n;
 	uint64_t bundle_version;
 };
@@ -110,6 +119,10 @@ int packages_run(struct db_conn *conn, struct task *task, struct err *err);
 int changes_run(struct db_conn *conn, struct task *task, struct err *err);
 int bundle_run(struct db_conn *conn, struct task *task, struct err *err);
 int report_run(struct db_conn *conn, struct task *task, struct err *err);
+int decisions_run(struct db_conn *conn, struct task *task, struct err *err);
+int request_run(struct db_conn *conn, struct task *task, struct err *err);
+/* Makes the machine's signed state and answers with its timestamp: task->answer. */
+int state_run(struct db_conn *conn, struct task *task, struct err *err);
 
 /* Loop thread: begins or goes on sending the bundle of session->sending. */
 void bundle_send(struct session *session);

@@ -6,6 +6,7 @@
 #include "proto/convert.h"
 #include "proto/limits.h"
 #include "server/session/session_impl.h"
+#include "server/session/state.h"
 
 int task_new(struct session *session, struct task **out)
 {
@@ -28,6 +29,7 @@ void task_free(struct task *task)
 {
 	if (!task)
 		return;
+	state_free(task->state);
 	arena_deinit(&task->arena);
 	buf_deinit(&task->reply);
 	mem_free(task);
@@ -79,7 +81,10 @@ int task_machine(struct db_conn *conn, struct task *task, struct db_machine *out
 static int on_work(struct db_conn *conn, struct db_job *job)
 {
 	struct task *task = container_of(job, struct task, job);
-	int rc = task->run(conn, task, &task->err);
+	int rc;
+
+	task->next = NULL;
+	rc = task->run(conn, task, &task->err);
 
 	if (rc < 0)
 		task->err.code = rc;
@@ -152,11 +157,30 @@ static void release(struct session *session)
 	hub_session_freed(hub);
 }
 
+static int submit(struct task *task, bool write)
+{
+	struct db_port *port = hub_db(task->session->hub);
+
+	return write ? db_pool_write(port, &task->job) : db_pool_read(port, &task->job);
+}
+
+/* Whether it goes on; *rc becomes the failure to. */
+static bool goes_on(struct task *task, int *rc)
+{
+	if (*rc < 0 || !task->next || task->refused || task->session->stopping)
+		return false;
+	task->run = task->next;
+	*rc = submit(task, task->next_writes);
+	return *rc == 0;
+}
+
 static void on_done(struct db_job *job, int rc)
 {
 	struct task *task = container_of(job, struct task, job);
 	struct session *session = task->session;
 
+	if (goes_on(task, &rc))
+		return;
 	if (!session->stopping)
 		finished(session, task, rc);
 	if (task->ended)
@@ -177,8 +201,7 @@ void task_start(struct task *task, bool write)
 	task->job.done = on_done;
 	if (task->paused)
 		conn_pause(session->conn);
-	rc = write ? db_pool_write(hub_db(session->hub), &task->job)
-		   : db_pool_read(hub_db(session->hub), &task->job);
+	rc = submit(task, write);
 	if (rc < 0) {
 		failed(session, task, rc);
 		if (task->ended)

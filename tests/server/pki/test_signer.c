@@ -125,14 +125,38 @@ static void test_status(void **state)
 	assert_true(check(f, ROLE_STATUS, 5, T0, &body) < 0);
 }
 
+static void test_policy(void **state)
+{
+	struct fixture *f = *state;
+	struct rule rule = {.id = "old",
+			    .when = {.kind = CONDITION_TOOL},
+			    .action = ACTION_BLOCK,
+			    .message = "No.",
+			    .fix = ""};
+	const char *const tools[] = {"pixi"};
+	struct policy policy;
+	Envwarden__Bundle__Body *body;
+
+	policy_init(&policy);
+	rule.when.texts = (struct texts_list){tools, 1};
+	policy.rules = &rule;
+	policy.n_rules = 1;
+	assert_int_equal(signer_sign_policy(f->signer, &policy, 7, T0, &f->out, &f->err), 0);
+	assert_int_equal(check(f, ROLE_POLICY, 7, T0, &body), 0);
+	assert_int_equal(body->policy->n_rules, 1);
+	assert_string_equal(body->policy->rules[0]->id, "old");
+	assert_int_equal(body->expires_ms, T0 + SIGNER_POLICY_MS);
+}
+
 static void test_timestamp(void **state)
 {
 	struct fixture *f = *state;
-	struct signer_held held[] = {{ROLE_ROOT, 1, f->root.data, f->root.len},
-				     {ROLE_STATUS, 5, "bytes", 5}};
+	struct signer_held held[] = {{.role = ROLE_ROOT, .version = 1},
+				     {.role = ROLE_STATUS, .version = 5}};
 	unsigned char hash[SHA256_SIZE];
 	Envwarden__Bundle__Body *body;
 
+	sha256("bytes", 5, held[1].hash);
 	assert_int_equal(
 		signer_sign_timestamp(f->signer, &machine, 17, held, 2, T0, &f->out, &f->err), 0);
 	assert_int_equal(check(f, ROLE_TIMESTAMP, 17, T0, &body), 0);
@@ -182,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_root, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_policy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timestamp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_load, setup, teardown),
 	};

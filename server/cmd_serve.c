@@ -227,6 +227,7 @@ static int api_listen(struct server *s, struct err *err)
 				    .key = buf_cstr(&s->admin_key),
 				    .agent_addresses = addresses,
 				    .n_agent_addresses = n,
+				    .signer = s->signer,
 				    .connected = is_connected,
 				    .ctx = s->agents};
 	int rc;

@@ -18,15 +18,18 @@
 #include "lib/base/err.h"
 #include "lib/base/uuid.h"
 
-#define API_BODY_MAX 65536	/* bytes of a request's body */
-#define API_HEADERS_MAX 16384	/* bytes of a request's line and headers, about */
-#define API_CONNECTIONS 512	/* at a time; more are refused */
-#define API_CONNECTIONS_PEER 64 /* of one address */
-#define API_IDLE_S 60		/* a connection without traffic is closed */
+#define API_BODY_MAX 65536	 /* bytes of a request's body */
+#define API_LARGE_MAX (16 << 20) /* of one that brings a policy */
+#define API_LARGE_N 4		 /* such requests at a time; more are told to come again */
+#define API_HEADERS_MAX 16384	 /* bytes of a request's line and headers, about */
+#define API_CONNECTIONS 512	 /* at a time; more are refused */
+#define API_CONNECTIONS_PEER 64	 /* of one address */
+#define API_IDLE_S 60		 /* a connection without traffic is closed */
 
 struct api;
 struct clock;
 struct db_pool;
+struct signer;
 
 /*
  * Pool, clock and ctx are borrowed until api_stop returns, all else for the call of api_start.
@@ -46,6 +49,9 @@ struct api_config {
 	const char *const *agent_addresses;
 	size_t n_agent_addresses;
 	unsigned char root_hash[SHA256_SIZE]; /* of the root certificate's SPKI */
+
+	const struct signer
+		*signer; /* signs policies; borrowed like the pool; NULL = nothing does */
 
 	/*
 	 * After a change that machines must hear of (a status, the organisation's settings) became

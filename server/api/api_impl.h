@@ -36,6 +36,7 @@ struct api {
 	bool stopping;
 	bool closing;
 
+	size_t large;	  /* exchanges with a large body */
 	size_t working;	  /* exchanges whose answer is being made */
 	size_t computing; /* of them on the thread pool, */
 	size_t n_waiting; /* and waiting for it */

@@ -39,16 +39,62 @@ static void status_of(struct json_writer *w, const struct db_env *env)
 	json_key(w, "status_set");
 	json_begin_object(w);
 	json_kv_str(w, "message", env->message);
-	if (env->status_until_fixed)
+	if (env->status_until_fixed) {
 		json_kv_str(w, "until", "fixed");
-	else
+		document_texts(w, "packages", env->status_specs, env->n_status_specs);
+	} else {
 		json_kv_time_opt(w, "until", env->status_until_ms);
+	}
 	json_kv_str(w, "by", env->status_by);
 	json_kv_time_opt(w, "at", env->status_at_ms);
 	json_end_object(w);
 }
 
-void document_environment(struct json_writer *w, const struct db_env *env, bool connected)
+static void reasons_of(struct json_writer *w, const char *key, const struct db_decision *d,
+		       bool monitored)
+{
+	json_key(w, key);
+	json_begin_array(w);
+	for (size_t i = 0; i < d->n_reasons; i++) {
+		const struct db_reason *reason = &d->reasons[i];
+
+		if (reason->monitored != monitored)
+			continue;
+		json_begin_object(w);
+		json_kv_str(w, "kind", reason->kind);
+		json_kv_str(w, "rule", reason->rule);
+		json_kv_str(w, "action", action_name(reason->action));
+		json_kv_str_opt(w, "package", reason->package);
+		if (reason->packages > 0)
+			json_kv_int(w, "packages", reason->packages);
+		json_kv_time_opt(w, "since", reason->since_ms);
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
+static void decision_of(struct json_writer *w, const struct db_decision *d)
+{
+	json_key(w, "decision");
+	json_begin_object(w);
+	json_kv_str(w, "action", action_name(d->action));
+	json_kv_str_opt(w, "case", d->case_code);
+	reasons_of(w, "reasons", d, false);
+	reasons_of(w, "monitored", d, true);
+	json_kv_int(w, "policy_version", (int64_t)d->policy_version);
+	json_kv_time_opt(w, "decided", d->decided_ms);
+	json_kv_int(w, "checks", d->counters.checks);
+	json_kv_int(w, "warnings", d->counters.warnings);
+	json_kv_int(w, "refusals", d->counters.refusals);
+	json_kv_int(w, "runs_after_block", d->counters.runs_after_block);
+	json_kv_time_opt(w, "deferred_until", d->deferred_until_ms);
+	if (d->unlocked_serial != 0)
+		json_kv_int(w, "unlocked", d->unlocked_serial);
+	json_end_object(w);
+}
+
+void document_environment(struct json_writer *w, const struct db_env *env,
+			  const struct db_decision *decision, bool connected)
 {
 	json_begin_object(w);
 	document_id(w, "id", &env->id);
@@ -61,6 +107,8 @@ void document_environment(struct json_writer *w, const struct db_env *env, bool 
 	json_kv_str_opt(w, "tool", env->tool);
 	json_kv_int(w, "packages", env->package_count);
 	status_of(w, env);
+	if (decision)
+		decision_of(w, decision);
 	json_kv_time_opt(w, "created", env->created_ms);
 	json_kv_time_opt(w, "last_change", env->last_change_ms);
 	if (!uuid_is_zero(&env->cloned_from))

@@ -142,6 +142,18 @@ static int machine_called(struct db_conn *conn, struct request *r, const char *h
 	return 0;
 }
 
+int environment_write(struct db_conn *conn, struct request *r, const struct db_env *env)
+{
+	struct db_decision decision;
+	int rc = db_decision_get(conn, &env->machine, &env->id, &r->arena, &decision, NULL);
+
+	if (rc < 0 && rc != ERR_NOTFOUND)
+		return err_set(&r->err, rc, "decision: %s", err_text(rc));
+	document_environment(&r->json, env, rc == 0 ? &decision : NULL,
+			     request_connected(r, &env->machine));
+	return 0;
+}
+
 static struct db_cursor place_of(const struct db_env *env, enum db_env_order order)
 {
 	if (order == DB_ENVS_BY_NAME)
@@ -163,8 +175,11 @@ static int answer_page(struct db_conn *conn, struct request *r, struct environme
 	request_open(r, "list");
 	json_key(&r->json, "environments");
 	json_begin_array(&r->json);
-	for (i = 0; i < n; i++)
-		document_environment(&r->json, &list[i], request_connected(r, &list[i].machine));
+	for (i = 0; i < n; i++) {
+		rc = environment_write(conn, r, &list[i]);
+		if (rc < 0)
+			return rc;
+	}
 	json_end_array(&r->json);
 	if (n == e->limit) {
 		next = place_of(&list[n - 1], e->order);
@@ -232,7 +247,9 @@ int environment_read(struct db_conn *conn, struct request *r)
 		return rc;
 	request_open(r, "environment");
 	json_key(&r->json, "environment");
-	document_environment(&r->json, &env, request_connected(r, &env.machine));
+	rc = environment_write(conn, r, &env);
+	if (rc < 0)
+		return rc;
 	request_close(r);
 	return 0;
 }

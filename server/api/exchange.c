@@ -32,6 +32,8 @@ struct exchange {
 	enum stage stage;
 	struct request request;
 	size_t received;
+	bool large;	    /* counted as such */
+	bool authenticated; /* by an earlier step */
 	char peer[PEER_MAX];
 	char allow[ROUTE_METHODS_MAX];
 	unsigned char token_hash[SHA256_SIZE];
@@ -109,6 +111,9 @@ void exchange_completed(void *cls, struct MHD_Connection *connection, void **sta
 	if (!x)
 		return;
 	CHECK(x->stage != WORKING);
+	x->api->large -= x->large;
+	if (x->request.release)
+		x->request.release(&x->request);
 	if (x->response)
 		MHD_destroy_response(x->response);
 	wipe(&x->request.body);
@@ -308,24 +313,34 @@ static int on_reader(struct db_conn *conn, struct db_job *job)
 {
 	struct exchange *x = container_of(job, struct exchange, job);
 	struct request *r = &x->request;
-	int rc = r->route->access == ROUTE_OPEN ? 0 : authenticate(conn, x);
+	int rc = r->route->access == ROUTE_OPEN || x->authenticated ? 0 : authenticate(conn, x);
 
+	x->authenticated = rc == 0;
 	if (rc == 0 && r->route->read)
 		rc = r->route->read(conn, r);
 	return rc;
+}
+
+static void read_over(struct exchange *x)
+{
+	note_use(x);
+	x->request.err = ERR_INIT;
+	go_compute(x);
 }
 
 static void on_read(struct db_job *job, int rc)
 {
 	struct exchange *x = container_of(job, struct exchange, job);
 
-	if (rc < 0) {
-		finish(x, rc);
-		return;
+	if (rc > 0) {
+		rc = db_pool_read(x->api->port, &x->job);
+		if (rc == 0)
+			return;
 	}
-	note_use(x);
-	x->request.err = ERR_INIT;
-	go_compute(x);
+	if (rc < 0)
+		finish(x, rc);
+	else
+		read_over(x);
 }
 
 static int take_token(struct exchange *x)
@@ -392,10 +407,36 @@ static int take_query(struct exchange *x)
 	return walk.rc;
 }
 
+static size_t body_max(const struct exchange *x)
+{
+	return x->large ? API_LARGE_MAX : API_BODY_MAX;
+}
+
+/* A refused body is read and thrown away, up to here; then the connection is closed. */
+static size_t discard_max(const struct exchange *x)
+{
+	return DISCARD_MAX + body_max(x);
+}
+
 static int too_large(struct exchange *x)
 {
 	return request_refuse(&x->request, MHD_HTTP_CONTENT_TOO_LARGE, ERR_LIMIT,
-			      "bodies may have %d bytes", API_BODY_MAX);
+			      "bodies may have %zu bytes", body_max(x));
+}
+
+/* Large bodies take their turn. */
+static int admit_large(struct exchange *x)
+{
+	struct api *api = x->api;
+
+	if (!x->request.route->large)
+		return 0;
+	if (api->large == API_LARGE_N)
+		return err_set(&x->request.err, ERR_BUSY, "too many policies at the moment");
+	api->large++;
+	x->large = true;
+	x->request.body.max = API_LARGE_MAX;
+	return 0;
 }
 
 /* Whether the body is said to be so large that it will not even be discarded. */
@@ -405,7 +446,7 @@ static bool hopeless(struct exchange *x)
 						       MHD_HTTP_HEADER_CONTENT_LENGTH);
 	unsigned long long n;
 
-	return text && (text_to_u64(text, strlen(text), &n) < 0 || n > DISCARD_MAX);
+	return text && (text_to_u64(text, strlen(text), &n) < 0 || n > discard_max(x));
 }
 
 static int find_route(struct exchange *x, const char *method, const char *url)
@@ -433,13 +474,15 @@ static enum MHD_Result open_exchange(struct api *api, struct MHD_Connection *con
 	if (!x)
 		return MHD_NO;
 	*state = x;
+	rc = find_route(x, method, url);
+	if (rc == 0)
+		rc = take_token(x);
+	if (rc == 0)
+		rc = admit_large(x);
 	if (hopeless(x)) {
 		ready(x, too_large(x));
 		return answer(x);
 	}
-	rc = find_route(x, method, url);
-	if (rc == 0)
-		rc = take_token(x);
 	if (rc == 0)
 		rc = take_query(x);
 	if (rc == 0 && api->stopping)
@@ -452,7 +495,7 @@ static enum MHD_Result open_exchange(struct api *api, struct MHD_Connection *con
 static enum MHD_Result take_body(struct exchange *x, const char *upload, size_t *n)
 {
 	x->received += *n;
-	if (x->received > DISCARD_MAX)
+	if (x->received > discard_max(x))
 		return MHD_NO;
 	if (x->stage == RECEIVING) {
 		buf_add(&x->request.body, upload, *n);

@@ -52,6 +52,7 @@ struct request {
 
 	/* What the route keeps between its steps, in the arena. */
 	void *data;
+	void (*release)(struct request *r); /* of what is not in the arena; NULL = nothing */
 
 	/* The answer. */
 	struct arena arena;

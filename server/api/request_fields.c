@@ -2,6 +2,7 @@
 
 #include "lib/base/text.h"
 #include "server/api/request.h"
+#include "server/api/route.h"
 
 #define DEPTH_MAX 4 /* the deepest body is an object with a list of texts */
 
@@ -9,6 +10,11 @@ static const struct json_limits limits = {
 	.max_depth = DEPTH_MAX,
 	.max_string = API_BODY_MAX,
 	.max_bytes = API_BODY_MAX,
+};
+static const struct json_limits large_limits = {
+	.max_depth = DEPTH_MAX,
+	.max_string = API_LARGE_MAX,
+	.max_bytes = API_LARGE_MAX,
 };
 
 /* The text just read, which may hold no NUL: C and the store know no such texts. */
@@ -152,7 +158,7 @@ static int take_body(struct request *r, struct json_reader *in, const struct fie
 int request_fields(struct request *r, const struct field *fields, size_t n, void *into)
 {
 	struct json_reader *in;
-	int rc = json_reader_new(&limits, &in);
+	int rc = json_reader_new(r->route->large ? &large_limits : &limits, &in);
 
 	if (rc < 0)
 		return err_nomem(&r->err);

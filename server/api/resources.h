@@ -18,6 +18,9 @@ int organisation_patch_begin(struct request *r);
 int organisation_patch_write(struct db_conn *conn, struct request *r);
 
 /* environments.c */
+struct db_env;
+/* One environment with what was decided of it, into the answer. */
+int environment_write(struct db_conn *conn, struct request *r, const struct db_env *env);
 int environments_begin(struct request *r);
 int environments_read(struct db_conn *conn, struct request *r);
 int environment_begin(struct request *r);
@@ -42,6 +45,33 @@ int machines_read(struct db_conn *conn, struct request *r);
 /* join_codes.c */
 int join_code_begin(struct request *r);
 int join_code_write(struct db_conn *conn, struct request *r);
+
+/* policies.c */
+int policy_get_read(struct db_conn *conn, struct request *r);
+int policies_read(struct db_conn *conn, struct request *r);
+int policy_plan_begin(struct request *r);
+int policy_plan_read(struct db_conn *conn, struct request *r);
+int policy_apply_begin(struct request *r);
+int policy_apply_read(struct db_conn *conn, struct request *r);
+int policy_apply_write(struct db_conn *conn, struct request *r);
+
+/* exceptions.c */
+int exceptions_read(struct db_conn *conn, struct request *r);
+int exception_begin(struct request *r);
+int exception_write(struct db_conn *conn, struct request *r);
+int exception_revoke_write(struct db_conn *conn, struct request *r);
+int requests_read(struct db_conn *conn, struct request *r);
+int request_answer_begin(struct request *r);
+int request_answer_write(struct db_conn *conn, struct request *r);
+
+/* unlocks.c */
+int unlock_begin(struct request *r);
+int unlock_write(struct db_conn *conn, struct request *r);
+int unlock_revoke_write(struct db_conn *conn, struct request *r);
+
+/* evidence.c */
+int evidence_read(struct db_conn *conn, struct request *r);
+int evidence_environments_read(struct db_conn *conn, struct request *r);
 
 /* audit.c */
 int audit_begin(struct request *r);

@@ -29,9 +29,11 @@ struct route {
 	enum route_access access;
 	const char *const *query; /* parameters it knows, NULL-ended; NULL = none */
 	bool body;		  /* takes a JSON object */
+	bool large;		  /* of up to API_LARGE_MAX bytes */
 	bool notify;		  /* machines must hear of what it writes */
 	unsigned status;	  /* of the answer */
-	/* The steps; NULL = none. 0, or ERR_* with the request's err set. */
+	/* The steps; NULL = none. 0, or ERR_* with the request's err set. A read that answers 1 is
+	 * called again, after others had their turn. */
 	int (*begin)(struct request *r);
 	int (*read)(struct db_conn *conn, struct request *r);
 	int (*compute)(struct request *r);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/conda/match_spec.h"
 #include "lib/policy/decision.h"
 #include "server/api/documents.h"
 #include "server/api/request.h"
@@ -17,6 +18,7 @@ struct statuses {
 	const char *message;
 	const char *until;
 	struct texts environments;
+	struct texts packages; /* specs, with until "fixed" */
 	struct uuid *ids;
 	struct status_entry entry; /* what each of them gets */
 };
@@ -25,9 +27,29 @@ struct statuses {
 	{"status", FIELD_TEXT, true, WORD_MAX, offsetof(struct statuses, status)},                 \
 		{"message", FIELD_TEXT, false, DECISION_MESSAGE_MAX,                               \
 		 offsetof(struct statuses, message)},                                              \
+		{"until", FIELD_TEXT, false, WORD_MAX, offsetof(struct statuses, until)},          \
 	{                                                                                          \
-		"until", FIELD_TEXT, false, WORD_MAX, offsetof(struct statuses, until)             \
+		"packages", FIELD_TEXTS, false, STATUS_SPECS_MAX,                                  \
+			offsetof(struct statuses, packages)                                        \
 	}
+
+/* What must be gone for it to end; none given: what breaks rules now (set_one). */
+static int take_specs(struct request *r, struct statuses *s)
+{
+	for (size_t i = 0; i < s->packages.n; i++) {
+		const char *text = s->packages.items[i];
+		struct match_spec spec;
+		struct err why = ERR_INIT;
+
+		if (strlen(text) > STATUS_SPEC_MAX || strchr(text, '\n') ||
+		    match_spec_parse(text, strlen(text), &r->arena, &spec, &why) < 0)
+			return err_set(&r->err, ERR_INVALID, "packages: \"%.100s\" is no spec: %s",
+				       text, why.text);
+	}
+	s->entry.fixed_specs = s->packages.items;
+	s->entry.n_fixed_specs = s->packages.n;
+	return 0;
+}
 
 static int take_status(struct request *r, struct statuses *s)
 {
@@ -36,16 +58,20 @@ static int take_status(struct request *r, struct statuses *s)
 	e->message = s->message ? s->message : "";
 	if (action_parse_status(s->status, &e->action) < 0)
 		return err_set(&r->err, ERR_INVALID, "status: neither ok, warn nor block");
-	if (e->action == ACTION_ALLOW && (s->message || s->until))
+	if (e->action == ACTION_ALLOW && (s->message || s->until || s->packages.n > 0))
 		return err_set(&r->err, ERR_INVALID,
 			       "status ok removes what was set: it has no message and no until");
+	if (s->packages.n > 0 && (!s->until || strcmp(s->until, "fixed") != 0))
+		return err_set(&r->err, ERR_INVALID, "packages: only with until \"fixed\"");
 	if (!s->until)
 		return 0;
 	e->until_fixed = strcmp(s->until, "fixed") == 0;
-	if (!e->until_fixed && clock_parse(s->until, &e->until_ms) < 0)
+	if (e->until_fixed)
+		return take_specs(r, s);
+	if (clock_parse(s->until, &e->until_ms) < 0)
 		return err_set(&r->err, ERR_INVALID,
 			       "until: neither \"fixed\" nor a time like 2026-11-22T17:17:42Z");
-	if (!e->until_fixed && e->until_ms <= r->now_ms)
+	if (e->until_ms <= r->now_ms)
 		return err_set(&r->err, ERR_INVALID, "until: is past");
 	return 0;
 }
@@ -130,6 +156,38 @@ static int audit(struct db_conn *conn, struct request *r, const struct statuses 
 }
 
 /* *env is the environment as it is afterwards. */
+/* The packages for which rules warn or block now: what the machine reported. */
+static int take_cause(struct db_conn *conn, struct request *r, struct status_entry *entry)
+{
+	struct db_decision decision;
+	struct db_env env;
+	const char **specs = arena_calloc(&r->arena, STATUS_SPECS_MAX, sizeof(*specs));
+	int rc = specs ? db_env_get(conn, &entry->environment, NULL, r->now_ms, &r->arena, &env,
+				    &r->err)
+		       : err_nomem(&r->err);
+
+	if (rc == ERR_NOTFOUND)
+		return 0; /* told by who sets it */
+	if (rc == 0)
+		rc = db_decision_get(conn, &env.machine, &env.id, &r->arena, &decision, &r->err);
+	if (rc < 0 && rc != ERR_NOTFOUND)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < decision.n_reasons; i++) {
+		const struct db_reason *reason = &decision.reasons[i];
+
+		/* "openssl 1.0.2u" is a spec. */
+		if (!reason->monitored && *reason->package &&
+		    entry->n_fixed_specs < STATUS_SPECS_MAX)
+			specs[entry->n_fixed_specs++] = reason->package;
+	}
+	entry->fixed_specs = specs;
+	if (entry->n_fixed_specs > 0)
+		return 0;
+	return err_set(&r->err, ERR_INVALID,
+		       "until fixed: no rule names a package of %s; say which must go (packages)",
+		       env.path);
+}
+
 static int set_one(struct db_conn *conn, struct request *r, const struct statuses *s,
 		   const struct uuid *id, struct db_env *env)
 {
@@ -138,6 +196,9 @@ static int set_one(struct db_conn *conn, struct request *r, const struct statuse
 	int rc;
 
 	entry.environment = *id;
+	rc = entry.until_fixed && entry.n_fixed_specs == 0 ? take_cause(conn, r, &entry) : 0;
+	if (rc < 0)
+		return rc;
 	rc = db_status_set(conn, &entry, r->who, r->now_ms, &r->err);
 	if (rc == ERR_NOTFOUND) {
 		uuid_format(id, text);
@@ -158,7 +219,9 @@ int status_write(struct db_conn *conn, struct request *r)
 		return rc;
 	request_open(r, "environment");
 	json_key(&r->json, "environment");
-	document_environment(&r->json, &env, request_connected(r, &env.machine));
+	rc = environment_write(conn, r, &env);
+	if (rc < 0)
+		return rc;
 	request_close(r);
 	return 0;
 }
@@ -179,7 +242,9 @@ int statuses_write(struct db_conn *conn, struct request *r)
 		rc = set_one(conn, r, s, &s->ids[i], &env);
 		if (rc < 0)
 			return rc;
-		document_environment(&r->json, &env, request_connected(r, &env.machine));
+		rc = environment_write(conn, r, &env);
+		if (rc < 0)
+			return rc;
 	}
 	json_end_array(&r->json);
 	request_close(r);

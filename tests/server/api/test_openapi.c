@@ -16,9 +16,9 @@
 #include "tests/server/api/world.h"
 
 #define WORD 64
-#define LIST 24
-#define OPERATIONS 64
-#define SCHEMAS 64
+#define LIST 32
+#define OPERATIONS 96
+#define SCHEMAS 128
 
 struct property {
 	char name[WORD];
@@ -283,6 +283,14 @@ static const char *body_of(const struct route *r)
 					 "0b0b0b0b0b0b\"],\"status\":\"warn\"}"},
 		{"/environments/{id}/status", "{\"status\":\"block\",\"message\":\"No.\"}"},
 		{"/join-codes", "{\"labels\":[\"lab\"]}"},
+		{"/policy", "{\"source\":\"policy: 1\\nrules: []\\n\",\"note\":\"none\"}"},
+		{"/policy/plan", "{\"source\":\"policy: 1\\nrules:\\n  - {id: py, when: {package: "
+				 "python}, action: block}\\n\"}"},
+		{"/exceptions", "{\"environment\":\"0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b\","
+				"\"reason\":\"why\",\"expires\":\"2099-01-01T00:00:00Z\"}"},
+		{"/requests/{id}/answer",
+		 "{\"approve\":true,\"expires\":\"2099-01-01T00:00:00Z\"}"},
+		{"/environments/{id}/unlock", "{\"reason\":\"phone\"}"},
 		{"/tokens", "{\"user\":\"ada\",\"password\":\"" WORLD_PASSWORD "\"}"},
 	};
 	size_t i;

@@ -68,8 +68,9 @@ static void test_table(void **state)
 
 		assert_in_range(r->status, 200, 299);
 		assert_true(r->read || r->write);
-		assert_int_equal(r->body,
-				 strcmp(r->method, "GET") != 0 && strcmp(r->method, "DELETE") != 0);
+		if (r->body)
+			assert_true(strcmp(r->method, "GET") != 0 &&
+				    strcmp(r->method, "DELETE") != 0);
 		assert_true(strcmp(r->method, "GET") != 0 || !r->write);
 		if (r->write && strcmp(r->method, "DELETE") != 0 && r->access != ROUTE_OPEN)
 			assert_true(r->access >= ROUTE_OPERATOR);

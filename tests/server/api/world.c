@@ -13,10 +13,14 @@
 #include "platform/files.h"
 #include "server/db/db_admin.h"
 #include "server/db/db_bundle.h"
+#include "server/db/db_decision.h"
+#include "server/db/db_exception.h"
 #include "server/db/db_org.h"
 #include "server/db/db_pool.h"
+#include "server/db/db_request.h"
 #include "server/pki/ca.h"
 #include "server/pki/password.h"
+#include "server/pki/signer.h"
 #include "tests/server/db/store.h"
 
 /* --- the server --- */
@@ -39,6 +43,50 @@ static void make_people(struct store *s)
 	}
 }
 
+/* A request and an exception whose ids are that of environment 11. */
+static void make_lifts(struct store *s, struct uuid machine)
+{
+	struct db_request request = {.id = id_of(11),
+				     .machine = machine,
+				     .environment = id_of(11),
+				     .user = "ana",
+				     .reason = "I need it",
+				     .case_code = "EW-ABCD",
+				     .made_ms = T0,
+				     .received_ms = T0};
+	struct db_exception x = {.id = id_of(11),
+				 .environment = id_of(12),
+				 .rule = "old",
+				 .package = "",
+				 .owner = "",
+				 .ticket = "",
+				 .reason = "because",
+				 .expires_ms = T0 + 86400000,
+				 .granted_by = "ada"};
+	struct db_reason reasons[] = {
+		{.kind = "rule", .rule = "old", .action = ACTION_BLOCK, .package = "numpy 1.26.4"},
+		{.kind = "rule",
+		 .rule = "trial",
+		 .action = ACTION_WARN,
+		 .monitored = true,
+		 .package = ""},
+	};
+	struct db_decision decision = {.machine = machine,
+				       .environment = id_of(11),
+				       .action = ACTION_BLOCK,
+				       .case_code = "EW-ABCD",
+				       .policy_version = 1,
+				       .decided_ms = T0,
+				       .received_ms = T0,
+				       .reasons = reasons,
+				       .n_reasons = 2};
+	bool created;
+
+	assert_int_equal(db_request_put(s->conn, &request, &created, &s->err), 0);
+	assert_int_equal(db_exception_grant(s->conn, &x, T0, &s->err), 0);
+	assert_int_equal(db_decision_put(s->conn, &decision, &s->err), 0);
+}
+
 static void make_fleet(struct store *s)
 {
 	static const char *const packages[] = {"numpy=1.26.4", "python=3.12.1", NULL};
@@ -49,6 +97,7 @@ static void make_fleet(struct store *s)
 	env_make(s, &one, 12, "/home/ana/envs/beta", NULL);
 	env_make(s, &one, 13, WORLD_HOSTILE, NULL);
 	env_make(s, &two, 21, "/srv/envs/alpha", packages);
+	make_lifts(s, one.machine);
 }
 
 static void make_store(struct world *w)
@@ -114,6 +163,20 @@ static void start_api(struct world *w)
 	buf_init(&key, 65536);
 	tmpdir_path(&w->dir, "pki", path);
 	assert_int_equal(ca_create(path, &org, now_ms, &ca, &err), 0);
+	tmpdir_path(&w->dir, "roles", path);
+	{
+		struct signer_org signer_org = {.id = org,
+						.name = "Test",
+						.contact = "",
+						.when_agent_down = "last_decision"};
+		struct buf root;
+
+		buf_init(&root, 65536);
+		assert_int_equal(signer_create(path, &signer_org, now_ms, &w->signer, &root, &err),
+				 0);
+		buf_deinit(&root);
+	}
+	config.signer = w->signer;
 	assert_int_equal(ca_admin_identity(ca, hosts, 1, now_ms, &err), 0);
 	ca_root_spki_hash(ca, config.root_hash);
 	ca_free(ca);
@@ -153,6 +216,7 @@ int world_teardown(void **state)
 	api_stop(w->api);
 	db_pool_stop(w->pool);
 	db_pool_free(w->pool);
+	signer_free(w->signer);
 	assert_int_equal(store_teardown(&store), 0);
 	tmpdir_remove(&w->dir);
 	curl_global_cleanup();

@@ -26,6 +26,7 @@ struct store;
 
 struct world {
 	struct store *store;
+	struct signer *signer;
 	struct db_pool *pool;
 	struct api *api;
 	struct clock_fixed clock;

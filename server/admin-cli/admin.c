@@ -19,36 +19,87 @@
 static const enum option login_options[] = {OPT_USER, OPT_PASSWORD_FILE, OPT_N};
 static const enum option list_options[] = {OPT_QUERY,  OPT_MACHINE, OPT_USER, OPT_PLATFORM,
 					   OPT_STATUS, OPT_LIMIT,   OPT_N};
-static const enum option status_options[] = {OPT_MESSAGE, OPT_UNTIL, OPT_NO_WAIT, OPT_N};
+static const enum option status_options[] = {OPT_MESSAGE, OPT_UNTIL, OPT_PACKAGE, OPT_NO_WAIT,
+					     OPT_N};
 static const enum option history_options[] = {OPT_SINCE, OPT_LIMIT, OPT_FOLLOW, OPT_N};
 static const enum option machine_options[] = {OPT_QUERY, OPT_PLATFORM, OPT_LIMIT, OPT_N};
 static const enum option join_options[] = {OPT_USES,	  OPT_EXPIRES, OPT_LABELS,
 					   OPT_EPHEMERAL, OPT_TITLE,   OPT_N};
 static const enum option audit_options[] = {OPT_LIMIT, OPT_N};
+static const enum option apply_options[] = {OPT_NOTE, OPT_YES, OPT_NO_WAIT, OPT_N};
+static const enum option limit_options[] = {OPT_LIMIT, OPT_N};
+static const enum option grant_options[] = {OPT_RULE,	OPT_EXPIRES, OPT_REASON,
+					    OPT_TICKET, OPT_PACKAGE, OPT_N};
+static const enum option exceptions_options[] = {OPT_RULE, OPT_ALL, OPT_N};
+static const enum option requests_options[] = {OPT_ALL, OPT_N};
+static const enum option approve_options[] = {OPT_EXPIRES, OPT_RULE, OPT_TICKET, OPT_MESSAGE,
+					      OPT_N};
+static const enum option deny_options[] = {OPT_MESSAGE, OPT_N};
+static const enum option unlock_options[] = {OPT_FOR, OPT_AND_STATUS, OPT_REASON, OPT_N};
 static const enum option no_options[] = {OPT_N};
 
 static const struct command commands[] = {
 	{"login", "--user U [--password-file F|-]", "log in; the token is kept in the config file",
-	 0, 0, login_options, cmd_login},
-	{"logout", "", "end the token", 0, 0, no_options, cmd_logout},
+	 0, 0, login_options, cmd_login, false},
+	{"logout", "", "end the token", 0, 0, no_options, cmd_logout, false},
 	{"logging", "on|off|status", "the organisation's switch: off = nothing is watched", 1, 1,
-	 no_options, cmd_logging},
+	 no_options, cmd_logging, false},
 	{"env list",
 	 "[--query Q] [--machine M] [--user U] [--platform P] [--status ok|warn|block] [--limit N]",
-	 "the environments known", 0, 0, list_options, cmd_env_list},
-	{"env show", "ENV", "one environment with its packages", 1, 1, no_options, cmd_env_show},
-	{"env set-status", "ENV... ok|warn|block [--message TEXT] [--until TIME|fixed] [--no-wait]",
+	 "the environments known", 0, 0, list_options, cmd_env_list, false},
+	{"env show", "ENV", "one environment with its packages", 1, 1, no_options, cmd_env_show,
+	 false},
+	{"env set-status",
+	 "ENV... ok|warn|block [--message TEXT] [--until TIME|fixed] [--package SPEC;...] "
+	 "[--no-wait]",
 	 "set or remove an explicit status, and wait until connected machines have it (2 s at "
-	 "most)",
-	 2, OPTIONS_WORDS_MAX, status_options, cmd_env_set_status},
+	 "most); fixed: until none of the packages is there, those that break rules unless told",
+	 2, OPTIONS_WORDS_MAX, status_options, cmd_env_set_status, false},
 	{"env history", "[ENV] [--since TIME] [--limit N] [--follow]", "what changed, oldest first",
-	 0, 1, history_options, cmd_env_history},
+	 0, 1, history_options, cmd_env_history, false},
 	{"machine list", "[--query Q] [--platform P] [--limit N]", "the machines enrolled", 0, 0,
-	 machine_options, cmd_machine_list},
+	 machine_options, cmd_machine_list, false},
 	{"join-code create",
 	 "[--uses N] [--expires 7d] [--labels A,B] [--ephemeral] [--title TEXT]",
-	 "a code that enrols machines", 0, 0, join_options, cmd_join_code_create},
-	{"audit", "[--limit N]", "who did what, newest first", 0, 0, audit_options, cmd_audit},
+	 "a code that enrols machines", 0, 0, join_options, cmd_join_code_create, false},
+	{"policy check", "FILE", "what is wrong with a policy; asks no server", 1, 1, no_options,
+	 cmd_policy_check, true},
+	{"policy plan", "FILE", "what a policy would change in the fleet", 1, 1, no_options,
+	 cmd_policy_plan, false},
+	{"policy apply", "FILE [--note TEXT] [--yes] [--no-wait]",
+	 "check, plan, ask, then sign it and send it to every machine", 1, 1, apply_options,
+	 cmd_policy_apply, false},
+	{"policy show", "[VERSION]", "a policy as it was written, the newest unless told", 0, 1,
+	 no_options, cmd_policy_show, false},
+	{"policy log", "[--limit N]", "the policies applied, newest first", 0, 0, limit_options,
+	 cmd_policy_log, false},
+	{"policy rollback", "VERSION [--note TEXT] [--yes] [--no-wait]",
+	 "apply the text of an old version as a new one", 1, 1, apply_options, cmd_policy_rollback,
+	 false},
+	{"policy report", "[RULE]",
+	 "what rules and statuses have done; with RULE, to which environments", 0, 1, no_options,
+	 cmd_policy_report, false},
+	{"exception grant",
+	 "ENV --expires TIME --reason TEXT [--rule RULE] [--package GLOB] [--ticket T]",
+	 "lift a rule (any unless told) for one environment", 1, 1, grant_options,
+	 cmd_exception_grant, false},
+	{"exception list", "[--rule RULE] [--all]", "exceptions granted that hold, or all", 0, 0,
+	 exceptions_options, cmd_exception_list, false},
+	{"exception revoke", "ID", "end an exception", 1, 1, no_options, cmd_exception_revoke,
+	 false},
+	{"request list", "[--all]", "members' requests that are open, or all", 0, 0,
+	 requests_options, cmd_request_list, false},
+	{"request approve", "ID --expires TIME [--rule RULE] [--ticket T] [--message TEXT]",
+	 "grant what was asked for", 1, 1, approve_options, cmd_request_approve, false},
+	{"request deny", "ID [--message TEXT]", "refuse it; the member reads the message", 1, 1,
+	 deny_options, cmd_request_deny, false},
+	{"unlock revoke", "ENV", "the codes issued for it count no more", 1, 1, no_options,
+	 cmd_unlock_revoke, false},
+	{"unlock", "ENV --reason TEXT [--for 2h] [--and-status]",
+	 "a code that lets one environment be used for a while, also without the network", 1, 1,
+	 unlock_options, cmd_unlock, false},
+	{"audit", "[--limit N]", "who did what, newest first", 0, 0, audit_options, cmd_audit,
+	 false},
 };
 
 /* --- talking --- */
@@ -244,7 +295,7 @@ static enum admin_exit run(struct admin *a)
 	if (!c)
 		return admin_fail(a, ADMIN_USAGE, "no such command; see envwarden-admin --help");
 	result = check_use(a, c, a->options.n_words - name_words);
-	if (result == ADMIN_OK)
+	if (result == ADMIN_OK && !c->local)
 		result = client_new(a, &a->client);
 	if (result == ADMIN_OK)
 		result = c->run(a, a->options.words + name_words, a->options.n_words - name_words);

@@ -26,6 +26,7 @@ enum admin_exit cmd_env_list(struct admin *a, const char *const *words, size_t n
 	static const struct column columns[] = {
 		{"NAME", "name"},
 		{"STATUS", "status"},
+		{"DECISION", "decision.action"},
 		{"USER", "user"},
 		{"MACHINE", "machine.hostname"},
 		{"PLATFORM", "platform"},
@@ -81,6 +82,9 @@ static void print_facts(struct admin *a, const json_t *env)
 		{"Until", "status_set.until"},
 		{"Set by", "status_set.by"},
 		{"Delivered", "status_delivered"},
+		{"Decision", "decision.action"},
+		{"Case", "decision.case"},
+		{"Refusals", "decision.refusals"},
 		{"Deleted", "deleted"},
 		{"Archived", "archived"},
 	};
@@ -93,6 +97,20 @@ static void print_facts(struct admin *a, const json_t *env)
 		if (*text)
 			admin_print(a, "%-9s %s", facts[i].title, text);
 	}
+}
+
+/* What rules say of it, or would say. */
+static void print_reasons(struct admin *a, const json_t *env, const char *key, const char *mood)
+{
+	const json_t *list = json_object_get(json_object_get(env, "decision"), key);
+	char r1[OUTPUT_ROOM], r2[OUTPUT_ROOM], r3[OUTPUT_ROOM], r4[OUTPUT_ROOM];
+	const json_t *reason;
+	size_t i;
+
+	json_array_foreach(list, i, reason)
+		admin_print(a, "%-9s %s%s by %s %s  %s", i == 0 ? "Why" : "", mood,
+			    output_text(reason, "action", r1), output_text(reason, "kind", r2),
+			    output_text(reason, "rule", r3), output_text(reason, "package", r4));
 }
 
 static enum admin_exit print_env(struct admin *a, json_t *env, json_t *packages)
@@ -112,6 +130,8 @@ static enum admin_exit print_env(struct admin *a, json_t *env, json_t *packages)
 		return result;
 	}
 	print_facts(a, env);
+	print_reasons(a, env, "reasons", "");
+	print_reasons(a, env, "monitored", "would ");
 	if (json_array_size(packages) == 0)
 		return ADMIN_OK;
 	admin_print(a, "%s", "");
@@ -177,6 +197,30 @@ static enum admin_exit add_until(struct admin *a, json_t *body)
 		until = text;
 	}
 	return json_object_set_new(body, "until", json_string(until)) == 0
+		       ? ADMIN_OK
+		       : admin_fail(a, ADMIN_FAILED, "out of memory");
+}
+
+/* "openssl <3; pyyaml": specs have commas of their own. */
+static enum admin_exit add_packages(struct admin *a, json_t *body)
+{
+	const char *text = a->options.values[OPT_PACKAGE];
+	json_t *list;
+
+	if (!text)
+		return ADMIN_OK;
+	list = json_array();
+	while (list && *text) {
+		size_t skip = strspn(text, "; ");
+		size_t n = strcspn(text + skip, ";");
+
+		if (n > 0 && json_array_append_new(list, json_stringn(text + skip, n)) < 0) {
+			json_decref(list);
+			return admin_fail(a, ADMIN_USAGE, "--package: not UTF-8");
+		}
+		text += skip + n;
+	}
+	return json_object_set_new(body, "packages", list) == 0
 		       ? ADMIN_OK
 		       : admin_fail(a, ADMIN_FAILED, "out of memory");
 }
@@ -259,6 +303,25 @@ static const char *delivery_text(const json_t *env)
 	return "; its machine is not connected and hears of it when it next connects";
 }
 
+/* Removing a status lifts no rule. */
+static void print_still(struct admin *a, const json_t *env)
+{
+	const json_t *list = json_object_get(json_object_get(env, "decision"), "reasons");
+	char r1[OUTPUT_ROOM], r2[OUTPUT_ROOM];
+	const json_t *reason;
+	size_t i;
+
+	json_array_foreach(list, i, reason)
+	{
+		if (strcmp(output_text(reason, "kind", r1), "rule") == 0)
+			admin_print(a, "  still %s by rule \"%s\": grant an exception?",
+				    strcmp(output_text(reason, "action", r1), "block") == 0
+					    ? "blocked"
+					    : "warned of",
+				    output_text(reason, "rule", r2));
+	}
+}
+
 static enum admin_exit print_statuses(struct admin *a, json_t *list)
 {
 	char host_room[OUTPUT_ROOM], prefix_room[OUTPUT_ROOM], room[OUTPUT_ROOM];
@@ -277,6 +340,8 @@ static enum admin_exit print_statuses(struct admin *a, json_t *list)
 			    : strcmp(status, "warn") == 0 ? "shows a WARNING"
 							  : "has no explicit status",
 			    delivery_text(env));
+		if (strcmp(status, "ok") == 0)
+			print_still(a, env);
 	}
 	return ADMIN_OK;
 }
@@ -298,6 +363,8 @@ enum admin_exit cmd_env_set_status(struct admin *a, const char *const *words, si
 		result = admin_fail(a, ADMIN_USAGE, "--message: not UTF-8");
 	else
 		result = add_until(a, body);
+	if (result == ADMIN_OK)
+		result = add_packages(a, body);
 	if (result == ADMIN_OK)
 		result = resolve_ids(a, words, n - 1, ids);
 	if (result == ADMIN_OK)

@@ -80,3 +80,66 @@ enum admin_exit cmd_audit(struct admin *a, const char *const *words, size_t n)
 	buf_deinit(&path);
 	return result;
 }
+
+enum admin_exit cmd_policy_log(struct admin *a, const char *const *words, size_t n)
+{
+	static const struct column columns[] = {
+		{"VERSION", "version"}, {"AT", "@created"}, {"BY", "author"},
+		{"RULES", "rules"},	{"NOTE", "note"},
+	};
+	static const struct listing listing = {"policies", "policies", columns, ARRAY_SIZE(columns),
+					       AUDIT_DEFAULT};
+	enum admin_exit result;
+	struct buf path;
+
+	(void)words;
+	(void)n;
+	buf_init(&path, 256);
+	buf_adds(&path, "/policy/versions");
+	result = print_listing(a, &path, &listing);
+	buf_deinit(&path);
+	return result;
+}
+
+/* All rules in one answer: they are few beside what they concern. */
+static enum admin_exit report_rules(struct admin *a)
+{
+	static const struct column columns[] = {
+		{"KIND", "kind"},	    {"RULE", "rule"},
+		{"MONITORED", "monitored"}, {"NOW", "environments"},
+		{"BLOCKED", "blocked"},	    {"LIFTED", "lifted"},
+		{"REFUSALS", "refusals"},   {"RAN", "runs_after_block"},
+	};
+	json_t *answer = NULL;
+	enum admin_exit result = client_call(a, "GET", "/policy/evidence", NULL, &answer);
+
+	if (result == ADMIN_OK)
+		result = a->options.values[OPT_JSON]
+				 ? output_json(a, answer)
+				 : output_table(a, columns, ARRAY_SIZE(columns),
+						json_object_get(answer, "rules"));
+	json_decref(answer);
+	return result;
+}
+
+enum admin_exit cmd_policy_report(struct admin *a, const char *const *words, size_t n)
+{
+	static const struct column columns[] = {
+		{"ACTION", "action"},	 {"MONITORED", "monitored"}, {"PACKAGE", "package"},
+		{"SINCE", "@since"},	 {"LIFTED", "@lifted"},	     {"REFUSALS", "refusals"},
+		{"MACHINE", "hostname"}, {"PREFIX", "prefix"},
+	};
+	static const struct listing listing = {"environments", "evidence_environments", columns,
+					       ARRAY_SIZE(columns), UINT64_MAX};
+	enum admin_exit result;
+	struct buf path;
+
+	if (n == 0)
+		return report_rules(a);
+	buf_init(&path, CLIENT_PATH_MAX / 2);
+	buf_adds(&path, "/policy/evidence/environments");
+	client_query(&path, "rule", words[0]);
+	result = print_listing(a, &path, &listing);
+	buf_deinit(&path);
+	return result;
+}

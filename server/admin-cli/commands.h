@@ -13,6 +13,7 @@ struct command {
 	const enum option *options; /* beside the global ones; OPT_N at the end */
 	/* words: those after the name. */
 	enum admin_exit (*run)(struct admin *a, const char *const *words, size_t n);
+	bool local; /* asks no server */
 };
 
 enum admin_exit cmd_login(struct admin *a, const char *const *words, size_t n);
@@ -25,5 +26,20 @@ enum admin_exit cmd_env_history(struct admin *a, const char *const *words, size_
 enum admin_exit cmd_machine_list(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_join_code_create(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_audit(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_policy_check(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_policy_plan(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_policy_apply(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_policy_show(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_policy_log(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_policy_rollback(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_policy_report(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_exception_grant(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_exception_list(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_exception_revoke(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_request_list(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_request_approve(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_request_deny(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_unlock(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_unlock_revoke(struct admin *a, const char *const *words, size_t n);
 
 #endif

@@ -30,6 +30,15 @@ static const struct {
 	[OPT_LABELS] = {"--labels", true},
 	[OPT_EPHEMERAL] = {"--ephemeral", false},
 	[OPT_TITLE] = {"--title", true},
+	[OPT_NOTE] = {"--note", true},
+	[OPT_YES] = {"--yes", false},
+	[OPT_RULE] = {"--rule", true},
+	[OPT_REASON] = {"--reason", true},
+	[OPT_TICKET] = {"--ticket", true},
+	[OPT_PACKAGE] = {"--package", true},
+	[OPT_FOR] = {"--for", true},
+	[OPT_AND_STATUS] = {"--and-status", false},
+	[OPT_ALL] = {"--all", false},
 };
 
 const char *option_name(enum option option)

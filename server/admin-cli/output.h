@@ -6,7 +6,7 @@
 
 #include "server/admin-cli/admin.h"
 
-#define OUTPUT_COLUMNS_MAX 8
+#define OUTPUT_COLUMNS_MAX 10
 
 /* One line of ASCII, so that it is harmless on terminals. */
 enum admin_exit output_json(struct admin *a, const json_t *document);

@@ -183,19 +183,20 @@ static void test_token_refused(void **state)
 }
 
 #define HEAD                                                                                       \
-	"NAME                  STATUS  USER  MACHINE  PLATFORM  PACKAGES  CHANGED           "      \
-	"PREFIX\n"
-#define ROW(name, host, packages, prefix)                                                          \
-	name "  ok      ana   " host "   linux-64  " packages "         2025-11-24 16:00  " prefix \
-	     "\n"
+	"NAME                  STATUS  DECISION  USER  MACHINE  PLATFORM  PACKAGES  "              \
+	"CHANGED           PREFIX\n"
+#define ROW(name, decision, host, packages, prefix)                                                \
+	name "  ok      " decision "  ana   " host "   linux-64  " packages                        \
+	     "         2025-11-24 16:00  " prefix "\n"
 
 static void test_list(void **state)
 {
 	static const char table[] =
-		HEAD ROW("alpha               ", "host-1", "2", "/home/ana/envs/alpha")
-			ROW("alpha               ", "host-2", "2", "/srv/envs/alpha")
-				ROW("beta                ", "host-1", "0", "/home/ana/envs/beta")
-					ROW("ev\\x1b[31mil\\u{202e}", "host-1", "0",
+		HEAD ROW("alpha               ", "block   ", "host-1", "2", "/home/ana/envs/alpha")
+			ROW("alpha               ", "        ", "host-2", "2", "/srv/envs/alpha")
+				ROW("beta                ", "        ", "host-1", "0",
+				    "/home/ana/envs/beta")
+					ROW("ev\\x1b[31mil\\u{202e}", "        ", "host-1", "0",
 					    "/home/ana/envs/ev\\x1b[31mil\\u{202e}");
 
 	(void)state;
@@ -266,6 +267,100 @@ static void test_set_status(void **state)
 	assert_int_equal(run("audit", "--limit", "5", NULL), ADMIN_OK);
 	says(out, "status.set");
 	says(out, "environment:0c0c0c0c-0c0c-0c0c-0c0c-0c0c0c0c0c0c");
+}
+
+/* Policy as code, from the file to what it would change and to the version that is shown. */
+static void test_policy(void **state)
+{
+	char good[TMPDIR_PATH_MAX], bad[TMPDIR_PATH_MAX];
+
+	(void)state;
+	tmpdir_write_text(&world->dir, "good.yaml",
+			  "policy: 1\nrules:\n"
+			  "  - {id: no-numpy, when: {package: \"numpy <2\"}, action: block, "
+			  "message: \"Use 2.\"}\n");
+	tmpdir_write_text(&world->dir, "bad.yaml", "policy: 1\nrules:\n  - {id: x, wen: {}}\n");
+	tmpdir_path(&world->dir, "good.yaml", good);
+	tmpdir_path(&world->dir, "bad.yaml", bad);
+	assert_int_equal(run("policy", "check", good, NULL), ADMIN_OK);
+	says(err, "1 rules");
+	assert_int_equal(run("policy", "check", bad, NULL), ADMIN_FAILED);
+	says(err, "bad.yaml:3:");
+	assert_int_equal(run("policy", "show", NULL), ADMIN_FAILED);
+	says(err, "no policy was applied yet");
+	assert_int_equal(run("policy", "plan", good, NULL), ADMIN_OK);
+	says(out, "Of 4 environments, 2 of 1 users change: 2 to blocked, 0 to warned");
+	says(out, "rule no-numpy: blocks 2");
+	says(out, "allow -> block  host-1:/home/ana/envs/alpha (ana)");
+	assert_int_equal(run("policy", "apply", bad, "--yes", NULL), ADMIN_FAILED);
+	assert_int_equal(
+		run("policy", "apply", good, "--yes", "--no-wait", "--note", "first", NULL),
+		ADMIN_OK);
+	says(out, "policy 1 is applied; active on 0 of 2 machines");
+	assert_int_equal(run("policy", "plan", good, "--json", NULL), ADMIN_OK);
+	says(out, "\"changes\":0");
+	assert_int_equal(run("policy", "rollback", "1", "--yes", "--no-wait", NULL), ADMIN_OK);
+	says(out, "policy 2 is applied");
+	assert_int_equal(run("policy", "show", "1", NULL), ADMIN_OK);
+	says(out, "id: no-numpy");
+	assert_int_equal(run("policy", "log", NULL), ADMIN_OK);
+	says(out, "rollback to 1");
+	says(out, "first");
+	assert_int_equal(run("policy", "report", NULL), ADMIN_OK);
+	says(out, "trial");
+	assert_int_equal(run("policy", "report", "old", NULL), ADMIN_OK);
+	says(out, "numpy 1.26.4");
+	assert_int_equal(run("env", "show", "/home/ana/envs/alpha", NULL), ADMIN_OK);
+	says(out, "Why       block by rule old  numpy 1.26.4");
+	says(out, "would warn by rule trial");
+}
+
+static void test_lifts(void **state)
+{
+	char id[37];
+
+	(void)state;
+	world_env_id(11, id);
+	assert_int_equal(run("exception", "grant", "beta", "--reason", "why", NULL), ADMIN_USAGE);
+	says(err, "must end");
+	assert_int_equal(run("exception", "grant", "beta", "--reason", "why", "--expires", "7d",
+			     "--rule", "no-numpy", NULL),
+			 ADMIN_OK);
+	assert_int_equal(run("exception", "list", NULL), ADMIN_OK);
+	says(out, "no-numpy");
+	assert_int_equal(run("exception", "revoke", id, NULL), ADMIN_OK);
+	assert_int_equal(run("exception", "revoke", id, NULL), ADMIN_FAILED);
+	assert_int_equal(run("request", "list", NULL), ADMIN_OK);
+	says(out, "EW-ABCD");
+	assert_int_equal(
+		run("request", "approve", id, "--expires", "7d", "--message", "Fine.", NULL),
+		ADMIN_OK);
+	assert_int_equal(run("request", "deny", id, NULL), ADMIN_FAILED);
+	says(err, "it was approved before");
+	assert_int_equal(run("request", "list", NULL), ADMIN_OK);
+	assert_null(strstr(out, "EW-ABCD"));
+	assert_int_equal(run("unlock", "beta", NULL), ADMIN_USAGE);
+	assert_int_equal(run("unlock", "beta", "--reason", "phone", "--for", "2h", NULL), ADMIN_OK);
+	assert_true(strlen(out) > 30);
+	assert_int_equal(run("unlock", "revoke", "beta", NULL), ADMIN_OK);
+	says(out, "1 codes revoked");
+	/* Until what breaks rules is gone, or what is named. */
+	assert_int_equal(
+		run("env", "set-status", "/home/ana/envs/alpha", "block", "--until", "fixed", NULL),
+		ADMIN_OK);
+	assert_int_equal(run("env", "show", "/home/ana/envs/alpha", "--json", NULL), ADMIN_OK);
+	says(out, "\"packages\":[\"numpy 1.26.4\"]");
+	assert_int_equal(run("env", "set-status", "beta", "block", "--until", "fixed", NULL),
+			 ADMIN_FAILED);
+	says(err, "say which must go");
+	assert_int_equal(run("env", "set-status", "beta", "block", "--until", "fixed", "--package",
+			     "openssl <3; pyyaml", NULL),
+			 ADMIN_OK);
+	assert_int_equal(run("env", "set-status", "beta", "block", "--until", "fixed", "--package",
+			     "openssl >>3", NULL),
+			 ADMIN_FAILED);
+	assert_int_equal(run("env", "set-status", "/home/ana/envs/alpha", "ok", NULL), ADMIN_OK);
+	says(out, "still blocked by rule \"old\": grant an exception?");
 }
 
 static uint64_t now_ms(void)
@@ -375,6 +470,7 @@ int main(void)
 		cmocka_unit_test(test_usage),	      cmocka_unit_test(test_login),
 		cmocka_unit_test(test_token_refused), cmocka_unit_test(test_list),
 		cmocka_unit_test(test_show),	      cmocka_unit_test(test_set_status),
+		cmocka_unit_test(test_policy),	      cmocka_unit_test(test_lifts),
 		cmocka_unit_test(test_delivery),      cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_output_fails),
 	};

@@ -439,6 +439,8 @@ static void interactive_found(void *ctx, const struct lookup_result *result)
 
 	/* First the answer: it may be about its not having been used. */
 	check_found(ctx, result);
+	if (lives)
+		telling_checked(e, result->env);
 	if (lives && !refused)
 		use_note(e, result->env);
 }

@@ -63,6 +63,7 @@ static void on_decided(void *ctx, struct env *env, bool changed)
 		log_info("decision", action_name(ruling_action(&env->ruling)),
 			 LOG_STR("prefix", env->prefix),
 			 LOG_STR("case", env->ruling.kept->case_code));
+	telling_decided(e, env);
 	checks_decided(e, env);
 }
 
@@ -88,6 +89,7 @@ static void on_settled(void *ctx, bool changed, int64_t next_ms)
 					  : wait > TIMER_MAX_MS ? TIMER_MAX_MS
 								: wait),
 			       0);
+	telling_go(e);
 	if (changed || e->fallback_wanted)
 		fallback_update(e);
 }

@@ -221,7 +221,7 @@ void engine_stop(struct engine *e)
 		(uv_handle_t *)&e->interrupt,	 (uv_handle_t *)&e->reload,
 		(uv_handle_t *)&e->readers,	 (uv_handle_t *)&e->fallback_timer,
 		(uv_handle_t *)&e->switch_timer, (uv_handle_t *)&e->use_timer,
-		(uv_handle_t *)&e->decide_timer};
+		(uv_handle_t *)&e->decide_timer, (uv_handle_t *)&e->tell_timer};
 
 	if (e->stopping)
 		return;
@@ -230,6 +230,7 @@ void engine_stop(struct engine *e)
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		uv_close(handles[i], NULL);
 	use_save(e);
+	telling_save(e);
 	requests_stop(e);
 	engine_restart_reader(e);
 	syncing_stop(e, on_sync_stopped, e);
@@ -501,6 +502,8 @@ static int prepare(struct engine *e, struct err *err)
 		rc = syncing_prepare(e, err);
 	if (rc == 0)
 		rc = state_start(e, err);
+	if (rc == 0)
+		telling_start(e);
 	return rc;
 }
 
@@ -587,6 +590,7 @@ int engine_main(const struct options *options, int channel_fd)
 	make_timer(e, &e->switch_timer);
 	make_timer(e, &e->use_timer);
 	make_timer(e, &e->decide_timer);
+	make_timer(e, &e->tell_timer);
 	CHECK(uv_poll_init(&e->loop, &e->channel, channel_fd) == 0);
 	e->channel.data = e;
 	if (go(e, &err) < 0)

@@ -9,6 +9,7 @@
  *   requests.c, request_*.c  the other requests of the local socket
  *   state.c     signed state: taken over, told
  *   logging.c   the organisation's logging switch
+ *   telling.c   what the server is told of decisions
  *   deciding.c  decisions: when they are made again, and answers from what is kept
  *   syncing.c   what the sync client asks for
  *   fallback.c  the fallback file
@@ -123,6 +124,10 @@ struct engine {
 	struct decisions *decisions;
 	uv_timer_t decide_timer;    /* when decisions run out, or could not be made */
 	struct uuid deciding_epoch; /* of the changes that environments were made by */
+	uint64_t told_number;	    /* of the newest report of decisions */
+	uint64_t telling_number;    /* ... of one the server has not acknowledged, 0 none */
+	uint64_t checks_made;	    /* since the start */
+	uv_timer_t tell_timer;	    /* counters are to be told, and kept */
 	struct syncing *syncing;
 	struct enrol *enrol;
 	struct trusted_time time;
@@ -279,6 +284,17 @@ void state_timestamp(struct engine *e, const void *data, size_t n);
 void state_bundle(struct engine *e, const char *role, uint64_t version, const void *data, size_t n);
 /* The first state of an agent that has just enrolled. */
 int state_begin(struct engine *e, struct err *err);
+
+/* --- telling.c --- */
+void telling_start(struct engine *e); /* before the loop runs; reads the store */
+void telling_go(struct engine *e);    /* tells what the server has not heard, if it can now */
+void telling_acked(struct engine *e, uint64_t number);
+void telling_lost(struct engine *e); /* the connection */
+void telling_decided(struct engine *e, struct env *env);
+void telling_checked(struct engine *e, struct env *env); /* somebody activated it, or tried to */
+void telling_runs(struct engine *e, struct env *env);	 /* it was seen running */
+void telling_save(struct engine *e);
+void telling_on_time(uv_timer_t *timer);
 
 /* --- logging.c --- */
 void logging_restore(struct engine *e); /* at start: how it was */

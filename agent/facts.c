@@ -519,13 +519,19 @@ static int on_away(struct engine *e, const Envwarden__Reader__Away *away)
 	return 0;
 }
 
+static void note_running(struct engine *e, struct env *env)
+{
+	use_runs(e, env);
+	telling_runs(e, env);
+}
+
 static void on_running(struct engine *e, const Envwarden__Reader__Running *running)
 {
 	for (size_t i = 0; i < running->n_prefixes; i++) {
 		struct env *env = envs_by_path(&e->envs, running->prefixes[i]);
 
 		if (env != NULL && env->lives)
-			use_runs(e, env);
+			note_running(e, env);
 	}
 }
 

@@ -28,6 +28,7 @@ bool kept_decision_equal(const struct kept_decision *a, const struct kept_decisi
 struct ruling {
 	struct kept_decision *kept; /* NULL: allowed, without a word; or not known yet */
 	int64_t valid_until_ms;	    /* trusted time */
+	int64_t decided_ms;	    /* trusted time */
 	bool known;		    /* was decided since the agent started */
 	bool due;		    /* what it is made of has changed since */
 	bool urgent;		    /* somebody waits for it */
@@ -38,7 +39,7 @@ struct ruling {
 	uint64_t warnings;
 	uint64_t refusals;
 	uint64_t runs_after_block;
-	int64_t counted_run_ms; /* the sight of it running that was counted last */
+	int64_t counted_run_ms; /* monotonic time of the sight of it running that counted last */
 	bool counted;		/* something was, since it was stored last */
 	bool untold;		/* the server has not heard how it is now */
 	bool telling;		/* a report with it is under way */

@@ -312,6 +312,8 @@ static void ack_done(struct job *job)
 		log_error("sync", "acknowledgement not kept", LOG_ERR(&job->err));
 	if (a->seq > 0 && e->syncing->client != NULL)
 		sync_acked_stored(e->syncing->client, job->rc);
+	if (!e->stopping)
+		telling_go(e); /* it waited for the server to know the environments */
 	buf_deinit(&a->keys);
 	mem_free(a);
 }
@@ -491,6 +493,11 @@ static void on_renewed(void *ctx, const void *chain, size_t n)
 	e->identity.chain = old;
 }
 
+static void on_decisions_acked(void *ctx, uint64_t number)
+{
+	telling_acked(ctx, number);
+}
+
 static void on_state(void *ctx, bool connected, const char *server, const char *why)
 {
 	struct engine *e = ctx;
@@ -499,9 +506,13 @@ static void on_state(void *ctx, bool connected, const char *server, const char *
 	if (connected != s->connected)
 		log_info("sync", connected ? "connected" : "disconnected",
 			 LOG_STR("server", server), LOG_STR("why", why));
+	if (!connected)
+		telling_lost(e);
 	s->connected = connected;
 	(void)snprintf(s->server, sizeof s->server, "%s", server);
 	(void)snprintf(s->why, sizeof s->why, "%s", why);
+	if (connected)
+		telling_go(e);
 }
 
 static int64_t on_trusted(void *ctx)
@@ -523,6 +534,7 @@ static const struct sync_ops ops = {.position = on_position,
 				    .timestamp = on_timestamp,
 				    .bundle = on_bundle,
 				    .renewed = on_renewed,
+				    .decisions_acked = on_decisions_acked,
 				    .state = on_state,
 				    .sent = on_sent,
 				    .trusted_ms = on_trusted};

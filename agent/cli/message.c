@@ -24,13 +24,27 @@ void message_package(struct buf *out, const struct package *package)
 		buf_addf(out, " (%s)", package->channel);
 }
 
+/* A copy of an environment follows it until the organisation knows of the copy. */
+static void add_status_cause(struct buf *out, const struct reason *reason, bool warns)
+{
+	const char *which = strcmp(reason->id, "clone") == 0 ? "the environment this is a clone of"
+			    : strcmp(reason->id, "same-packages") == 0
+				    ? "an environment with the same packages"
+				    : "this environment";
+
+	buf_addf(out, "an administrator %s %s", warns ? "set a warning on" : "blocked", which);
+}
+
 void message_cause(struct buf *out, const struct reason *reason)
 {
 	bool warns = reason->action == ACTION_WARN;
 
 	if (strcmp(reason->kind, "status") == 0) {
-		buf_adds(out, warns ? "an administrator set a warning on this environment"
-				    : "an administrator blocked this environment");
+		add_status_cause(out, reason, warns);
+	} else if (strcmp(reason->kind, "stale") == 0) {
+		buf_adds(out, "this machine has not heard from your organisation for too long");
+	} else if (strcmp(reason->kind, "timeout") == 0) {
+		buf_adds(out, "the agent could not decide in time");
 	} else if (strcmp(reason->kind, "agent_down") == 0) {
 		buf_adds(out, "the agent is not reachable, and your organisation allows no "
 			      "activation without a check");

@@ -84,6 +84,7 @@ static void tell_timestamp(struct sync *sync)
 static void go_live(struct sync *sync)
 {
 	upload_reset(sync);
+	sync->no_decisions = false;
 	sync_set_state(sync, SYNC_LIVE);
 	sync->ops->state(sync->ctx, true, sync->server, "");
 	if (sync->state == SYNC_LIVE)
@@ -99,6 +100,31 @@ void sync_welcome_stored(struct sync *sync, int rc)
 	else if (sync->state == SYNC_WELCOMING)
 		sync_lose(sync, rc, "the server's welcome could not be stored: %s", err_text(rc));
 	sync_settle(sync);
+}
+
+/* --- what is told beside the journal --- */
+
+bool sync_decisions(struct sync *sync, const Envwarden__Sync__DecisionReport *report)
+{
+	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
+
+	envelope.kind_case = CLIENT_KIND(DECISION_REPORT);
+	envelope.decision_report = (Envwarden__Sync__DecisionReport *)(uintptr_t)report;
+	if (sync->state != SYNC_LIVE || sync->no_decisions || sync_awaits(sync, ANSWER_DECISIONS) ||
+	    !sync_send(sync, &envelope))
+		return false;
+	sync_await(sync, ANSWER_DECISIONS);
+	sync_settle(sync);
+	return true;
+}
+
+bool sync_exception_request(struct sync *sync, const Envwarden__Sync__ExceptionRequest *request)
+{
+	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
+
+	envelope.kind_case = CLIENT_KIND(EXCEPTION_REQUEST);
+	envelope.exception_request = (Envwarden__Sync__ExceptionRequest *)(uintptr_t)request;
+	return sync->state == SYNC_LIVE && !sync->no_decisions && sync_send(sync, &envelope);
 }
 
 /* --- the rest --- */
@@ -134,6 +160,14 @@ static void on_renewed(struct sync *sync, const Envwarden__Sync__Envelope *e)
 	renew_on_reply(sync, e->renew_reply);
 }
 
+static void on_decisions_acked(struct sync *sync, const Envwarden__Sync__Envelope *e)
+{
+	if (!sync_answered(sync, ANSWER_DECISIONS))
+		sync_lose(sync, ERR_PROTOCOL, "the server acknowledged decisions it was not told");
+	else if (sync->ops->decisions_acked)
+		sync->ops->decisions_acked(sync->ctx, e->decision_ack->number);
+}
+
 static void on_pong(struct sync *sync, const Envwarden__Sync__Envelope *e)
 {
 	(void)e;
@@ -167,7 +201,10 @@ static void on_error(struct sync *sync, const Envwarden__Sync__Envelope *e)
 static void on_unsupported(struct sync *sync, const Envwarden__Sync__Envelope *e)
 {
 	(void)e;
-	if (sync->n_awaited > 0)
+	/* The one kind that servers of the version before do not know. */
+	if (sync_answered(sync, ANSWER_DECISIONS))
+		sync->no_decisions = true;
+	else if (sync->n_awaited > 0)
 		sync_lose(sync, ERR_UNSUPPORTED,
 			  "the organisation's server is too old for this agent");
 }
@@ -197,6 +234,7 @@ static const struct {
 	{CLIENT_KIND(BUNDLE_CHUNK), IN(LIVE), on_chunk},
 	{CLIENT_KIND(RENEW_REPLY), IN(RENEWING) | IN(LIVE), on_renewed},
 	{CLIENT_KIND(PONG), IN_ANY, on_pong},
+	{CLIENT_KIND(DECISION_ACK), IN(LIVE), on_decisions_acked},
 	{CLIENT_KIND(ERROR), IN_ANY, on_error},
 	{CLIENT_KIND(UNSUPPORTED), IN_ANY, on_unsupported},
 };

@@ -93,6 +93,8 @@ struct sync_ops {
 
 	/* A renewed certificate chain (DER, leaf first) for the present key: store it. */
 	void (*renewed)(void *ctx, const void *chain, size_t n);
+	/* The server has a report of decisions, durably. May be NULL: then none is sent. */
+	void (*decisions_acked)(void *ctx, uint64_t number);
 	/* Connected and welcomed, or not (why: one line for people, "" when connected). */
 	void (*state)(void *ctx, bool connected, const char *server, const char *why);
 	/* A message went out; its packed bytes. May be NULL. */
@@ -121,6 +123,15 @@ void sync_stop(struct sync *sync, void (*stopped)(void *owner), void *owner);
 
 void sync_journal_grew(struct sync *sync); /* something to send */
 void sync_hurry(struct sync *sync);	   /* try to connect now */
+
+/*
+ * Sends a report of decisions; ops->decisions_acked follows. false: not now, or not to this server;
+ * to be tried again when one is acked, or with the next connection. What was not acked when a
+ * connection is lost is to be sent again.
+ */
+bool sync_decisions(struct sync *sync, const Envwarden__Sync__DecisionReport *report);
+/* Sends a member's request; what becomes of it is told in the status bundle. false: not now. */
+bool sync_exception_request(struct sync *sync, const Envwarden__Sync__ExceptionRequest *request);
 
 /* --- the owner's answers --- */
 void sync_batch_ready(struct sync *sync, int rc, struct sync_batch *batch); /* takes the buffers */

@@ -32,6 +32,7 @@ enum answer {
 	ANSWER_ACK,
 	ANSWER_BUNDLE,
 	ANSWER_PONG,
+	ANSWER_DECISIONS,
 	ANSWER_COUNT
 };
 
@@ -126,7 +127,8 @@ struct sync {
 
 	enum answer awaited[ANSWER_COUNT]; /* oldest first */
 	size_t n_awaited;
-	unsigned open; /* questions */
+	unsigned open;	   /* questions */
+	bool no_decisions; /* the server of this connection does not know of them */
 	struct upload upload;
 	struct download download;
 	struct renewal renewal;

@@ -49,6 +49,9 @@ struct entry {
 	struct piece piece;   /* in a lane: waiting, or under way with the job */
 	struct look_job *job; /* under way */
 	struct asker *askers;
+	uint64_t twin_dev; /* the directory that another entry was known by, ... */
+	uint64_t twin_ino;
+	int64_t twin_ms;	  /* mono; ... since when this one leads there, too */
 	struct held_history held; /* while something happens there */
 	struct last_run *last;	  /* that removes it, as far as looks saw one; else NULL */
 	int64_t first_seen_ms;	  /* mono */
@@ -489,7 +492,15 @@ static bool wait_for_other(struct entry *e, struct entry *other)
 {
 	struct entries *all = e->all;
 
-	if (other->began_ms > e->first_seen_ms && other->job == NULL) {
+	/* An old entry can lead to another directory than it did. */
+	if (e->twin_ino != other->ino || e->twin_dev != other->dev) {
+		e->twin_dev = other->dev;
+		e->twin_ino = other->ino;
+		e->twin_ms = now_mono(all);
+	}
+	if (other->began_ms > e->twin_ms && other->job == NULL) {
+		if (e->known)
+			entry_gone(e);
 		askers_give(&e->askers, &other->askers);
 		if (other->askers != NULL)
 			make_urgent(other);

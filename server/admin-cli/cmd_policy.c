@@ -43,7 +43,8 @@ static void print_problems(const struct admin *a, const struct problems *problem
 
 	buf_init(&text, 1U << 20);
 	problems_format(problems, path, &text);
-	(void)fwrite(text.data, 1, text.len, a->err);
+	if (text.len > 0)
+		(void)fwrite(text.data, 1, text.len, a->err);
 	buf_deinit(&text);
 }
 

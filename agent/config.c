@@ -12,6 +12,7 @@ enum kind {
 	KIND_NUMBER,
 	KIND_LIST,
 	KIND_PATHS,
+	KIND_PATTERNS,
 	KIND_SWITCH
 };
 
@@ -34,6 +35,8 @@ static const struct key keys[] = {
 	{"exclude", KIND_PATHS, AT(exclude), 0, 0, "folders that are left alone"},
 	{"running", KIND_SWITCH, AT(running), 0, 0,
 	 "on or off: let running programs tell where environments are"},
+	{"hash_paths", KIND_PATTERNS, AT(hash_paths), 0, 0,
+	 "paths (with * and **; all below, too) the server is told as keyed hashes only; on = all"},
 	{"settle_ms", KIND_NUMBER, AT(settle_ms), 50, 60000,
 	 "quiet time after which an environment is read"},
 	{"sweep_s", KIND_NUMBER, AT(sweep_s), 10, 86400,
@@ -100,6 +103,20 @@ static int unknown_key(const char *name, size_t n, struct err *err)
 	return ERR_INVALID;
 }
 
+static bool is_list(const struct key *key)
+{
+	return key->kind == KIND_LIST || key->kind == KIND_PATHS || key->kind == KIND_PATTERNS;
+}
+
+static int check_item(const struct key *key, const char *item, struct err *err)
+{
+	if (key->kind == KIND_PATHS && item[0] != '/')
+		return err_set(err, ERR_INVALID, "%s: needs absolute paths", key->name);
+	if (key->kind == KIND_PATTERNS && item[0] != '/' && strcmp(item, "on") != 0)
+		return err_set(err, ERR_INVALID, "%s: needs absolute paths, or \"on\"", key->name);
+	return 0;
+}
+
 static int set_list(const struct key *key, const char *value, struct arena *arena,
 		    struct config_list *list, struct err *err)
 {
@@ -114,12 +131,10 @@ static int set_list(const struct key *key, const char *value, struct arena *aren
 				       CONFIG_LIST_MAX);
 		if (used > 0) {
 			const char *item = arena_strndup(arena, value, used);
+			int rc = item != NULL ? check_item(key, item, err) : err_nomem(err);
 
-			if (item == NULL)
-				return err_nomem(err);
-			if (key->kind == KIND_PATHS && item[0] != '/')
-				return err_set(err, ERR_INVALID, "%s: needs absolute paths",
-					       key->name);
+			if (rc < 0)
+				return rc;
 			list->items[list->n++] = item;
 		}
 		value += n + (value[n] == ',');
@@ -146,6 +161,7 @@ static int set_value(const struct key *key, const char *value, struct arena *are
 	switch (key->kind) {
 	case KIND_LIST:
 	case KIND_PATHS:
+	case KIND_PATTERNS:
 		return set_list(key, value, arena, (struct config_list *)(void *)field, err);
 	case KIND_NUMBER:
 		if (text_to_i64(value, strlen(value), &number) < 0 || number < key->min ||
@@ -239,7 +255,7 @@ void config_print(const struct config *config, struct buf *out)
 		} else if (key->kind == KIND_SWITCH) {
 			buf_addf(out, "%s = %s\n", key->name,
 				 *(const bool *)(const void *)field ? "on" : "off");
-		} else if (key->kind == KIND_LIST || key->kind == KIND_PATHS) {
+		} else if (is_list(key)) {
 			const struct config_list *list = (const void *)field;
 
 			if (list->n == 0)

@@ -26,7 +26,9 @@ struct config {
 	struct config_list server;  /* host:port, tried in order; before those of the join code */
 	struct config_list roots;   /* more folders to search for environments */
 	struct config_list exclude; /* folders that are left alone */
-	const char *proxy;	    /* host:port of an HTTP proxy, "" none */
+	struct config_list
+		hash_paths; /* patterns of paths that are told as keyed hashes, or "on" */
+	const char *proxy;  /* host:port of an HTTP proxy, "" none */
 	const char *log_level;
 	int64_t settle_ms;
 	int64_t sweep_s;

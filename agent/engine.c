@@ -282,8 +282,16 @@ static void reload_config(struct engine *e)
 	struct config config;
 	struct arena arena;
 	struct err err = ERR_INIT;
+	int rc = read_config(e, &arena, &config, &err);
 
-	if (read_config(e, &arena, &config, &err) < 0) {
+	if (rc == 0) {
+		rc = hide_paths_prepare(e, &config, &err);
+		if (rc == 0)
+			rc = hide_paths_use(e, &config, &err);
+		if (rc < 0)
+			arena_deinit(&arena);
+	}
+	if (rc < 0) {
 		log_error("config", "not read again, the present one stays", LOG_ERR(&err));
 		(void)snprintf(e->config_trouble, sizeof e->config_trouble, "%s", err.text);
 		return;
@@ -392,8 +400,12 @@ static int replace_store(struct engine *e, const char *dir, const struct store_o
 
 static int open_store(struct engine *e, struct err *err)
 {
+	const char *patterns[CONFIG_LIST_MAX];
 	struct store_options options = {.journal_max_bytes = (uint64_t)e->config.journal_max_mb
-							     << 20};
+							     << 20,
+					.hide_key = e->hide_key,
+					.hide_patterns = patterns,
+					.n_hide = hide_paths_patterns(&e->config, patterns)};
 	char dir[PATHS_MAX];
 	char dirty[PATHS_MAX];
 	char damaged[PATHS_MAX];
@@ -481,6 +493,8 @@ static int prepare(struct engine *e, struct err *err)
 		use_log_level(e);
 		rc = open_state_dir(e, err);
 	}
+	if (rc == 0)
+		rc = hide_paths_prepare(e, &e->config, err);
 	if (rc == 0)
 		rc = open_store(e, err);
 	if (rc == 0)

@@ -75,6 +75,7 @@ struct engine {
 	struct arena config_arena;
 	char config_trouble[ENGINE_TEXT_MAX]; /* why the file was not read again, "" */
 
+	unsigned char hide_key[HIDE_KEY]; /* of paths that leave as hashes only */
 	struct files_lock *lock;
 	struct accounts *names;		     /* of accounts, for the store's thread */
 	struct worker *disk;		     /* the store's thread */
@@ -317,6 +318,14 @@ void syncing_enrol(struct engine *e, const struct join_code *code, syncing_enrol
 
 /* --- fallback.c --- */
 void fallback_update(struct engine *e); /* decisions changed: write the file, soon */
+
+/* --- hide_paths.c --- */
+/* Reads the key of hash_paths, or makes it; nothing when that is off. */
+int hide_paths_prepare(struct engine *e, const struct config *config, struct err *err);
+/* The patterns for the store, borrowed from the configuration; how many. */
+size_t hide_paths_patterns(const struct config *config, const char *out[CONFIG_LIST_MAX]);
+/* From the jobs submitted after it on, the store hides what the configuration says. ERR_NOMEM. */
+int hide_paths_use(struct engine *e, const struct config *config, struct err *err);
 
 /* --- use.c --- */
 void use_start(struct engine *e);

@@ -38,7 +38,9 @@ static int end_txn(struct db_txn *txn, void *ctx, struct err *err)
 	if (rc == 0)
 		rc = db_delete(txn, DB_SNAPSHOT, key_uuid(&gone.id), err);
 	if (rc == 0)
-		rc = journal_append(txn, e->store->epoch_no, &e->next, e->change, err);
+		rc = journal_append(txn,
+				    &(struct journal_end){e->store, e->store->epoch_no, &e->next},
+				    e->change, err);
 	return rc;
 }
 
@@ -121,6 +123,7 @@ static int candidate(struct applying *a, struct db_txn *txn, enum db_table index
 static int find_candidates(struct applying *a, struct err *err)
 {
 	const struct snapshot *s = a->snap;
+	const char *stand_in = NULL;
 	struct row_key key;
 	struct db_txn *txn;
 	int rc = db_begin(a->store->db, &txn, err);
@@ -129,6 +132,12 @@ static int find_candidates(struct applying *a, struct err *err)
 		return rc;
 	rc = candidate(a, txn, DB_PATH, key_path(&key, s->prefix), &a->at_path,
 		       &a->candidates.at_path, err);
+	/* The server remembers it by what stands for its path. */
+	if (rc == 0 && !a->candidates.at_path)
+		rc = hiding_stand_in(a->store, s->prefix, &a->arena, &stand_in, err);
+	if (rc == 0 && stand_in)
+		rc = candidate(a, txn, DB_PATH, key_path(&key, stand_in), &a->at_path,
+			       &a->candidates.at_path, err);
 	if (rc == 0 && s->inode != 0)
 		rc = candidate(a, txn, DB_INODE, key_pair(&key, s->device, s->inode), &a->at_inode,
 			       &a->candidates.at_inode, err);
@@ -321,7 +330,9 @@ static int save_txn(struct db_txn *txn, void *ctx, struct err *err)
 	if (rc == 0)
 		rc = environment_write(txn, a->identity.known, &a->env, err);
 	if (rc == 0 && a->step.changed)
-		rc = journal_append(txn, a->store->epoch_no, &a->next, &a->step.change, err);
+		rc = journal_append(txn,
+				    &(struct journal_end){a->store, a->store->epoch_no, &a->next},
+				    &a->step.change, err);
 	return rc;
 }
 

@@ -45,7 +45,8 @@ static int tell_txn(struct db_txn *txn, void *ctx, struct err *err)
 		return epoch_write(txn, t->store->epoch_no, &t->next, err);
 	}
 	t->next.baseline_after = t->change->environment;
-	return journal_append(txn, t->store->epoch_no, &t->next, t->change, err);
+	return journal_append(txn, &(struct journal_end){t->store, t->store->epoch_no, &t->next},
+			      t->change, err);
 }
 
 /* The next environment to tell and its packages; 1 = found, 0 = none is left. */
@@ -146,7 +147,8 @@ static int begin_txn(struct db_txn *txn, void *ctx, struct err *err)
 	if (rc < 0)
 		err_nomem(err);
 	else
-		rc = journal_append(txn, epoch_no, &b->next, &c, err);
+		rc = journal_append(txn, &(struct journal_end){b->store, epoch_no, &b->next}, &c,
+				    err);
 	change_deinit(&c);
 	buf_deinit(&name);
 	return rc;

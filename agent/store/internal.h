@@ -5,6 +5,7 @@
 #ifndef ENVWARDEN_AGENT_STORE_INTERNAL_H
 #define ENVWARDEN_AGENT_STORE_INTERNAL_H
 
+#include "agent/core/hide.h"
 #include "agent/store/db.h"
 #include "agent/store/row.h"
 #include "agent/store/store.h"
@@ -22,6 +23,7 @@ struct store {
 	bool has_folds;	      /* there may be some that are not acked */
 	bool old_layout;      /* to be taken over before anything is written */
 	bool rewrite;	      /* rows of the layout before may be left */
+	struct hide hide;     /* its patterns are the store's own */
 };
 
 #define BYTES_OF_TEXT(text) ((struct bytes){(text), strlen(text)})
@@ -75,16 +77,34 @@ int dictionary_write(struct db_txn *txn, const struct package *items, size_t n, 
 
 /* --- journal.c --- */
 
+/* Where a change is added: to an epoch (a copy of the store's, taken over after the commit). */
+struct journal_end {
+	const struct store *store;
+	uint64_t epoch_no;
+	struct epoch_row *epoch;
+};
 /*
- * Adds a change: gives it epoch and seq, and moves *epoch (a copy of the store's, taken over after
- * the commit) on.
+ * Adds a change, its paths as they may leave the machine: gives it epoch and seq, and moves the
+ * epoch on.
  */
-int journal_append(struct db_txn *txn, uint64_t epoch_no, struct epoch_row *epoch, struct change *c,
+int journal_append(struct db_txn *txn, const struct journal_end *end, struct change *c,
 		   struct err *err);
 /* Beyond the journal's size: drops what is acked, oldest first; then folds what is not. */
 int journal_trim(struct store *s, struct err *err);
 int epoch_write(struct db_txn *txn, uint64_t epoch_no, const struct epoch_row *epoch,
 		struct err *err);
+
+/* --- hiding.c --- */
+
+/* Makes *c, a copy, what may leave the machine, and notes what its stand-ins stand for. */
+int hiding_change(struct db_txn *txn, const struct store *s, struct arena *arena, struct change *c,
+		  struct err *err);
+/* The other way: for people on this machine. */
+int hiding_reveal(struct db_txn *txn, struct arena *arena, struct change *c, struct err *err);
+/* What stands for a path, if it is to be hidden; else NULL. */
+int hiding_stand_in(const struct store *s, const char *path, struct arena *arena, const char **out,
+		    struct err *err);
+void hiding_deinit(struct store *s);
 
 /* --- fold.c --- */
 

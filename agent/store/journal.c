@@ -20,27 +20,43 @@ int epoch_write(struct db_txn *txn, uint64_t epoch_no, const struct epoch_row *e
 	return rc;
 }
 
-int journal_append(struct db_txn *txn, uint64_t epoch_no, struct epoch_row *epoch, struct change *c,
-		   struct err *err)
+static int put_change(struct db_txn *txn, const struct journal_end *end, const struct change *c,
+		      struct err *err)
 {
 	struct row_key key;
 	struct buf row;
 	int rc;
 
-	c->epoch = epoch->uuid;
-	c->seq = epoch->head + 1;
-	change_chain(epoch->head_hash, c, epoch->head_hash);
-	epoch->head = c->seq;
+	change_chain(end->epoch->head_hash, c, end->epoch->head_hash);
+	end->epoch->head = c->seq;
 	buf_init(&row, ROW_MAX);
-	row_put_change(&row, c, epoch->head_hash);
+	row_put_change(&row, c, end->epoch->head_hash);
 	rc = buf_rc(&row);
 	if (rc < 0)
 		err_set(err, rc, "store a change: %s", err_text(rc));
 	else
-		rc = db_put(txn, DB_JOURNAL, key_pair(&key, epoch_no, c->seq), BYTES_OF_BUF(&row),
-			    err);
+		rc = db_put(txn, DB_JOURNAL, key_pair(&key, end->epoch_no, c->seq),
+			    BYTES_OF_BUF(&row), err);
 	buf_deinit(&row);
-	return rc < 0 ? rc : epoch_write(txn, epoch_no, epoch, err);
+	return rc < 0 ? rc : epoch_write(txn, end->epoch_no, end->epoch, err);
+}
+
+int journal_append(struct db_txn *txn, const struct journal_end *end, struct change *c,
+		   struct err *err)
+{
+	struct change told;
+	struct arena arena;
+	int rc;
+
+	c->epoch = end->epoch->uuid;
+	c->seq = end->epoch->head + 1;
+	told = *c;
+	arena_init(&arena, STORE_ARENA_MAX);
+	rc = hiding_change(txn, end->store, &arena, &told, err);
+	if (rc == 0)
+		rc = put_change(txn, end, &told, err);
+	arena_deinit(&arena);
+	return rc;
 }
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -51,6 +67,7 @@ struct reading {
 	int64_t since_ms;
 	const struct uuid *environment;
 	uint64_t only_epoch; /* 0 = all */
+	bool reveal;	     /* hidden paths are turned back */
 	size_t max_changes;  /* 0 = no limits */
 	size_t max_bytes;
 	size_t given;
@@ -135,6 +152,8 @@ static int read_one(void *ctx, struct bytes key, struct bytes value, struct err 
 	rc = name_epoch(r, item.epoch_no, &item.change.epoch, err);
 	if (rc == 0)
 		rc = spell_out(r, &row, &item.change, err);
+	if (rc == 0 && r->reveal)
+		rc = hiding_reveal(r->txn, &r->arena, &item.change, err);
 	if (rc == 0)
 		rc = r->cb(r->ctx, &item);
 	change_deinit(&item.change);
@@ -163,6 +182,7 @@ int store_history(struct store *s, const struct store_history_query *query, stor
 	struct reading r = {
 		.since_ms = query->since_ms,
 		.environment = query->environment,
+		.reveal = true,
 		.cb = cb,
 		.ctx = ctx,
 	};

@@ -17,6 +17,7 @@
  * far trusted      'P' role                     generation, version, size, SHA-256: what is held
  *                'C' generation, number       a piece of a bundle
  *   kv           name                         a setting
+ *                "hashed/" and 32 hex digits  the text that this stand-in hides (agent/core/hide.h)
  *
  * A new layout version comes with code that reads the one before; older programs refuse it. Taking
  * one over (migrate.c): the number first, so that no older program finds a row it can't read, then

@@ -84,7 +84,11 @@ int store_open(const char *dir, const struct store_options *options, struct stor
 	s->journal_max_bytes =
 		options->journal_max_bytes ? options->journal_max_bytes : JOURNAL_DEFAULT_BYTES;
 	s->has_folds = true;
-	rc = db_open(dir, options->map_max_bytes, false, &s->db, err);
+	rc = options->n_hide > 0 ? store_hide_paths(s, options->hide_key, options->hide_patterns,
+						    options->n_hide, err)
+				 : 0;
+	if (rc == 0)
+		rc = db_open(dir, options->map_max_bytes, false, &s->db, err);
 	if (rc == 0)
 		rc = load(s, err);
 	if (rc == 0 && db_was_short(s->db))
@@ -109,5 +113,6 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	db_close(s->db);
+	hiding_deinit(s);
 	mem_free(s);
 }

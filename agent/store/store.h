@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/core/hide.h"
 #include "agent/core/identity.h"
 #include "agent/core/snapshot.h"
 #include "lib/base/arena.h"
@@ -41,6 +42,10 @@ struct store_options {
 	/* Beyond it acked changes are dropped, oldest first, and then those that are not acked are
 	   folded; 0 = 64 MiB. */
 	uint64_t journal_max_bytes;
+	/* As for store_hide_paths; from the first row on that is written. */
+	const unsigned char *hide_key;
+	const char *const *hide_patterns;
+	size_t n_hide;
 };
 
 /*
@@ -63,6 +68,14 @@ int store_probe(const char *dir, struct err *err);
  * to `name`. The store must be closed.
  */
 int store_set_aside(const char *dir, int64_t now_ms, char *name, size_t cap, struct err *err);
+
+/*
+ * From now on the paths that match one of these patterns (agent/core/hide.h; copied), and what
+ * holds them, are kept in the journal as keyed hashes, which is how they are sent; store_history
+ * turns them back. What is in the journal stays as it is. n = 0: no more. ERR_NOMEM.
+ */
+int store_hide_paths(struct store *s, const unsigned char key[HIDE_KEY],
+		     const char *const *patterns, size_t n, struct err *err);
 
 /* --- environments ------------------------------------------------------------------------- */
 
@@ -164,8 +177,9 @@ struct store_history_query {
 };
 
 /*
- * The journal, oldest first, all epochs. A non-zero result of cb ends the walk and becomes its
- * result. Nothing may be written meanwhile: to follow, or to interleave, stop and go on from there.
+ * The journal, oldest first, all epochs, hidden paths turned back. A non-zero result of cb ends the
+ * walk and becomes its result. Nothing may be written meanwhile: to follow, or to interleave, stop
+ * and go on from there.
  */
 int store_history(struct store *s, const struct store_history_query *query, store_change_cb cb,
 		  void *ctx, struct err *err);
@@ -184,7 +198,8 @@ int store_chain_at(struct store *s, uint64_t seq, unsigned char hash[SHA256_SIZE
 
 /*
  * Changes of the present epoch after `after` (and after what is acked), consecutive, for as long as
- * neither limit is reached; at least one if there is one. max_bytes counts their stored size.
+ * neither limit is reached; at least one if there is one. max_bytes counts their stored size. They
+ * are as their hashes want them: hidden paths stay so.
  */
 int store_unacked(struct store *s, uint64_t after, size_t max_changes, size_t max_bytes,
 		  store_change_cb cb, void *ctx, struct err *err);

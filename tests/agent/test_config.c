@@ -26,6 +26,9 @@ static const struct row rows[] = {
 	{"settle_ms = 5\n", "line 1: settle_ms: needs a number from 50 to 60000"},
 	{"settle_ms = 3O0\n", "line 1: settle_ms: needs a number from 50 to 60000"},
 	{"roots = relative\n", "line 1: roots: needs absolute paths"},
+	{"hash_paths = on\n", NULL},
+	{"hash_paths = /home/*/secret, /srv\n", NULL},
+	{"hash_paths = off\n", "line 1: hash_paths: needs absolute paths, or \"on\""},
 	{"last_used = off\n", NULL},
 	{"last_used = no\n", "line 1: last_used: needs \"on\" or \"off\""},
 	{"log_level = loud\n", "line 1: log_level: error, warn, info or debug"},
@@ -89,7 +92,8 @@ static void print_and_parse(void **state)
 	buf_init(&first, 1 << 16);
 	buf_init(&second, 1 << 16);
 	assert_int_equal(
-		parse("server = a:1\nexclude = /x\npoll_s = 7\nproxy = p:3128\nlast_used = off\n",
+		parse("server = a:1\nexclude = /x\npoll_s = 7\nproxy = p:3128\nlast_used = off\n"
+		      "hash_paths = /home/**, on\n",
 		      &arena, &config, NULL),
 		0);
 	config_print(&config, &first);
@@ -98,6 +102,7 @@ static void print_and_parse(void **state)
 	assert_string_equal(buf_cstr(&first), buf_cstr(&second));
 	assert_non_null(strstr(buf_cstr(&first), "\npoll_s = 7\n"));
 	assert_non_null(strstr(buf_cstr(&first), "\nlast_used = off\n"));
+	assert_non_null(strstr(buf_cstr(&first), "\nhash_paths = /home/**\nhash_paths = on\n"));
 	buf_deinit(&first);
 	buf_deinit(&second);
 	arena_deinit(&arena);

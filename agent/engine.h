@@ -142,8 +142,9 @@ struct engine {
 	uv_timer_t fallback_timer;		    /* writing failed */
 
 	uv_timer_t use_timer;
-	uv_timer_t readers; /* when readers may come: a new store first waits for the server's ids,
-			       one that could not write for better times */
+	int64_t use_told_ms; /* what was used until then is told to the server */
+	uv_timer_t readers;  /* when readers may come: a new store first waits for the server's ids,
+				one that could not write for better times */
 	uv_signal_t terminate;
 	uv_signal_t interrupt;
 	uv_signal_t reload;
@@ -332,6 +333,15 @@ void use_start(struct engine *e);
 /* What the store lags behind by more than an hour is written; or, with last_used off, forgotten. */
 void use_save(struct engine *e);
 bool use_kept(const struct engine *e);
+/*
+ * What the server is to be told by now: uses since it was last told, which is once a day. Up to
+ * max; how many.
+ */
+struct use_told {
+	struct uuid environment;
+	int64_t last_used_ms;
+};
+size_t use_untold(struct engine *e, struct use_told *out, size_t max);
 void use_note(struct engine *e, struct env *env); /* an interactive activation check */
 void use_runs(struct engine *e, struct env *env); /* something was seen to run in it */
 /* The newest activation or running interpreter; 0 unknown, or not to be told. */

@@ -10,6 +10,7 @@
 #include "proto/limits.h"
 
 #define KEY_CONTINUITY "continuity"
+#define KEY_USE_TOLD "use-told"
 #define BATCH_MEMORY_MAX (64u << 20)
 #define BATCH_KEYS_MAX 65536 /* more than a frame of changes can name */
 #define FRAME_MAX (LIMIT_SYNC_FRAME + 4)
@@ -22,6 +23,7 @@ struct syncing {
 	char why[ENGINE_TEXT_MAX];
 	unsigned char continuity[16];
 	bool has_continuity;
+	int64_t uses_ms; /* when the uses under way were gathered, 0 = none are */
 	char ticket_path[PATHS_MAX];
 	char identity_path[PATHS_MAX];
 	syncing_enrol_cb enrolled;
@@ -53,6 +55,8 @@ struct batch_job {
 	size_t size;				/* packed */
 	struct uuid epoch;
 	unsigned char previous[SHA256_SIZE];
+	struct use_told *uses;
+	size_t n_uses;
 };
 
 static int note_keys(struct batch_job *b, Envwarden__Sync__PackageRef *const *refs, size_t n)
@@ -114,6 +118,24 @@ static int note_packages(struct batch_job *b)
 	return rc;
 }
 
+static int add_uses(struct batch_job *b)
+{
+	Envwarden__Sync__EnvironmentUse *items =
+		arena_calloc(&b->arena, b->n_uses + 1, sizeof *items);
+
+	b->changes.uses = arena_calloc(&b->arena, b->n_uses + 1, sizeof *b->changes.uses);
+	if (items == NULL || b->changes.uses == NULL)
+		return err_nomem(&b->job.err);
+	for (size_t i = 0; i < b->n_uses; i++) {
+		envwarden__sync__environment_use__init(&items[i]);
+		items[i].environment = wire_uuid(&b->uses[i].environment);
+		items[i].last_used_ms = b->uses[i].last_used_ms;
+		b->changes.uses[i] = &items[i];
+	}
+	b->changes.n_uses = b->n_uses;
+	return 0;
+}
+
 static int pack_changes(struct batch_job *b)
 {
 	Envwarden__Sync__Envelope envelope = ENVWARDEN__SYNC__ENVELOPE__INIT;
@@ -123,6 +145,17 @@ static int pack_changes(struct batch_job *b)
 	envelope.kind_case = ENVWARDEN__SYNC__ENVELOPE__KIND_CHANGES;
 	envelope.changes = &b->changes;
 	return codec_pack_sync(&envelope, &b->batch.changes, &b->job.err);
+}
+
+static int read_changes(struct batch_job *b)
+{
+	struct store *store = b->job.e->store;
+	int rc = store_chain_at(store, b->after, b->previous, &b->job.err);
+
+	if (rc == 0)
+		rc = store_unacked(store, b->after, SYNC_BATCH_CHANGES, SYNC_BATCH_BYTES,
+				   add_change, b, &b->job.err);
+	return rc < 0 ? rc : note_packages(b);
 }
 
 static void batch_run(struct job *job)
@@ -141,15 +174,18 @@ static void batch_run(struct job *job)
 	}
 	if (b->after < journal.acked)
 		b->after = journal.acked;
-	if (b->after >= journal.head)
+	if (journal.head == 0 || (b->after >= journal.head && b->n_uses == 0))
 		return;
-	job->rc = store_chain_at(store, b->after, b->previous, &job->err);
-	if (job->rc == 0)
-		job->rc = store_unacked(store, b->after, SYNC_BATCH_CHANGES, SYNC_BATCH_BYTES,
-					add_change, b, &job->err);
-	if (job->rc >= 0)
-		job->rc = note_packages(b);
-	if (job->rc == 0 && b->changes.n_changes > 0)
+	if (b->after < journal.head) {
+		job->rc = read_changes(b);
+	} else {
+		memcpy(b->previous, journal.head_hash, sizeof b->previous);
+		b->batch.last_seq = journal.head;
+	}
+	/* With the last ones only: the server has to know the environments by then. */
+	if (job->rc == 0 && b->batch.last_seq == journal.head)
+		job->rc = add_uses(b);
+	if (job->rc == 0 && b->batch.last_seq > 0)
 		job->rc = pack_changes(b);
 }
 
@@ -160,6 +196,7 @@ static void batch_free(struct batch_job *b)
 	arena_deinit(&b->arena);
 	buf_deinit(&b->batch.changes);
 	buf_deinit(&b->batch.keys);
+	mem_free(b->uses);
 	mem_free(b);
 }
 
@@ -170,9 +207,22 @@ static void batch_done(struct job *job)
 
 	if (job->rc < 0)
 		log_error("sync", "journal not read", LOG_ERR(&job->err));
+	if (b->changes.n_uses == 0)
+		e->syncing->uses_ms = 0;
 	if (e->syncing->client != NULL)
 		sync_batch_ready(e->syncing->client, job->rc, &b->batch);
 	batch_free(b);
+}
+
+/* Without memory they wait for the next time. */
+static void gather_uses(struct engine *e, struct batch_job *b)
+{
+	size_t max = e->envs.living < LIMIT_USES ? e->envs.living : LIMIT_USES;
+
+	b->uses = mem_calloc(max + 1, sizeof *b->uses);
+	if (b->uses != NULL)
+		b->n_uses = use_untold(e, b->uses, max);
+	e->syncing->uses_ms = b->n_uses > 0 ? engine_wall(e) : 0;
 }
 
 static void on_read_batch(void *ctx, uint64_t after)
@@ -187,6 +237,7 @@ static void on_read_batch(void *ctx, uint64_t after)
 		return;
 	}
 	b->after = after;
+	gather_uses(e, b);
 	arena_init(&b->arena, BATCH_MEMORY_MAX);
 	buf_init(&b->batch.changes, FRAME_MAX);
 	buf_init(&b->batch.keys, (size_t)BATCH_KEYS_MAX * 16);
@@ -287,6 +338,7 @@ struct ack_job {
 	struct job job;
 	struct uuid epoch;
 	uint64_t seq;
+	int64_t uses_ms; /* of the uses that went with it, 0 = none did */
 	struct buf keys;
 };
 
@@ -301,6 +353,9 @@ static void ack_run(struct job *job)
 	store_journal(job->e->store, &journal);
 	if (job->rc == 0 && a->seq > 0 && uuid_cmp(&journal.epoch, &a->epoch) == 0)
 		job->rc = store_set_acked(job->e->store, a->seq, &job->err);
+	if (job->rc == 0 && a->uses_ms > 0)
+		job->rc = store_kv_put(job->e->store, KEY_USE_TOLD, &a->uses_ms, sizeof a->uses_ms,
+				       &job->err);
 }
 
 static void ack_done(struct job *job)
@@ -310,6 +365,8 @@ static void ack_done(struct job *job)
 
 	if (job->rc < 0)
 		log_error("sync", "acknowledgement not kept", LOG_ERR(&job->err));
+	else if (a->uses_ms > 0)
+		e->use_told_ms = a->uses_ms;
 	if (a->seq > 0 && e->syncing->client != NULL)
 		sync_acked_stored(e->syncing->client, job->rc);
 	if (!e->stopping)
@@ -331,6 +388,10 @@ static void submit_ack(struct engine *e, const struct uuid *epoch, uint64_t seq,
 	if (epoch != NULL)
 		a->epoch = *epoch;
 	a->seq = seq;
+	if (seq > 0) {
+		a->uses_ms = e->syncing->uses_ms;
+		e->syncing->uses_ms = 0;
+	}
 	buf_init(&a->keys, n * 16 + 1);
 	if (n > 0)
 		buf_add(&a->keys, keys, n * 16);
@@ -613,6 +674,8 @@ static void adopt_run(struct job *job)
 	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, KEY_CONTINUITY, &job->err);
 	if (job->rc == 0)
+		job->rc = store_kv_delete(e->store, KEY_USE_TOLD, &job->err);
+	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, ENGINE_KEY_LOST, &job->err);
 	if (job->rc == 0)
 		job->rc = store_kv_put(e->store, "logging", "0", 1, &job->err);
@@ -627,6 +690,7 @@ static void adopt_done(struct job *job)
 
 	if (job->rc == 0) {
 		e->enrolled = true;
+		e->use_told_ms = 0;
 		job->rc = state_begin(e, &job->err);
 	}
 	if (job->rc == 0 && !e->stopping)
@@ -695,7 +759,7 @@ void syncing_enrol(struct engine *e, const struct join_code *code, syncing_enrol
 
 /* --- life --- */
 
-static int load_continuity(struct engine *e)
+static int load_kept(struct engine *e)
 {
 	struct buf token;
 
@@ -705,6 +769,10 @@ static int load_continuity(struct engine *e)
 		memcpy(e->syncing->continuity, token.data, token.len);
 		e->syncing->has_continuity = true;
 	}
+	buf_clear(&token);
+	if (store_kv_get(e->store, KEY_USE_TOLD, &token, NULL) == 0 &&
+	    token.len == sizeof e->use_told_ms)
+		memcpy(&e->use_told_ms, token.data, token.len);
 	buf_deinit(&token);
 	return 0;
 }
@@ -733,7 +801,7 @@ int syncing_prepare(struct engine *e, struct err *err)
 		e->enrolled = true;
 	else if (rc != ERR_NOTFOUND)
 		return rc;
-	return load_continuity(e);
+	return load_kept(e);
 }
 
 struct stopping {

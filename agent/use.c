@@ -9,8 +9,9 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
-#define SAVE_MS 3600000 /* between two looks at what is to be written */
-#define LAG_MS 3600000	/* what the store may lag behind */
+#define SAVE_MS 3600000		  /* between two looks at what is to be written */
+#define LAG_MS 3600000		  /* what the store may lag behind */
+#define TELL_MS INT64_C(86400000) /* between two times that the server is told */
 
 struct use_job {
 	struct job job;
@@ -126,9 +127,46 @@ void use_save(struct engine *e)
 	engine_submit(e, &g.to->job);
 }
 
+/* --- telling the server ------------------------------------------------------------------- */
+
+struct telling {
+	const struct engine *e;
+	struct use_told *out;
+	size_t n;
+	size_t max;
+};
+
+static void tell(void *ctx, struct env *env)
+{
+	struct telling *t = ctx;
+	int64_t last = use_last(t->e, env);
+
+	if (t->n < t->max && env->lives && last > t->e->use_told_ms)
+		t->out[t->n++] = (struct use_told){.environment = env->id, .last_used_ms = last};
+}
+
+size_t use_untold(struct engine *e, struct use_told *out, size_t max)
+{
+	struct telling t = {.e = e, .out = out, .max = max};
+	int64_t since = engine_wall(e) - e->use_told_ms;
+
+	/* A clock that went back must not keep it from being told for long. */
+	if (since < 0)
+		e->use_told_ms = 0;
+	if (!use_kept(e) || (since >= 0 && since < TELL_MS))
+		return 0;
+	envs_each(&e->envs, tell, &t);
+	return t.n;
+}
+
 static void on_save_time(uv_timer_t *timer)
 {
-	use_save(timer->data);
+	struct engine *e = timer->data;
+	struct use_told one;
+
+	use_save(e);
+	if (syncing_connected(e) && use_untold(e, &one, 1) > 0)
+		syncing_journal_grew(e); /* there is something to send */
 }
 
 void use_start(struct engine *e)

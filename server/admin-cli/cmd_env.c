@@ -77,6 +77,7 @@ static void print_facts(struct admin *a, const json_t *env)
 		{"Tool", "tool"},
 		{"Created", "@created"},
 		{"Changed", "@last_change"},
+		{"Used", "@last_used"},
 		{"Status", "status"},
 		{"Message", "status_set.message"},
 		{"Until", "status_set.until"},

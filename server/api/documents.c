@@ -111,6 +111,7 @@ void document_environment(struct json_writer *w, const struct db_env *env,
 		decision_of(w, decision);
 	json_kv_time_opt(w, "created", env->created_ms);
 	json_kv_time_opt(w, "last_change", env->last_change_ms);
+	json_kv_time_opt(w, "last_used", env->last_used_ms);
 	if (!uuid_is_zero(&env->cloned_from))
 		document_id(w, "cloned_from", &env->cloned_from);
 	json_kv_bool(w, "deleted", env->deleted);

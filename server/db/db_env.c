@@ -34,6 +34,7 @@ int env_read(struct sql_rows *rows, struct arena *arena, int64_t now_ms, struct 
 	out->status_by = over ? "" : sql_text(rows, 21, arena);
 	out->status_at_ms = over ? 0 : sql_int(rows, 22);
 	out->status_delivered = sql_bool(rows, 24);
+	out->last_used_ms = sql_int(rows, 25);
 	if (!specs ||
 	    status_specs_split(specs, arena, &out->status_specs, &out->n_status_specs) < 0)
 		return ERR_NOMEM;
@@ -156,6 +157,15 @@ int db_env_packages(struct db_conn *conn, int64_t row, struct arena *arena, stru
 	*out = (struct db_package *)list.items;
 	*n = list.n;
 	return 0;
+}
+
+int db_env_used(struct db_conn *conn, const struct uuid *machine, const struct uuid *id,
+		int64_t used_ms, struct err *err)
+{
+	return SQL_RUN(conn, NULL, err,
+		       "UPDATE env SET last_used_ms = $1 WHERE uuid = $2 AND last_used_ms < $1"
+		       " AND machine_id = (SELECT id FROM machine WHERE uuid = $3)",
+		       ARG_INT(used_ms), ARG_UUID(id), ARG_UUID(machine));
 }
 
 int db_env_archive(struct db_conn *conn, const struct uuid *id, bool archived, struct err *err)

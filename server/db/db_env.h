@@ -27,6 +27,7 @@ struct db_env {
 	int64_t package_count;
 	int64_t created_ms; /* first change seen here, by its own time */
 	int64_t last_change_ms;
+	int64_t last_used_ms;	 /* as the machine told, by the day; 0 = not known, or not told */
 	struct uuid cloned_from; /* zero = not a clone */
 	bool has_digest;
 	unsigned char digest[SHA256_SIZE];
@@ -92,6 +93,11 @@ int db_env_known(struct db_conn *conn, const struct uuid *machine, size_t limit,
 /* The packages it has now, by name. */
 int db_env_packages(struct db_conn *conn, int64_t row, struct arena *arena, struct db_package **out,
 		    size_t *n, struct err *err);
+
+/* A machine's environment was used; an older time than the one known, or an unknown environment,
+ * changes nothing. */
+int db_env_used(struct db_conn *conn, const struct uuid *machine, const struct uuid *id,
+		int64_t used_ms, struct err *err);
 
 /* For every row with the id. ERR_NOTFOUND. */
 int db_env_archive(struct db_conn *conn, const struct uuid *id, bool archived, struct err *err);

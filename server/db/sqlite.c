@@ -215,6 +215,7 @@ static const struct db_migration migrations[] = {
 	{sqlite_001},
 	{sqlite_002},
 	{sqlite_003},
+	{sqlite_004},
 };
 
 const struct db_driver db_driver_sqlite = {

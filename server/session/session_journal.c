@@ -4,6 +4,7 @@
 #include "lib/base/mem.h"
 #include "proto/convert.h"
 #include "proto/limits.h"
+#include "server/db/db_env.h"
 #include "server/db/db_journal.h"
 #include "server/db/db_package.h"
 #include "server/session/session_impl.h"
@@ -104,6 +105,23 @@ static int ack(struct task *task, const struct uuid *epoch, uint64_t seq, struct
 	return task_reply(task, &envelope, err);
 }
 
+/* A clock that is ahead must not keep later uses from being told. */
+static int uses_store(struct db_conn *conn, const struct task *task, struct err *err)
+{
+	const Envwarden__Sync__Changes *wire = task->message->changes;
+	int rc = 0;
+
+	for (size_t i = 0; i < wire->n_uses && rc == 0; i++) {
+		int64_t used_ms = wire->uses[i]->last_used_ms;
+		struct uuid id;
+
+		uuid_from_wire(&wire->uses[i]->environment, &id);
+		rc = db_env_used(conn, &task->machine, &id,
+				 used_ms < task->now_ms ? used_ms : task->now_ms, err);
+	}
+	return rc;
+}
+
 int changes_run(struct db_conn *conn, struct task *task, struct err *err)
 {
 	const Envwarden__Sync__Changes *wire = task->message->changes;
@@ -126,6 +144,8 @@ int changes_run(struct db_conn *conn, struct task *task, struct err *err)
 		else if (rc < 0)
 			(void)err_context(err, "changes");
 	}
+	if (rc == 0)
+		rc = uses_store(conn, task, err);
 	batch_free(&batch);
 	return rc < 0 ? rc : ack(task, &append.epoch, acked, err);
 }

@@ -341,6 +341,20 @@ static int write_once(struct db *db, db_write_cb fn, void *ctx, bool *map_full, 
 	return rc;
 }
 
+/*
+ * Less than a quarter of the map is free: it grows now, when nothing is under way, and no later
+ * transaction has to be done over for want of room. Costs addresses only; no page is written.
+ */
+static void grow_ahead(struct db *db)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+
+	if (mdb_env_info(db->env, &info) == 0 && mdb_env_stat(db->env, &st) == 0 &&
+	    ((uint64_t)info.me_last_pgno + 1) * st.ms_psize > db->map / 4 * 3)
+		(void)grow(db, DB_ADD, NULL);
+}
+
 int db_write(struct db *db, enum db_purpose purpose, db_write_cb fn, void *ctx, struct err *err)
 {
 	bool map_full;
@@ -352,6 +366,8 @@ int db_write(struct db *db, enum db_purpose purpose, db_write_cb fn, void *ctx, 
 		map_full = false;
 		rc = write_once(db, fn, ctx, &map_full, err);
 	} while (rc < 0 && map_full && grow(db, purpose, err));
+	if (rc == 0)
+		grow_ahead(db);
 	return rc;
 }
 

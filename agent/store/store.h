@@ -7,8 +7,8 @@
  * read-only file system can be read; writing is tried anew each time.
  *
  * A change returned by store_apply, store_gone or store_new_epoch is on the disk. No transaction
- * writes more than 1 MiB. The file's map grows as needed up to its limit; ordinary writes stop at
- * nine tenths of it so that deleting always has room.
+ * writes more than 1 MiB. The file's map grows ahead of need up to its limit; ordinary writes stop
+ * at nine tenths of it so that deleting always has room.
  *
  * Errors of all calls: ERR_FULL (disk, quota, or the map's limit; reading goes on, and writing as
  * soon as there is room again), ERR_CORRUPT (a checksum or a structure is wrong), ERR_NOMEM,

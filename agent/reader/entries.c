@@ -6,6 +6,7 @@
 #include <uv/tree.h>
 
 #include "agent/reader/askers.h"
+#include "agent/reader/entries_impl.h"
 #include "agent/reader/look_job.h"
 #include "agent/reader/watch_user.h"
 #include "lib/base/clock.h"
@@ -13,11 +14,9 @@
 #include "lib/base/mem.h"
 #include "lib/conda/record.h"
 
-#define IDLE_READERS 2		  /* of JSON, kept for the next looks */
 #define PLAIN_MS (10 * 60 * 1000) /* how long a folder may take to become an environment */
 #define HELD_MAX 64		  /* histories held open at a time */
 #define GONE_GRACE_SETTLES 2	  /* settle times before "gone" is told: a move shows up by then */
-#define ENTRIES_MAX 50000	  /* known at a time; more are left out */
 #define PLAIN_MAX 512		  /* ... and how many such folders are watched meanwhile */
 #define READ_PATIENCE_MS 30000	  /* how long an asker waits for a prefix to settle */
 #define QUIET_MAX_SETTLES 240	  /* settle times after which an unquiet prefix is looked at */
@@ -26,70 +25,6 @@
 #define RETRY_MS 1000 /* after a look that failed; doubles each time */
 #define RETRY_DOUBLES_MAX 11
 #define DUE_URGENT INT64_MIN /* before all others */
-
-struct entry {
-	RB_ENTRY(entry) by_path;
-	RB_ENTRY(entry) by_inode;
-	RB_ENTRY(entry) by_due; /* when dirty and no job is under way */
-	struct entries *all;
-	char *path;
-	uint64_t dev;
-	uint64_t ino;  /* 0 = not in the tree of inodes */
-	int64_t mount; /* id of the mount it was last seen on, 0 unknown */
-	unsigned char volume[MOUNT_VOLUME_SIZE]; /* ... and what that holds, zeroes unknown */
-	uint64_t told_dev;			 /* the directory that was last told */
-	uint64_t told_ino;
-	char *site_path;  /* of site-packages, relative; NULL never looked */
-	char *moved_from; /* its path when it was last told, if it has moved since; else NULL */
-	uint64_t moved_dev;
-	uint64_t moved_ino;
-	struct watch_user meta;
-	struct watch_user site;
-	struct watch_user prefix;
-	struct piece piece;   /* in a lane: waiting, or under way with the job */
-	struct look_job *job; /* under way */
-	struct asker *askers;
-	uint64_t twin_dev; /* the directory that another entry was known by, ... */
-	uint64_t twin_ino;
-	int64_t twin_ms;	  /* mono; ... since when this one leads there, too */
-	struct held_history held; /* while something happens there */
-	struct last_run *last;	  /* that removes it, as far as looks saw one; else NULL */
-	int64_t first_seen_ms;	  /* mono */
-	int64_t due_ms;		  /* mono; when dirty */
-	int64_t event_ms;	  /* mono; newest hint */
-	int64_t unquiet_ms;	  /* mono; first hint since the last look that counted, 0 none */
-	int64_t unsettled_ms;	  /* mono; first look in a row that found it unsettled, 0 none */
-	int64_t began_ms;	  /* mono; the last look */
-	unsigned events;	  /* hints so far */
-	unsigned job_events;	  /* ... when the job began */
-	unsigned reads;		  /* damaged readings in a row */
-	unsigned torn;		  /* looks in a row with events meanwhile */
-	unsigned failures;	  /* looks in a row that failed */
-	uint32_t stats;		  /* files the last look asked about */
-	bool dirty;
-	bool to_hold;	/* the next piece of work is to hold its history */
-	bool queued;	/* in the tree by due time */
-	bool busy;	/* the last look found it unsettled */
-	bool known;	/* the core has heard of it */
-	bool whole;	/* ... and it was more than an empty conda-meta */
-	bool looked;	/* at least once */
-	bool vanished;	/* the last look found nothing; gone is told if the next one does too */
-	bool plain;	/* no environment so far: may become one, is watched for a while */
-	bool denied;	/* may not be read */
-	bool asked_for; /* found by nobody, named by somebody */
-	bool remote;	/* on a file system that does not tell what others do there */
-	bool automount; /* on one that goes when nobody uses it: not polled, that would be use */
-	bool away;
-	bool background; /* nothing says that it has changed: looked at when there is time */
-	bool counted;	 /* among the unlooked */
-	bool aside;	 /* ... not any more: its file system does not answer */
-	bool no_room;	 /* there was no watch left for it */
-	bool polled;
-	bool at_start;
-	bool forgotten; /* dropped while its job was under way */
-	bool has_stamp;
-	unsigned char stamp[SHA256_SIZE];
-};
 
 static int cmp_path(const struct entry *a, const struct entry *b)
 {
@@ -110,35 +45,9 @@ static int cmp_due(const struct entry *a, const struct entry *b)
 	return strcmp(a->path, b->path);
 }
 
-RB_HEAD(path_tree, entry);
-RB_HEAD(inode_tree, entry);
-RB_HEAD(due_tree, entry);
-RB_GENERATE_STATIC(path_tree, entry, by_path, cmp_path)
+RB_GENERATE(path_tree, entry, by_path, cmp_path)
 RB_GENERATE_STATIC(inode_tree, entry, by_inode, cmp_inode)
 RB_GENERATE_STATIC(due_tree, entry, by_due, cmp_due)
-
-struct entries {
-	struct entries_config config;
-	struct path_tree paths;
-	struct inode_tree inodes;
-	struct due_tree due;
-	size_t n;
-	size_t unlooked; /* that were never looked at and will be soon */
-	size_t plain;
-	size_t held;
-	struct watcher *watcher;
-	struct json_reader *json[IDLE_READERS]; /* not in use */
-	uv_timer_t timer;
-	size_t under_way;
-	bool at_start;
-	bool told_exhausted;
-	bool short_of_memory;
-	bool pumping;
-	bool stopping;
-	bool timer_closed;
-	void (*stopped)(void *owner);
-	void *owner;
-};
 
 static void pump(struct entries *all);
 
@@ -1122,73 +1031,6 @@ void entries_read(struct entries *all, const char *path, const unsigned char *vo
 	else
 		make_urgent(e);
 	pump(all);
-}
-
-/* --- states --- */
-
-enum entry_state entry_state(const struct entry *e)
-{
-	if (e->denied)
-		return ENTRY_DENIED;
-	if (e->away || e->aside)
-		return ENTRY_AWAY;
-	if (!e->known)
-		return e->looked && !e->busy && e->failures == 0 ? ENTRY_PLAIN : ENTRY_NEW;
-	if (e->busy)
-		return ENTRY_BUSY;
-	if (e->to_hold || (e->job != NULL && e->job->hold))
-		return ENTRY_BUSY; /* something has just begun */
-	if (piece_is_out(&e->piece) && !e->background)
-		return ENTRY_DIRTY;
-	if (!e->dirty || e->polled)
-		return ENTRY_CLEAN;
-	return e->due_ms <= now_mono(e->all) ? ENTRY_DIRTY : ENTRY_BUSY;
-}
-
-const char *entry_path(const struct entry *e)
-{
-	return e->path;
-}
-
-void entry_inode(const struct entry *e, uint64_t *dev, uint64_t *ino)
-{
-	*dev = e->dev;
-	*ino = e->ino;
-}
-
-void entries_health(const struct entries *all, struct entries_health *out)
-{
-	struct entry *e;
-	uint64_t stats = 0;
-
-	*out = (struct entries_health){.late_ms = all->config.poll_ms * 5 / 4,
-				       .full = all->n >= ENTRIES_MAX};
-	RB_FOREACH(e, path_tree, (struct path_tree *)&all->paths)
-	{
-		out->environments += e->known;
-		out->denied += e->denied;
-		out->away += e->away;
-		out->watches_exhausted = out->watches_exhausted || e->no_room;
-		out->failed += e->failures > 0;
-		out->watched += e->known && !e->polled;
-		out->polled += e->known && e->polled;
-		out->remote += e->known && e->remote;
-		stats += e->known && e->polled && e->remote ? e->stats : 0;
-	}
-	out->late_ms += (int64_t)(stats * 1000 / LANES_STATS_PER_S);
-}
-
-size_t entries_denied(const struct entries *all, char **paths, size_t max)
-{
-	struct entry *e;
-	size_t n = 0;
-
-	RB_FOREACH(e, path_tree, (struct path_tree *)&all->paths)
-	{
-		if (e->denied && n < max)
-			paths[n++] = e->path;
-	}
-	return n;
 }
 
 /* --- life --- */

@@ -1,0 +1,110 @@
+/*
+ * What entries.c and entries_state.c share: an entry, and the table of them. The words are those of
+ * entries.h; only entries.c changes anything. Loop thread.
+ */
+#ifndef ENVWARDEN_AGENT_READER_ENTRIES_IMPL_H
+#define ENVWARDEN_AGENT_READER_ENTRIES_IMPL_H
+
+#include <uv.h>
+#include <uv/tree.h>
+
+#include "agent/reader/entries.h"
+#include "agent/reader/look_job.h"
+#include "agent/reader/watch_user.h"
+
+#define ENTRIES_MAX 50000 /* known at a time; more are left out */
+#define IDLE_READERS 2	  /* of JSON, kept for the next looks */
+
+struct entry {
+	RB_ENTRY(entry) by_path;
+	RB_ENTRY(entry) by_inode;
+	RB_ENTRY(entry) by_due; /* when dirty and no job is under way */
+	struct entries *all;
+	char *path;
+	uint64_t dev;
+	uint64_t ino;  /* 0 = not in the tree of inodes */
+	int64_t mount; /* id of the mount it was last seen on, 0 unknown */
+	unsigned char volume[MOUNT_VOLUME_SIZE]; /* ... and what that holds, zeroes unknown */
+	uint64_t told_dev;			 /* the directory that was last told */
+	uint64_t told_ino;
+	char *site_path;  /* of site-packages, relative; NULL never looked */
+	char *moved_from; /* its path when it was last told, if it has moved since; else NULL */
+	uint64_t moved_dev;
+	uint64_t moved_ino;
+	struct watch_user meta;
+	struct watch_user site;
+	struct watch_user prefix;
+	struct piece piece;   /* in a lane: waiting, or under way with the job */
+	struct look_job *job; /* under way */
+	struct asker *askers;
+	uint64_t twin_dev; /* the directory that another entry was known by, ... */
+	uint64_t twin_ino;
+	int64_t twin_ms;	  /* mono; ... since when this one leads there, too */
+	struct held_history held; /* while something happens there */
+	struct last_run *last;	  /* that removes it, as far as looks saw one; else NULL */
+	int64_t first_seen_ms;	  /* mono */
+	int64_t due_ms;		  /* mono; when dirty */
+	int64_t event_ms;	  /* mono; newest hint */
+	int64_t unquiet_ms;	  /* mono; first hint since the last look that counted, 0 none */
+	int64_t unsettled_ms;	  /* mono; first look in a row that found it unsettled, 0 none */
+	int64_t began_ms;	  /* mono; the last look */
+	unsigned events;	  /* hints so far */
+	unsigned job_events;	  /* ... when the job began */
+	unsigned reads;		  /* damaged readings in a row */
+	unsigned torn;		  /* looks in a row with events meanwhile */
+	unsigned failures;	  /* looks in a row that failed */
+	uint32_t stats;		  /* files the last look asked about */
+	bool dirty;
+	bool to_hold;	/* the next piece of work is to hold its history */
+	bool queued;	/* in the tree by due time */
+	bool busy;	/* the last look found it unsettled */
+	bool known;	/* the core has heard of it */
+	bool whole;	/* ... and it was more than an empty conda-meta */
+	bool looked;	/* at least once */
+	bool vanished;	/* the last look found nothing; gone is told if the next one does too */
+	bool plain;	/* no environment so far: may become one, is watched for a while */
+	bool denied;	/* may not be read */
+	bool asked_for; /* found by nobody, named by somebody */
+	bool remote;	/* on a file system that does not tell what others do there */
+	bool automount; /* on one that goes when nobody uses it: not polled, that would be use */
+	bool away;
+	bool background; /* nothing says that it has changed: looked at when there is time */
+	bool counted;	 /* among the unlooked */
+	bool aside;	 /* ... not any more: its file system does not answer */
+	bool no_room;	 /* there was no watch left for it */
+	bool polled;
+	bool at_start;
+	bool forgotten; /* dropped while its job was under way */
+	bool has_stamp;
+	unsigned char stamp[SHA256_SIZE];
+};
+
+RB_HEAD(path_tree, entry);
+RB_HEAD(inode_tree, entry);
+RB_HEAD(due_tree, entry);
+RB_PROTOTYPE(path_tree, entry, by_path, cmp_path)
+
+struct entries {
+	struct entries_config config;
+	struct path_tree paths;
+	struct inode_tree inodes;
+	struct due_tree due;
+	size_t n;
+	size_t unlooked; /* that were never looked at and will be soon */
+	size_t plain;
+	size_t held;
+	struct watcher *watcher;
+	struct json_reader *json[IDLE_READERS]; /* not in use */
+	uv_timer_t timer;
+	size_t under_way;
+	bool at_start;
+	bool told_exhausted;
+	bool short_of_memory;
+	bool pumping;
+	bool stopping;
+	bool timer_closed;
+	void (*stopped)(void *owner);
+	void *owner;
+};
+
+#endif

@@ -518,6 +518,8 @@ static int prepare(struct engine *e, struct err *err)
 		rc = state_start(e, err);
 	if (rc == 0)
 		telling_start(e);
+	if (rc == 0)
+		graces_start(e);
 	return rc;
 }
 
@@ -571,6 +573,7 @@ static void mark_clean(struct engine *e)
 static void engine_free(struct engine *e)
 {
 	deciding_stop(e);
+	graces_free(e);
 	state_stop(e);
 	if (e->syncing != NULL)
 		syncing_free(e);

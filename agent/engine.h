@@ -9,6 +9,7 @@
  *   requests.c, request_*.c  the other requests of the local socket
  *   state.c     signed state: taken over, told
  *   logging.c   the organisation's logging switch
+ *   graces.c    what members were granted on the spot: deferrals, unlock codes
  *   telling.c   what the server is told of decisions
  *   deciding.c  decisions: when they are made again, and answers from what is kept
  *   syncing.c   what the sync client asks for
@@ -129,6 +130,9 @@ struct engine {
 	uint64_t telling_number;    /* ... of one the server has not acknowledged, 0 none */
 	uint64_t checks_made;	    /* since the start */
 	uv_timer_t tell_timer;	    /* counters are to be told, and kept */
+	struct grace *graces;	    /* given so far, oldest first */
+	size_t n_graces;
+	bool grace_giving; /* one is being made durable */
 	struct syncing *syncing;
 	struct enrol *enrol;
 	struct trusted_time time;
@@ -297,6 +301,23 @@ void telling_checked(struct engine *e, struct env *env); /* somebody activated i
 void telling_runs(struct engine *e, struct env *env);	 /* it was seen running */
 void telling_save(struct engine *e);
 void telling_on_time(uv_timer_t *timer);
+
+/* --- graces.c --- */
+void graces_start(struct engine *e); /* reads the store, before the loop runs */
+/* Whether the grace for this case was taken already. */
+bool grace_taken(const struct engine *e, const struct env *env, const char *case_code);
+struct grace {
+	struct uuid environment;
+	int64_t until_ms;
+	char case_code[CASE_CODE_MAX]; /* of a deferral; "" = unlocked by a code: */
+	uint32_t serial;
+	bool lifts_status;
+};
+/* Makes it durable, then the environment's; done(ctx, rc) once, later. ERR_NOMEM, ERR_BUSY
+ * not begun. */
+typedef void (*grace_cb)(void *ctx, int rc);
+int grace_give(struct engine *e, const struct grace *grace, grace_cb done, void *ctx);
+void graces_free(struct engine *e);
 
 /* --- logging.c --- */
 void logging_restore(struct engine *e); /* at start: how it was */

@@ -272,4 +272,6 @@ const struct local_handlers request_handlers = {.check = checks_handle,
 						.record = request_record,
 						.report = request_report,
 						.status = request_status,
+						.defer = request_defer,
+						.unlock = request_unlock,
 						.enroll = request_enroll};

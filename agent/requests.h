@@ -53,6 +53,8 @@ void request_sent(void *ctx, struct local_call *call, const Envwarden__Local__Se
 void request_record(void *ctx, struct local_call *call, const Envwarden__Local__RecordRequest *m);
 void request_status(void *ctx, struct local_call *call, const Envwarden__Local__StatusRequest *m);
 void request_report(void *ctx, struct local_call *call, const Envwarden__Local__ReportBegin *m);
+void request_defer(void *ctx, struct local_call *call, const Envwarden__Local__DeferRequest *m);
+void request_unlock(void *ctx, struct local_call *call, const Envwarden__Local__UnlockRequest *m);
 void request_enroll(void *ctx, struct local_call *call, const Envwarden__Local__EnrollRequest *m);
 
 #endif

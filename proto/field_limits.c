@@ -56,6 +56,7 @@ static const struct field_limit table[] = {
 	LIST("changes", LIMIT_CHANGES),
 	TEXT("channel", PACKAGE_CHANNEL_MAX),
 	FIXED_OR_NONE("cloned_from", UUID_SIZE),
+	TEXT("code", LIMIT_WORD),
 	TEXT("command", CHANGE_COMMAND_MAX),
 	TEXT("conda_prefix", LIMIT_PATH),
 	TEXT("condarc", LIMIT_PATH),

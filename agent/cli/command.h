@@ -18,6 +18,7 @@ enum exit_code {
 };
 
 int command_check(int argc, char **argv);
+int command_defer(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_enroll(int argc, char **argv);
@@ -30,5 +31,6 @@ int command_shell_init(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_spec(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_unlock(int argc, char **argv);
 
 #endif

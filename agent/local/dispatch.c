@@ -38,6 +38,8 @@ static void handle(struct local *local, struct local_call *call,
 		HANDLE(STATUS, status);
 		HANDLE(ENROLL, enroll);
 		HANDLE(REPORT, report);
+		HANDLE(DEFER, defer);
+		HANDLE(UNLOCK, unlock);
 	default:
 		break;
 	}

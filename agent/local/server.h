@@ -53,6 +53,9 @@ struct local_handlers {
 	void (*enroll)(void *ctx, struct local_call *call,
 		       const Envwarden__Local__EnrollRequest *m);
 	void (*report)(void *ctx, struct local_call *call, const Envwarden__Local__ReportBegin *m);
+	void (*defer)(void *ctx, struct local_call *call, const Envwarden__Local__DeferRequest *m);
+	void (*unlock)(void *ctx, struct local_call *call,
+		       const Envwarden__Local__UnlockRequest *m);
 };
 
 struct local_limits {

@@ -1,0 +1,117 @@
+"""The agent's decisions with the real programs: kept, told, deferred, unlocked, and offline."""
+
+import json
+
+import harness
+
+SAMPLE = harness.ROOT / "packaging" / "sample" / "make-sample.sh"
+SOON_S = 15
+FIRST = "ca-certificates-2024.2.2-hf0a4a13_0"
+POLICY = """policy: 1
+defaults: {contact: "it@example.org", defer: 1d}
+rules:
+  - id: old-certificates
+    when: {package: "ca-certificates <2025"}
+    action: block
+    message: "Too old."
+"""
+
+
+class Decisions(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.site.start_everything()
+        self.site.log_in_command()
+        self.prefix = self.make("old")
+        file = self.site.dir / "policy.yaml"
+        file.write_text(POLICY)
+        self.assertRun(self.site.admin("policy", "apply", file, "--yes"), 0)
+        self.wait_check(4)
+
+    def make(self, name):
+        self.site.must(SAMPLE, "create", name, FIRST)
+        prefix = str(self.site.home / ".conda" / "envs" / name)
+        harness.wait_for(f"{name} at the server", lambda: self.at_server(prefix), SOON_S)
+        return prefix
+
+    def at_server(self, prefix):
+        found = self.site.admin("--json", "env", "list", "--query", prefix)
+        return found.json()["environments"] if found.code == 0 else None
+
+    def check(self, prefix, *words):
+        return self.site.ew("check", "--prefix", prefix, "--timeout-ms", "5000", *words)
+
+    def wait_check(self, code, prefix=None):
+        return harness.wait_for(f"check to exit with {code}", lambda: self.check(
+            prefix or self.prefix).code == code, SOON_S)
+
+    def shown(self):
+        return self.site.admin("--json", "env", "show", self.prefix).json()
+
+    def test_kept_over_a_restart(self):
+        site = self.site
+        site.server.stop()
+        site.agent.stop()
+        site.start_agent()
+        self.wait_check(4)
+        self.assertRun(self.check(self.prefix), 4, "Too old")
+        self.assertEqual(json.loads(self.check(self.prefix, "--json").out)["policy_version"], 1)
+        # Without the agent the file it left says the same.
+        site.agent.stop()
+        result = self.check(self.prefix, "--json")
+        self.assertEqual((result.code, json.loads(result.out)["source"]), (4, "fallback"))
+
+    def test_defer_once(self):
+        site = self.site
+        self.assertRun(site.ew("defer", self.prefix), 0, "warns instead of being blocked until")
+        self.assertRun(self.check(self.prefix), 0, "WARNING")
+        self.assertRun(site.ew("defer", self.prefix), 7, "not blocked")
+        site.agent.stop()
+        site.start_agent()
+        self.wait_check(0)
+        # An administrator's own block can't be deferred.
+        other = self.make("other")
+        self.assertRun(site.admin("env", "set-status", other, "block", "--message", "No"), 0)
+        harness.wait_for("the status", lambda: "No" in self.check(other).err, SOON_S)
+        self.assertRun(site.ew("defer", other), 7, "administrator")
+
+    def test_unlock_offline(self):
+        site = self.site
+        made = site.admin("--json", "unlock", self.prefix, "--reason", "a demo", "--for", "2h")
+        self.assertRun(made, 0)
+        code = made.json()["code"]
+        site.server.stop()
+        wrong = ("A" if code[0] != "A" else "B") + code[1:]
+        self.assertRun(site.ew("unlock", self.prefix, wrong), 1)
+        self.assertRun(self.check(self.prefix), 4)
+        self.assertRun(site.ew("unlock", self.prefix, code), 0, "is unlocked until")
+        self.assertRun(self.check(self.prefix), 0)
+        for _ in range(4):
+            last = site.ew("unlock", self.prefix, wrong)
+        self.assertRun(last, 1, "too many codes")
+
+    def test_a_copy_made_offline(self):
+        site = self.site
+        self.assertRun(site.admin("policy", "show"), 0)
+        self.assertRun(site.admin("env", "set-status", self.prefix, "block", "--message",
+                                  "Leaks"), 0)
+        harness.wait_for("the status", lambda: "Leaks" in self.check(self.prefix).err, SOON_S)
+        site.server.stop()
+        site.must(SAMPLE, "create", "copy", FIRST)
+        copy = str(site.home / ".conda" / "envs" / "copy")
+        harness.wait_for("the copy's block", lambda: "Leaks" in self.check(copy).err, SOON_S)
+        self.assertRun(self.check(copy), 4, "same packages")
+
+    def test_told(self):
+        def refusals():
+            return self.shown()["environment"].get("decision", {}).get("refusals", 0)
+        for _ in range(3):
+            self.assertRun(self.check(self.prefix, "--hook"), 4)
+        harness.wait_for("the decision at the server", lambda: self.shown()["environment"].get(
+            "decision"), SOON_S)
+        # Counters go once a minute.
+        harness.wait_for("the refusals", lambda: refusals() == 3, 90)
+
+
+if __name__ == "__main__":
+    harness.main()

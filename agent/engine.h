@@ -284,6 +284,8 @@ struct rulebook *state_rules(const struct engine *e); /* NULL: there is no polic
 int64_t state_confirmed_ms(const struct engine *e);   /* of the newest timestamp, 0 none */
 const char *state_contact(const struct engine *e);
 enum agent_down state_when_agent_down(const struct engine *e);
+/* Why the newest set offered is not the one in force; "": it is. */
+const char *state_refused(const struct engine *e);
 uint64_t state_version(const struct engine *e, enum trust_role role);
 void state_held(const struct engine *e, struct sync_position *out);
 void state_timestamp(struct engine *e, const void *data, size_t n);

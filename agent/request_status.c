@@ -64,6 +64,10 @@ static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENG
 		degrade(d, "configuration not taken over", e->config_trouble,
 			"mend the file, then reload the agent (SIGHUP); until then the one before "
 			"holds");
+	if (e->enrolled && state_refused(e)[0] != '\0')
+		degrade(d, "signed state refused", state_refused(e),
+			"the last good state stays in force; tell your administrators what it "
+			"says here");
 	if (e->fallback_full)
 		degrade(d, "fallback incomplete",
 			"there are more blocked environments than the fallback file has room for",

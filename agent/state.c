@@ -32,6 +32,7 @@ struct state {
 	bool stepping;	  /* the next root is asked for, for the sake of `timestamp` */
 	bool accepting;	  /* a job is making it durable */
 	struct buf later; /* the newest timestamp that came meanwhile */
+	char refused[ENGINE_TEXT_MAX]; /* why the last set was, "" if it was taken */
 };
 
 bool state_wants_logging(const struct engine *e)
@@ -80,6 +81,11 @@ int64_t state_confirmed_ms(const struct engine *e)
 	return e->state->held ? e->state->trust.created_ms : 0;
 }
 
+const char *state_refused(const struct engine *e)
+{
+	return e->state->refused;
+}
+
 uint64_t state_version(const struct engine *e, enum trust_role role)
 {
 	return e->state->held ? e->state->trust.items[role].version : 0;
@@ -116,6 +122,7 @@ static void forget_set(struct state *s)
 static void tell_refused(struct state *s, const char *role, uint64_t version, const struct err *err)
 {
 	log_warn("state", "set refused", LOG_STR("role", role), LOG_ERR(err));
+	(void)snprintf(s->refused, sizeof s->refused, "%s", err->text);
 	if (syncing_client(s->e) != NULL)
 		sync_report(syncing_client(s->e), role, version, false, err->text);
 }
@@ -268,6 +275,7 @@ static void accept_done(struct job *job)
 		refuse(s, ROLE_TIMESTAMP, a->version, &job->err);
 	} else {
 		take_reading(s, &a->reading);
+		s->refused[0] = '\0';
 		(void)trusted_time_hear(&e->time, s->trust.created_ms, engine_mono(e));
 		forget_set(s);
 		log_info("state", "active", LOG_INT("status", s->trust.items[TRUST_STATUS].version),

@@ -87,7 +87,8 @@ class Roots(harness.Case):
         site.start_server()
         site.log_in()
         site.wait_connected()
-        self.assertTrue(self.blocked(prefix))
+        self.put_status(prefix, "ok")
+        harness.wait_for("the end of the block", lambda: not self.blocked(prefix))
         # A machine that joins now gets both roots.
         other = self.new_site()
         other.start_agent()
@@ -95,6 +96,40 @@ class Roots(harness.Case):
         code.write_text(site.join_code("--uses", "1", "--expires", "1d") + "\n")
         self.assertRun(other.ew("enroll", "--join-file", code, "--yes"), 0)
         other.wait_connected()
+
+    def test_status_key_exchanged(self):
+        """An agent that was away for two roots, and starts again with what it stored."""
+        site, prefix = self.set_up()
+        site.agent.stop()
+        site.server.stop()
+        for number in (2, 3):
+            key, draft = site.dir / f"status-{number}.key", site.dir / f"draft-{number}"
+            self.root("new-key", "--out", key)
+            self.root("draft", "--state-dir", site.server_state, "--out", draft, "--remove-key",
+                      f"status={self.key_id('status')[0]}", "--add-key", f"status={key}.pub")
+            signed = f"{draft}.signed"
+            self.root("sign", "--in", draft, "--key", site.server_state / "role-root.key",
+                      "--out", signed)
+            refused = site.run("envwarden-server", "root", "publish", "--state-dir",
+                               site.server_state, "--in", signed)
+            self.assertRun(refused, 1, err="could not sign as status")
+            self.root("publish", "--state-dir", site.server_state, "--in", signed,
+                      "--key", f"status={key}")
+        self.assertEqual(self.key_id("status")[1], "here")
+        site.start_agent()
+        self.assertTrue(self.blocked(prefix), "the set it stored")
+        site.start_server()
+        site.log_in()
+        site.wait_connected()
+        self.assertTrue(self.blocked(prefix))
+        self.put_status(prefix, "ok")
+        harness.wait_for("the end of the block", lambda: not self.blocked(prefix))
+        self.put_status(prefix, "block")
+        harness.wait_for("the block", lambda: self.blocked(prefix))
+        site.server.stop()
+        site.agent.kill()
+        site.start_agent()
+        self.assertTrue(self.blocked(prefix), "root and set as they were stored together")
 
     def test_refusals(self):
         site = self.site

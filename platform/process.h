@@ -78,6 +78,24 @@ bool process_can_read_all(void);
  * Ends in process_drop_rights. */
 int process_become(uint32_t uid, uint32_t gid, bool keep_read_all, struct err *err);
 
+/*
+ * Does something as another account, in a copy of this process that is ended afterwards: what it
+ * leaves in `result` (n bytes, plain data) is carried over. Only for programs of one thread.
+ * Without being root only one's own account can be had. ERR_TIMEOUT: it was still at it, on a file
+ * system that hangs, say, and was killed; *result is as it was after any error. run's own error is
+ * passed on, without its text.
+ */
+struct process_task {
+	uint32_t uid;
+	uint32_t gid;
+	int64_t timeout_ms;
+	int (*run)(void *ctx, void *result);
+	void *ctx;
+	void *result;
+	size_t n;
+};
+int process_run_as(const struct process_task *task, struct err *err);
+
 struct process_limits {
 	uint64_t open_files; /* raised or lowered to this, at most the hard limit; 0 = leave */
 	bool no_core;	     /* no core files: they would hold keys and members' data */

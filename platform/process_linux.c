@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -15,6 +17,8 @@
 #include <unistd.h>
 
 #include "lib/base/compiler.h"
+#include "lib/base/mem.h"
+#include "platform/clock.h"
 #include "platform/posix_io.h"
 
 extern char **environ;
@@ -268,6 +272,85 @@ int process_become(uint32_t uid, uint32_t gid, bool keep_read_all, struct err *e
 	if (uid != 0 && (setuid(0) == 0 || geteuid() != uid))
 		return err_set(err, ERR_INTERNAL, "still able to become root");
 	return 0;
+}
+
+/* --- as somebody else --- */
+
+static void task_child(const struct process_task *task, int fd)
+{
+	int rc = geteuid() == 0 ? process_become(task->uid, task->gid, false, NULL)
+				: process_drop_rights(false, NULL);
+	if (rc == 0 && geteuid() != task->uid)
+		rc = ERR_PERM;
+	if (rc == 0)
+		rc = task->run(task->ctx, task->result);
+	/* A broken pipe: nobody waits any more. */
+	if (posix_write_all(fd, &rc, sizeof(rc), "tell how it ended", NULL) == 0 && rc == 0)
+		(void)posix_write_all(fd, task->result, task->n, "tell the result", NULL);
+	_exit(0);
+}
+
+/* Reads exactly n bytes before the deadline. */
+static int read_until(int fd, void *data, size_t n, int64_t deadline_ms, struct err *err)
+{
+	const struct clock *clock = clock_system();
+	char *p = data;
+	while (n > 0) {
+		int64_t left = deadline_ms - clock->mono_ms(clock);
+		struct pollfd wait = {.fd = fd, .events = POLLIN};
+		int ready = left > 0 ? poll(&wait, 1, left < INT_MAX ? (int)left : INT_MAX) : 0;
+		ssize_t got = ready > 0 ? read(fd, p, n) : 0;
+		if ((ready < 0 || got < 0) && errno == EINTR)
+			continue;
+		if (ready == 0)
+			return err_set(err, ERR_TIMEOUT, "does not answer");
+		if (ready < 0 || got < 0)
+			return err_errno(err, errno, "wait for a process");
+		if (got == 0)
+			return err_set(err, ERR_INTERNAL, "a process ended before it was done");
+		p += got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+static int task_parent(const struct process_task *task, int fd, void *result, struct err *err)
+{
+	const struct clock *clock = clock_system();
+	int64_t deadline = clock->mono_ms(clock) + task->timeout_ms;
+	int done = 0;
+	int rc = read_until(fd, &done, sizeof(done), deadline, err);
+	if (rc == 0 && done < 0)
+		return err_set(err, done, "%s", err_text(done));
+	return rc < 0 ? rc : read_until(fd, result, task->n, deadline, err);
+}
+
+int process_run_as(const struct process_task *task, struct err *err)
+{
+	int fds[2];
+	void *result = mem_alloc(task->n);
+	if (!result)
+		return err_nomem(err);
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		mem_free(result);
+		return err_errno(err, errno, "make a pipe");
+	}
+	pid_t pid = fork();
+	if (pid == 0)
+		task_child(task, fds[1]);
+	posix_close(fds[1]);
+	int rc = pid < 0 ? err_errno(err, errno, "start a process")
+			 : task_parent(task, fds[0], result, err);
+	posix_close(fds[0]);
+	if (pid > 0 && rc == ERR_TIMEOUT)
+		(void)kill(pid, SIGKILL);
+	/* What hangs in the kernel can't even be killed: nobody waits for that. */
+	if (pid > 0)
+		(void)waitpid(pid, NULL, rc == ERR_TIMEOUT ? WNOHANG : 0);
+	if (rc == 0)
+		memcpy(task->result, result, task->n);
+	mem_free(result);
+	return rc;
 }
 
 int process_set_limits(const struct process_limits *limits, struct err *err)

@@ -105,6 +105,12 @@ int process_become(uint32_t uid, uint32_t gid, bool keep_read_all, struct err *e
 	return unsupported(err);
 }
 
+int process_run_as(const struct process_task *task, struct err *err)
+{
+	(void)task;
+	return unsupported(err);
+}
+
 int process_set_limits(const struct process_limits *limits, struct err *err)
 {
 	(void)limits;

@@ -28,6 +28,8 @@ struct file_info {
 	int64_t mtime_ns;
 	int64_t ctime_ns;
 	uint32_t uid;	/* the owner */
+	uint32_t gid;	/* its group; like mode 0 on Windows */
+	uint32_t mode;	/* permission bits, 07777 */
 	uint32_t links; /* names it has (hard links) */
 	bool is_dir;
 	bool is_regular;

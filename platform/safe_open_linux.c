@@ -136,6 +136,8 @@ static void fill_info(const struct stat *st, struct file_info *out)
 		.mtime_ns = to_ns(&st->st_mtim),
 		.ctime_ns = to_ns(&st->st_ctim),
 		.uid = (uint32_t)st->st_uid,
+		.gid = (uint32_t)st->st_gid,
+		.mode = (uint32_t)st->st_mode & 07777,
 		.links = st->st_nlink < UINT32_MAX ? (uint32_t)st->st_nlink : UINT32_MAX,
 		.is_dir = S_ISDIR(st->st_mode),
 		.is_regular = S_ISREG(st->st_mode),

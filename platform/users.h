@@ -29,6 +29,10 @@ bool users_is_root(void); /* may do everything: root, or SYSTEM or an elevated a
 int users_by_uid(uint32_t uid, struct user *out, struct err *err);
 int users_by_name(const char *name, struct user *out, struct err *err);
 
+/* Whether the account's primary group is its alone: of its name, and with no other member listed.
+ */
+bool users_group_is_own(const struct user *user);
+
 /*
  * Calls back for every account the system lists. Directory accounts (LDAP, AD) are usually not
  * listed; look those up when their number turns up. A callback that returns non-zero ends the walk,

@@ -1,12 +1,15 @@
 #include "platform/users.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/base/mem.h"
+
+#define GROUP_ROOM 4096
 
 /* Entries with members' names in GECOS fields grow, but nothing sane passes this. */
 #define ENTRY_MAX (256 * 1024)
@@ -101,4 +104,17 @@ int users_each(users_cb cb, void *ctx, struct err *err)
 	if (e != 0 && e != ENOENT)
 		return err_errno(err, e, "list accounts");
 	return rc;
+}
+
+bool users_group_is_own(const struct user *user)
+{
+	char room[GROUP_ROOM];
+	struct group group;
+	struct group *found = NULL;
+	if (getgrgid_r((gid_t)user->gid, &group, room, sizeof(room), &found) != 0 || !found)
+		return false; /* also one with so many members that they do not fit */
+	for (char **member = found->gr_mem; *member; member++)
+		if (strcmp(*member, user->name) != 0)
+			return false;
+	return strcmp(found->gr_name, user->name) == 0;
 }

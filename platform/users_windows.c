@@ -132,3 +132,9 @@ int users_by_name(const char *name, struct user *out, struct err *err)
 	struct search search = {.name = name, .out = out};
 	return find(&search, err);
 }
+
+bool users_group_is_own(const struct user *user)
+{
+	(void)user;
+	return false;
+}

@@ -24,6 +24,7 @@ int command_doctor(int argc, char **argv);
 int command_enroll(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_history(int argc, char **argv);
+int command_hooks(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_record(int argc, char **argv);
 int command_sent(int argc, char **argv);

@@ -32,6 +32,7 @@ static const struct command commands[] = {
 	{"enroll", NULL, command_enroll, "join this machine to an organisation"},
 	{"spec", NULL, command_spec, "how versions compare and what a spec matches"},
 	{"shell-init", NULL, command_shell_init, "shell integration, to be evaluated"},
+	{"hooks", NULL, command_hooks, "what asks the agent, in conda bases"},
 	{"help", "--help", command_help, "this, or the help of a command"},
 	{"version", "--version", command_version, "the version of this program"},
 };

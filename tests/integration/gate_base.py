@@ -135,6 +135,12 @@ def make_base(base):
     program.chmod(0o755)
     (base / "etc" / "profile.d" / "conda.csh").write_text(CSH % {"conda": program})
     (base / "conda-meta" / "history").write_text("")
-    (base / "conda-meta" / "conda-26.7.1-py_0.json").write_text(
-        '{"name": "conda", "version": "26.7.1", "build": "py_0", "build_number": 0}')
+    make_record(base)
     return base
+
+
+def make_record(base):
+    """What a base is known by, where conda was not installed by conda."""
+    (base / "condabin").mkdir(exist_ok=True)
+    (base / "conda-meta" / "conda-26.7.1-py_0.json").write_text(
+        '{"name": "conda", "version": "26.7.1", "build": "py_0", "build_number": 0, "depends": []}')

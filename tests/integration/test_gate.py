@@ -27,7 +27,6 @@ import gate_base
 import harness
 
 DOCS = harness.ROOT / "docs" / "gate.md"
-PIECES = harness.ROOT / "packaging" / "hooks" / "base"
 BEGIN, END = "<!-- matrix: by tests/integration/test_gate.py --write -->", "<!-- end of matrix -->"
 FIRST = "ca-certificates-2024.2.2-hf0a4a13_0"
 SLOW_S = 0.04  # well within the deadline, there and back
@@ -190,13 +189,12 @@ class Gate(harness.Case):
         """A real conda, moved: its own paths are in two small files."""
         shutil.copytree(real, self.base, symlinks=True, ignore=shutil.ignore_patterns("envs"))
         (self.base / "envs").mkdir()
+        gate_base.make_record(self.base)
         program = self.base / "bin" / "conda"
         program.write_text(program.read_text().replace(str(real), str(self.base)))
 
     def place(self):
-        for name in ("envwarden.pth", "_envwarden_gate.py"):
-            text = (PIECES / name).read_text().replace("@ENVWARDEN@", f'"{self.command}"')
-            (gate_base.site_packages(self.base) / name).write_text(text)
+        self.site.must(self.command, "hooks", "place", "--base", self.base)
 
     def prefix(self, status, row=None):
         return self.base if row and row.of_base else self.base / "envs" / f"e-{status}"

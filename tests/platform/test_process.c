@@ -283,6 +283,58 @@ static void name(void **state)
 	assert_string_equal(text, "envwardend: a l");
 }
 
+/* --- as somebody else --- */
+
+struct seen {
+	uint32_t uid;
+	char text[5000]; /* more than fits a pipe's smallest piece */
+};
+
+static int as_told(void *ctx, void *result)
+{
+	struct seen *seen = result;
+	int rc = *(const int *)ctx;
+
+	if (rc > 0)
+		(void)sleep(60);
+	seen->uid = (uint32_t)geteuid();
+	memset(seen->text, 'x', sizeof(seen->text));
+	return rc;
+}
+
+static void runs_as(void **state)
+{
+	static struct seen seen;
+	int answer = 0;
+	struct process_task task = {.uid = (uint32_t)geteuid(),
+				    .gid = (uint32_t)getegid(),
+				    .timeout_ms = 30000,
+				    .run = as_told,
+				    .ctx = &answer,
+				    .result = &seen,
+				    .n = sizeof(seen)};
+	(void)state;
+	assert_int_equal(process_run_as(&task, NULL), 0);
+	assert_int_equal(seen.uid, geteuid());
+	assert_int_equal(seen.text[sizeof(seen.text) - 1], 'x');
+	if (geteuid() == 0) {
+		task.uid = task.gid = 12345;
+		assert_int_equal(process_run_as(&task, NULL), 0);
+		assert_int_equal(seen.uid, 12345);
+	} else {
+		task.uid = 0;
+		assert_int_equal(process_run_as(&task, NULL), ERR_PERM);
+		task.uid = (uint32_t)geteuid();
+	}
+	memset(&seen, 0, sizeof(seen));
+	answer = ERR_FULL;
+	assert_int_equal(process_run_as(&task, NULL), ERR_FULL);
+	answer = 1; /* sleeps */
+	task.timeout_ms = 100;
+	assert_int_equal(process_run_as(&task, NULL), ERR_TIMEOUT);
+	assert_int_equal(seen.text[0], 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 2 && strcmp(argv[1], "echo") == 0)
@@ -297,6 +349,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(gives_up_rights),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(name),
+		cmocka_unit_test(runs_as),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-"""Asks the agent before conda activates an environment. Placed by envwarden.
+# placed by envwarden
+"""Asks the agent before conda activates an environment.
 
 Runs while this base's Python starts, called by the line in envwarden.pth (from Python 3.18 on by
 envwarden.start), and only for `conda shell.* activate` and `conda run`. If the environment is

@@ -1,4 +1,5 @@
-"""`conda env-log` and `conda audit`. Placed by envwarden.
+# placed by envwarden
+"""`conda env-log` and `conda audit`.
 
 A plugin of conda 23.7 and later. It only starts the envwarden command of this machine.
 """

@@ -1,0 +1,244 @@
+"""`envwarden hooks`: pieces in a base are placed, told of and removed, and nothing else is touched."""
+
+import hashlib
+import os
+import pwd
+import subprocess
+import sys
+import unittest
+
+import gate_base
+import harness
+
+OWNER = pwd.getpwnam("daemon")  # an account every system has; only root can become it
+GATE = "_envwarden_gate.py"
+PIECES = {GATE, "envwarden_conda.py", "envwarden.pth", "envwarden_hooks-1.dist-info"}
+
+
+class Hooks(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.base = gate_base.make_base(self.site.home / "base")
+        self.packages = gate_base.site_packages(self.base)
+
+    def hooks(self, action, *words, code=0, state=None, why="", base=None):
+        """One base, and what is told of it."""
+        base = base or self.base
+        result = self.site.ew("hooks", action, "--base", base, "--json", *words)
+        self.assertEqual(result.code, code, repr(result))
+        told = harness.json.loads(result.out)["bases"]
+        self.assertEqual([t["prefix"] for t in told], [str(base)])
+        if state:
+            self.assertEqual(told[0]["state"], state, repr(result))
+        if why:
+            self.assertRegex(told[0].get("why", ""), why)
+        return told[0]
+
+    def tree(self, base=None):
+        """Every file below a base, with what is in it and when it was written."""
+        return {str(p): (p.lstat().st_mtime_ns, p.lstat().st_uid, p.read_bytes()
+                         if p.is_file() else b"") for p in (base or self.base).rglob("*")}
+
+    def names(self):
+        return {p.name for p in self.packages.iterdir()} - {"conda", "__pycache__"}
+
+    def test_placed_and_removed(self):
+        before = {path: rest[1:] for path, rest in self.tree().items()}
+        self.hooks("status", code=5, state="missing", why=GATE)
+        self.hooks("place", state="placed", why="^$")
+        self.assertEqual(self.names(), PIECES)
+        placed = self.tree()
+        self.hooks("place", state="placed")
+        self.assertEqual(self.tree(), placed, "placing twice changes nothing")
+        self.assertEqual(self.hooks("status", state="placed")["pythons"],
+                         f"3.{sys.version_info[1]}")
+        subprocess.run([self.base / "bin" / "python", "-c", f"import {GATE[:-3]}"], check=True,
+                       env=self.site.env)
+        self.assertTrue(list((self.packages / "__pycache__").iterdir()))
+        self.hooks("remove", state="missing", why="^$")
+        self.assertFalse(list((self.packages / "__pycache__").iterdir()))
+        (self.packages / "__pycache__").rmdir()
+        self.assertEqual({path: rest[1:] for path, rest in self.tree().items()}, before)
+        self.hooks("remove", state="missing")
+
+    def test_the_hashes_are_those_of_the_files(self):
+        self.hooks("place")
+        told = dict(reversed(line.split("  ")) for line in self.site.must(
+            "envwarden", "hooks", "status", "--hashes").out.splitlines())
+        self.assertIn("envwarden.start", told)
+        for path in self.packages.rglob("*"):
+            name = str(path.relative_to(self.packages))
+            if name in told:
+                self.assertEqual(hashlib.sha256(path.read_bytes()).hexdigest(), told.pop(name))
+        self.assertEqual(set(told), {"envwarden.start"})
+
+    def test_which_python_gets_which_piece(self):
+        for name in ("python3.17", "python3.18", "python3.14t"):
+            (self.base / "lib" / name / "site-packages").mkdir(parents=True)
+        (self.base / "lib" / "python3.1").symlink_to("python3.17")
+        self.hooks("place", state="placed")
+        for name, start in (("python3.17", False), ("python3.18", True), ("python3.14t", False)):
+            folder = self.base / "lib" / name / "site-packages"
+            self.assertTrue((folder / "envwarden.pth").exists())
+            self.assertEqual((folder / "envwarden.start").exists(), start, name)
+
+    def test_older_pieces_are_replaced(self):
+        self.hooks("place")
+        gate = self.packages / GATE
+        text = gate.read_text()
+        gate.write_text(text.replace("PATIENCE_S = 1.0", "PATIENCE_S = 9.0"))
+        (self.packages / "envwarden.start").write_text("# placed by envwarden\n")
+        self.hooks("status", code=5, state="outdated", why=GATE)
+        self.hooks("place", state="placed")
+        self.assertEqual(gate.read_text(), text)
+        self.assertEqual(self.names(), PIECES)
+
+    def test_what_others_have_placed_stays(self):
+        (self.packages / GATE).write_text("# mine\n")
+        before = self.tree()
+        self.hooks("place", code=1, state="foreign", why=GATE)
+        self.hooks("remove", code=1, state="foreign")
+        self.assertEqual(self.tree(), before)
+
+    def test_links_lead_nowhere(self):
+        secret = self.site.dir / "secret"
+        secret.write_text("placed by envwarden\n")
+        elsewhere = self.site.dir / "elsewhere"
+        elsewhere.mkdir()
+        for link, to, state in ((self.packages / GATE, secret, "foreign"),
+                                (self.packages / "envwarden_hooks-1.dist-info", elsewhere,
+                                 "foreign|failed"),
+                                (self.packages, elsewhere, "unsafe"),
+                                (self.base / "lib", elsewhere, "unsafe")):
+            kept = link.with_name("kept")
+            if link.exists():
+                link.rename(kept)
+            link.symlink_to(to)
+            for action in ("place", "remove"):
+                told = self.told(action)
+                self.assertRegex(told["state"], f"{state}|missing" if action == "remove" else state)
+            self.assertEqual(secret.read_text(), "placed by envwarden\n")
+            self.assertEqual(list(elsewhere.iterdir()), [])
+            link.unlink()
+            if kept.exists():
+                kept.rename(link)
+        self.hooks("place", state="placed")
+
+    def told(self, action):
+        result = self.site.ew("hooks", action, "--base", self.base, "--json")
+        return harness.json.loads(result.out)["bases"][0]
+
+    def test_unsafe_bases_are_refused(self):
+        for path in (self.base, self.base / "lib", self.packages.parent, self.packages):
+            path.chmod(0o777)
+            self.hooks("place", code=1, state="unsafe", why="others may write")
+            self.assertEqual(self.names(), set())
+            path.chmod(0o755)
+        self.site.home.chmod(0o777)  # whoever can rename the base
+        self.hooks("place", code=1, state="unsafe", why=r"others may write to .*home")
+        self.site.home.chmod(0o1777)
+        self.hooks("place", state="placed")
+
+    def test_what_is_no_base(self):
+        (self.base / "conda-meta" / "conda-26.7.1-py_0.json").unlink()
+        self.hooks("place", code=1, state="none", why="no base")
+        self.assertEqual(self.names(), set())
+        self.assertRun(self.site.ew("hooks", "place", "--base", self.site.dir / "no"), 1, "no:")
+        self.assertRun(self.site.ew("hooks", "place"), 2, "--base PATH or --all")
+        self.assertRun(self.site.ew("hooks"), 2, "place, remove or status")
+
+    def test_all_that_the_agent_knows(self):
+        site = self.site
+        self.assertRun(site.ew("hooks", "status"), 3, "the agent never ran")
+        env = self.base / "envs" / "work" / "conda-meta"
+        env.mkdir(parents=True)
+        (env / "history").write_text("")
+        (site.home / ".conda").mkdir()
+        (site.home / ".conda" / "environments.txt").write_text(f"{self.base}\n{env.parent}\n")
+        site.start_agent()
+        harness.wait_for("both environments", lambda: len(
+            site.ew("list", "--json").json()["environments"]) == 2)
+        self.assertRun(site.ew("hooks", "status"), 5, None, r"base\s+3\.\d+\s+missing")
+        self.assertRun(site.ew("hooks", "place", "--all"), 0, None, r"base\s+3\.\d+\s+placed")
+        self.assertEqual(len(site.ew("hooks", "status", "--json").json()["bases"]), 1)
+        self.assertEqual(self.names(), PIECES)
+
+    @unittest.skipIf(os.getuid() != 0, "only root becomes the owner of a base")
+    def test_root_becomes_the_owner(self):
+        self.site.dir.chmod(0o711)
+        for path in (self.site.home, *self.site.home.rglob("*")):
+            os.chown(path, OWNER.pw_uid, OWNER.pw_gid, follow_symlinks=False)
+        self.hooks("place", state="placed")
+        for path in self.packages.rglob("*envwarden*"):
+            self.assertEqual(path.stat().st_uid, OWNER.pw_uid, path)
+        self.hooks("remove", state="missing")
+        # Root could write here; the owner can't.
+        self.packages.chmod(0o555)
+        self.hooks("place", code=1, state="failed", why="[Pp]ermission|not permitted")
+        self.packages.chmod(0o755)
+        os.chown(self.packages, 0, 0)
+        os.chown(self.base, 12345, 0)  # nobody's
+        self.hooks("place", code=1, state="failed")
+
+    @unittest.skipIf(os.getuid() != 0, "only root can be somebody else")
+    def test_others_bases_are_left_to_them(self):
+        self.site.dir.chmod(0o711)
+        result = subprocess.run(
+            [harness.BIN / "envwarden", "hooks", "place", "--base", self.base],
+            user=OWNER.pw_uid, group=OWNER.pw_gid, extra_groups=[], capture_output=True, text=True,
+            env=self.site.env, check=False)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("belongs to somebody else", result.stdout)
+
+
+class Plugin(harness.Case):
+    """The commands of conda, without conda: what they start."""
+
+    PLUGINS = '''
+import collections
+CondaSubcommand = collections.namedtuple("CondaSubcommand", "name summary action")
+def hookimpl(function):
+    return function
+'''
+    RUN = '''
+import sys
+import envwarden_conda
+commands = {c.name: c.action for c in envwarden_conda.conda_subcommands()}
+sys.exit(commands[sys.argv[1]](tuple(sys.argv[2:])))
+'''
+
+    def test_what_is_started(self):
+        site = self.site
+        base = gate_base.make_base(site.home / "base")
+        conda = gate_base.site_packages(base) / "conda"
+        (conda / "plugins.py").write_text(self.PLUGINS)
+        (conda / "base").mkdir()
+        (conda / "base" / "__init__.py").write_text("")
+        (conda / "base" / "context.py").write_text(
+            "def locate_prefix_by_name(name):\n    return '/envs/' + name\n")
+        command = site.dir / "envwarden"
+        command.write_text('#!/bin/sh\necho "$@"\n[ "$2" != audit ] || exit ${AUDIT-0}\n')
+        command.chmod(0o755)
+        text = (harness.ROOT / "packaging/hooks/base/envwarden_conda.py").read_text()
+        (conda.parent / "envwarden_conda.py").write_text(
+            text.replace("@ENVWARDEN@", f'"{command}"'))
+
+        def run(*words, **env):
+            return site.run(base / "bin" / "python", "-c", self.RUN, *words, **env)
+
+        for words, started in (
+                (("env-log",), f"history --prefix {base}"),
+                (("env-log", "-n", "a", "--since", "2d"), "history --prefix /envs/a --since 2d"),
+                (("env-log", "--name=a"), "history --prefix /envs/a"),
+                (("env-log", "-p", "x"), f"history --prefix {site.home}/x"),
+                (("env-log", "--help"), "history --help"),
+                (("audit", "-n", "a"), "audit --prefix /envs/a")):
+            self.assertRun(run(*words), 0, None, rf"\A{started}\n\Z")
+        self.assertRun(run("env-log", CONDA_PREFIX="/b"), 0, None, "history --prefix /b\n")
+        self.assertRun(run("audit", AUDIT="2"), 2, "has no audit yet", r"\A\Z")
+        command.unlink()
+        self.assertRun(run("env-log"), 1, "envwarden: ")
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -162,25 +162,35 @@ static bool asks_for_package(const struct condition *c)
 	return false;
 }
 
-static const char *const lettered[] = {"openssl", "jpeg", "tzdata", "tmux"};
+/* Packages whose releases are a plain version with letters behind: 1.1.1w, 9e, 2024a, 3.3a. */
+static const struct {
+	const char *name;
+	size_t dots;	   /* in the plain version */
+	const char *first; /* what it begins with, "" anything */
+} lettered[] = {{"openssl", 2, "01"}, {"jpeg", 0, ""}, {"tzdata", 0, ""}, {"tmux", 1, ""}};
 
-static bool has_letters(const char *name)
+static bool is_plain_release(const char *name, const char *bound, size_t n)
 {
-	for (size_t i = 0; name && i < ARRAY_SIZE(lettered); i++)
-		if (strcmp(lettered[i], name) == 0)
-			return true;
+	size_t dots = 0;
+
+	for (size_t i = 0; i < n; i++)
+		dots += bound[i] == '.';
+	for (size_t i = 0; i < ARRAY_SIZE(lettered); i++)
+		if (strcmp(lettered[i].name, name) == 0)
+			return dots == lettered[i].dots &&
+			       (!*lettered[i].first || strchr(lettered[i].first, *bound));
 	return false;
 }
 
-/* A bound like <1.1.1 or >=1.1.1, ending in a digit. */
-static bool has_plain_bound(const char *spec)
+/* A bound like <1.1.1 or >=1.1.1 of a package whose next releases are 1.1.1a, 1.1.1b. */
+static bool has_lettered_bound(const char *name, const char *spec)
 {
-	for (const char *p = strpbrk(spec, "<>"); p; p = strpbrk(p, "<>")) {
+	for (const char *p = strpbrk(spec, "<>"); name && p; p = strpbrk(p, "<>")) {
 		size_t n;
 
 		p += strspn(p, "<>= ");
 		n = strcspn(p, ",|<>= ])");
-		if (n > 0 && isdigit((unsigned char)p[n - 1]))
+		if (n > 0 && isdigit((unsigned char)p[n - 1]) && is_plain_release(name, p, n))
 			return true;
 		p += n;
 	}
@@ -203,7 +213,7 @@ static void check_specs(struct checking *c, const struct condition *condition)
 		const char *text = condition->texts.items[i];
 		const char *name = condition->specs[i].name;
 
-		if (has_letters(name) && has_plain_bound(text))
+		if (has_lettered_bound(name, text))
 			tell(c, PROBLEM_WARNING, condition->line,
 			     "write bounds like <1.1.1zz or >=1.1.1a0, and try: envwarden spec "
 			     "version-match",

@@ -64,7 +64,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	const uint8_t *end = data + n;
 	const uint8_t *lines[3] = {data, end, end};
-	struct request r = {0};
+	static const struct route small;
+	struct request r = {.route = &small};
 	char allow[ROUTE_METHODS_MAX];
 	const struct route *route;
 	struct uuid id;

@@ -37,7 +37,7 @@ enum base_action {
 struct base_report {
 	enum base_state
 		state; /* after the action; BASE_MISSING after removing is as it should be */
-	char why[BASE_TEXT_MAX];     /* "" = nothing to explain */
+	char why[ERR_TEXT_MAX];	     /* "" = nothing to explain */
 	char pythons[BASE_TEXT_MAX]; /* "3.11, 3.12" */
 };
 

@@ -22,7 +22,7 @@ static int role_find(struct root_info *root, const char *role, struct role_keys 
 int root_draft_add(struct root_info *root, const char *role, const struct crypto_key *key,
 		   struct err *err)
 {
-	struct role_keys *keys;
+	struct role_keys *keys = NULL;
 	int rc = role_find(root, role, &keys, err);
 
 	if (rc == 0)
@@ -46,7 +46,7 @@ static bool id_begins(const struct role_key *key, const char *id)
 
 int root_draft_remove(struct root_info *root, const char *role, const char *id, struct err *err)
 {
-	struct role_keys *keys;
+	struct role_keys *keys = NULL;
 	size_t found = 0;
 	size_t at = 0;
 	int rc = role_find(root, role, &keys, err);
@@ -74,7 +74,7 @@ int root_draft_remove(struct root_info *root, const char *role, const char *id, 
 int root_draft_threshold(struct root_info *root, const char *role, uint32_t threshold,
 			 struct err *err)
 {
-	struct role_keys *keys;
+	struct role_keys *keys = NULL;
 	int rc = role_find(root, role, &keys, err);
 
 	if (rc == 0)

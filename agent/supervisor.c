@@ -26,6 +26,15 @@ struct child {
 	uv_timer_t restart;
 };
 
+struct supervisor;
+
+/* The reader's end of its link to the core, to see the core close the other one. */
+struct witness {
+	uv_poll_t poll;
+	struct supervisor *s;
+	int fd;
+};
+
 struct supervisor {
 	uv_loop_t loop;
 	uv_signal_t ended;
@@ -37,7 +46,8 @@ struct supervisor {
 	int64_t overdue_pid; /* the reader that should end */
 	struct child core;
 	struct child reader;
-	int channel; /* to the core: descriptors of new readers */
+	struct witness *witness; /* NULL while no reader runs */
+	int channel;		 /* to the core: descriptors of new readers */
 	int argc;
 	char **argv;
 	int exit_code;
@@ -74,6 +84,54 @@ static int spawn(struct supervisor *s, struct child *child, int fd)
 	return 0;
 }
 
+static void expect_reader_end(struct supervisor *s);
+
+static void on_witness_closed(uv_handle_t *handle)
+{
+	mem_free(container_of((uv_poll_t *)handle, struct witness, poll));
+}
+
+/* While this end is open the core does not see that the reader has ended. */
+static void drop_witness(struct supervisor *s)
+{
+	struct witness *w = s->witness;
+
+	if (w == NULL)
+		return;
+	s->witness = NULL;
+	(void)uv_poll_stop(&w->poll);
+	process_close(w->fd);
+	uv_close((uv_handle_t *)&w->poll, on_witness_closed);
+}
+
+static void on_let_go(uv_poll_t *poll, int status, int events)
+{
+	struct witness *w = container_of(poll, struct witness, poll);
+
+	(void)status;
+	(void)events;
+	(void)uv_poll_stop(poll);
+	expect_reader_end(w->s);
+}
+
+/* Takes over the descriptor, on failure too. What the link carries is not read. */
+static int watch_link(struct supervisor *s, int fd, struct err *err)
+{
+	struct witness *w = mem_calloc(1, sizeof *w);
+	int rc = w != NULL ? uv_poll_init(&s->loop, &w->poll, fd) : UV_ENOMEM;
+
+	if (rc < 0) {
+		mem_free(w);
+		process_close(fd);
+		return err_set(err, ERR_IO, "watch the reader's link: %s", uv_strerror(rc));
+	}
+	w->s = s;
+	w->fd = fd;
+	s->witness = w;
+	CHECK(uv_poll_start(&w->poll, UV_DISCONNECT, on_let_go) == 0);
+	return 0;
+}
+
 /* A socket pair: one end for the new reader, the other for the core that is running. */
 static int start_reader(struct supervisor *s)
 {
@@ -83,11 +141,14 @@ static int start_reader(struct supervisor *s)
 
 	if (rc < 0)
 		goto out;
-	rc = fd_pass_send(s->channel, fds[0], &err);
+	rc = watch_link(s, fds[1], &err);
+	if (rc == 0)
+		rc = fd_pass_send(s->channel, fds[0], &err);
 	if (rc == 0)
 		rc = spawn(s, &s->reader, fds[1]);
 	process_close(fds[0]);
-	process_close(fds[1]);
+	if (rc < 0)
+		drop_witness(s);
 out:
 	if (err.code != 0)
 		log_warn("supervisor", "no connection for the reader", LOG_ERR(&err));
@@ -151,6 +212,7 @@ static void close_all(struct supervisor *s)
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		if (!uv_is_closing(handles[i]))
 			uv_close(handles[i], NULL);
+	drop_witness(s);
 }
 
 static void maybe_end(struct supervisor *s)
@@ -192,9 +254,11 @@ static void on_overdue(uv_timer_t *timer)
 	log_warn("supervisor", "the reader hangs in the system, starting another one", LOG_NONE);
 	signal_child(&s->reader, PROCESS_KILL);
 	s->reader.pid = 0;
+	drop_witness(s);
 	schedule(&s->reader);
 }
 
+/* The core has closed its link, whyever: the reader ends by that, unless it hangs. */
 static void expect_reader_end(struct supervisor *s)
 {
 	s->overdue_pid = s->reader.pid;
@@ -218,6 +282,8 @@ static void stop(struct supervisor *s, int exit_code)
 static void child_ended(struct supervisor *s, struct child *child, const struct process_end *end)
 {
 	child->pid = 0;
+	if (child == &s->reader)
+		drop_witness(s);
 	if ((int64_t)uv_now(&s->loop) - child->started_ms > HEALTHY_MS)
 		child->delay_ms = RESTART_FIRST_MS;
 	if (s->stopping) {
@@ -234,10 +300,8 @@ static void child_ended(struct supervisor *s, struct child *child, const struct 
 	}
 	log_warn("supervisor", "a process ended, starting it again", LOG_STR("role", child->role),
 		 LOG_INT("exit_code", end->exit_code), LOG_INT("signal", end->signal));
-	if (child == &s->core) {
+	if (child == &s->core)
 		signal_child(&s->reader, PROCESS_KILL);
-		expect_reader_end(s);
-	}
 	schedule(child);
 }
 
@@ -268,7 +332,6 @@ static void on_reload(uv_signal_t *handle, int signum)
 
 	(void)signum;
 	signal_child(&s->core, PROCESS_RELOAD);
-	expect_reader_end(s);
 }
 
 static void watch_signal(struct supervisor *s, uv_signal_t *handle, uv_signal_cb cb, int signum)

@@ -35,6 +35,13 @@ def umount(*words):
     subprocess.run(["umount", *map(str, words)], check=True)
 
 
+def start_logged(site):
+    """Enrolled, and with the reader that came when logging was switched on."""
+    site.start_everything()
+    wait_for("logging to begin", lambda: "logging is on" in site.agent.log.read_text())
+    wait_for("the reader", lambda: not site.status()["degraded"] and site.worker("reader"))
+
+
 class Mounts(harness.Case):
     def setUp(self):
         super().setUp()
@@ -178,6 +185,20 @@ class HungMount(Mounts):
         wait_for("the mount to be well", lambda: not self.degraded("mount"))
         self.assertEqual(self.kinds(self.far), ["created"])
 
+    def test_logging_switched_while_it_hangs(self):
+        """The core lets the reader go, which can't end: another one takes its place."""
+        start_logged(self.site)
+        wait_for("both", lambda: {str(self.near), str(self.far)} <= set(self.environments()))
+        self.hang()
+        for state in "off", "on":
+            old = self.site.worker("reader")
+            self.site.logging(state)
+            wait_for(f"another reader, logging {state}",
+                     lambda: self.site.worker("reader") not in (None, old))
+        other = self.create(self.site.envs / "other")
+        wait_for("what is new", lambda: str(other) in self.environments())
+        self.assertRun(self.quick("check", "--prefix", self.far), 0)
+
     def test_goes_while_it_hangs(self):
         self.start()
         self.hang()
@@ -201,6 +222,25 @@ class HungMount(Mounts):
         self.assertRun(self.quick("check", "--prefix", self.near), 0)
         self.quick("check", "--prefix", self.site.home / "link" / "e")
         self.assertEqual(self.degraded("mount")[0]["why"].count(str(self.point)), 1)
+
+
+class HungReader(harness.Case):
+    """As if all of it waited for a file system: stopped, it does not end by itself."""
+
+    def test_logging_switched(self):
+        site = self.site
+        site.agent_config.write_text("running = off\nsettle_ms = 60\n")
+        writer = conda_writer.Writer(site.home)
+        start_logged(site)
+        for state in "off", "on":
+            old = site.worker("reader")
+            os.kill(old, signal.SIGSTOP)
+            site.logging(state)
+            wait_for(f"another reader, logging {state}",
+                     lambda: site.worker("reader") not in (None, old))
+        writer.create(site.envs / "e", DISTS)
+        wait_for("what is new",
+                 lambda: [x["prefix"] for x in site.environments()] == [str(site.envs / "e")])
 
 
 class Unmounted(Mounts):

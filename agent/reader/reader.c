@@ -399,6 +399,7 @@ static void on_caught_up(void *ctx)
 	send_message(r, &envelope);
 	send_running(r);
 	send_health(r);
+	health_soon(r); /* the look-up of accounts may have become silent */
 }
 
 static bool on_may_send(void *ctx)

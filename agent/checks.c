@@ -56,6 +56,21 @@ static const char notice_blind[] =
 static const char notice_away[] =
 	"Its file system does not answer or is not mounted; this is what was known before.";
 
+/* Names the mount, if one was told since the start. */
+static const char *away_notice(struct lookup *l)
+{
+	const struct env *env = envs_by_path(&l->e->envs, l->held != NULL ? l->held : l->prefix);
+	char text[LIMIT_TEXT];
+	const char *notice;
+
+	if (env == NULL || env->mount == NULL)
+		return notice_away;
+	(void)snprintf(text, sizeof text, "%.900s %s; this is what was known before.", env->mount,
+		       env->away ? "is not mounted" : "does not answer");
+	notice = arena_strdup(&l->arena, text);
+	return notice != NULL ? notice : notice_away;
+}
+
 static void remove_lookup(struct checks *all, struct lookup *l)
 {
 	struct lookup **p = &all->first;
@@ -200,7 +215,7 @@ void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *r
 			l->prefix = l->held;
 	}
 	if (reply->state == ENVWARDEN__READER__PROBE_REPLY__STATE__AWAY) {
-		finish_unprobed(l, notice_away);
+		finish_unprobed(l, away_notice(l));
 		return;
 	}
 	l->held = NULL;

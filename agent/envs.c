@@ -54,6 +54,13 @@ void env_set_notes(struct env *env, const char *const *notes, size_t n)
 	}
 }
 
+void env_set_mount(struct env *env, const char *mount, bool remote)
+{
+	mem_free(env->mount);
+	env->mount = mount[0] != '\0' ? mem_strdup(mount) : NULL;
+	env->remote = remote;
+}
+
 static void env_free(struct env *env)
 {
 	if (env == NULL)
@@ -64,6 +71,7 @@ static void env_free(struct env *env)
 	mem_free(env->owner);
 	mem_free(env->platform);
 	mem_free(env->tool);
+	mem_free(env->mount);
 	mem_free(env);
 }
 
@@ -210,6 +218,9 @@ int envs_put(struct envs *all, const struct environment *row)
 		old->ruling = (struct ruling){.kept = NULL};
 		env->made_seq = old->made_seq;
 		env->changed_seq = old->changed_seq;
+		env->mount = old->mount;
+		old->mount = NULL;
+		env->remote = old->remote;
 		env->notes = old->notes;
 		env->n_notes = old->n_notes;
 		old->notes = NULL;

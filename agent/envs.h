@@ -39,6 +39,9 @@ struct env {
 	size_t stamp_n;
 	bool at_path; /* the one its path leads to: the newest of those that were there */
 	bool at_inode;
+	char *mount;  /* where what it is on is mounted, escaped; memory only;
+			 NULL: it can't go away, or unknown */
+	bool remote;  /* ... and tells of no changes that others make */
 	char **notes; /* what could not be read in it, escaped; memory only: told anew at each start
 		       */
 	size_t n_notes;
@@ -78,6 +81,9 @@ int envs_put(struct envs *all, const struct environment *row);
 
 /* Replaces the notes of an environment; copies them, as many as there is memory for. */
 void env_set_notes(struct env *env, const char *const *notes, size_t n);
+
+/* Where it is mounted (copied), "" nowhere in particular. Without memory: unknown. */
+void env_set_mount(struct env *env, const char *mount, bool remote);
 
 struct env *envs_by_id(const struct envs *all, const struct uuid *id);
 struct env *envs_by_path(const struct envs *all, const char *path); /* deleted ones too */

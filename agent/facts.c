@@ -48,6 +48,7 @@ static void take_rows(struct engine *e, const struct environment *rows, size_t n
 /* What the store does not keep of an environment: that it was told, and what could not be read. */
 static void mark_seen(struct engine *e, const struct inlet *in)
 {
+	const struct snapshot *s = &in->intake.snapshot;
 	struct env *env = envs_by_id(&e->envs, &in->applied.environment);
 
 	if (env == NULL)
@@ -55,7 +56,8 @@ static void mark_seen(struct engine *e, const struct inlet *in)
 	env->seen = true;
 	env->away = false;
 	env->unmarked = false;
-	env_set_notes(env, in->intake.snapshot.unreadable, in->intake.snapshot.n_unreadable);
+	env_set_notes(env, s->unreadable, s->n_unreadable);
+	env_set_mount(env, s->mount, s->filesystem == FS_NETWORK || s->filesystem == FS_FUSE);
 }
 
 static void journal_grew(struct engine *e, const struct applied *applied)

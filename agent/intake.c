@@ -80,6 +80,7 @@ int intake_facts(struct intake *in, const Envwarden__Reader__Facts *facts)
 	if (facts->volume.len == sizeof s->volume)
 		memcpy(s->volume, facts->volume.data, sizeof s->volume);
 	s->filesystem = facts->filesystem;
+	s->mount = keep(in, facts->mount);
 	keep_person(in, facts->owner, &s->owner);
 	keep_person(in, facts->record_owner, &s->record_owner);
 	keep_person(in, facts->python_owner, &s->python_owner);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/by_mount.h"
 #include "agent/requests.h"
 
 #define DEGRADED_MAX 20
@@ -82,6 +83,63 @@ static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENG
 	}
 }
 
+/* --- by where they are mounted --- */
+
+struct mounted {
+	struct by_mount away;
+	struct by_mount remote;
+};
+
+static void count_env(void *ctx, struct env *env)
+{
+	struct mounted *to = ctx;
+
+	/* Of one that was not there since the start no mount is known: its own path, then. */
+	if (env->lives && env->away)
+		by_mount_add(&to->away, env->mount != NULL ? env->mount : env->prefix);
+	else if (env->lives && env->seen && env->remote && env->mount != NULL)
+		by_mount_add(&to->remote, env->mount);
+}
+
+static void degrade_away(struct degraded *d, const struct by_mount *away, char line[LIMIT_TEXT])
+{
+	struct buf text;
+
+	if (away->total == 0)
+		return;
+	buf_init(&text, LIMIT_TEXT / 2);
+	by_mount_text(away, &text);
+	if (buf_rc(&text) == 0)
+		(void)snprintf(line, LIMIT_TEXT, "not mounted: %s", buf_cstr(&text));
+	else
+		(void)snprintf(line, LIMIT_TEXT, "what %zu environments are on is not mounted",
+			       away->total);
+	buf_deinit(&text);
+	degrade(d, "away", line,
+		"what was last seen there holds; mount it, or remove what is gone for good "
+		"there: it is looked at when it is mounted again");
+}
+
+struct remote_lines {
+	Envwarden__Local__MountCount items[BY_MOUNT_MAX];
+	Envwarden__Local__MountCount *list[BY_MOUNT_MAX];
+};
+
+static void tell_remote(const struct engine *e, const struct by_mount *remote,
+			struct remote_lines *lines, Envwarden__Local__StatusReply *status)
+{
+	for (size_t i = 0; i < remote->n; i++) {
+		envwarden__local__mount_count__init(&lines->items[i]);
+		lines->items[i].mount = wire_text(remote->items[i].mount);
+		lines->items[i].environments = remote->items[i].n;
+		lines->list[i] = &lines->items[i];
+	}
+	status->remote = remote->total;
+	status->late_ms = remote->total > 0 ? e->late_ms : 0;
+	status->remote_mounts = lines->list;
+	status->n_remote_mounts = remote->n;
+}
+
 void request_status(void *ctx, struct local_call *call, const Envwarden__Local__StatusRequest *m)
 {
 	struct engine *e = ctx;
@@ -90,11 +148,17 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	char lines[ARRAY_SIZE(e->reader_trouble)][ENGINE_TEXT_MAX];
 	char unreported[ENGINE_TEXT_MAX];
 	struct degraded degraded = {.n = 0};
+	struct mounted mounted = {.away.total = 0};
+	struct remote_lines remote;
+	char away[LIMIT_TEXT];
 
 	(void)m;
+	envs_each(&e->envs, count_env, &mounted);
 	find_degraded(e, &degraded, lines);
 	report_count(e, &status.self_reported, &status.unreported);
 	degrade_unreported(&degraded, status.unreported, unreported);
+	degrade_away(&degraded, &mounted.away, away);
+	tell_remote(e, &mounted.remote, &remote, &status);
 	status.version = wire_text(ENVWARDEN_VERSION);
 	status.enrolled = e->enrolled;
 	status.organisation = wire_text(e->enrolled ? e->identity.name : "");

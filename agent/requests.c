@@ -31,9 +31,16 @@ static int tell_degraded(const struct env *env, struct arena *arena, struct envi
 
 	if (lines == NULL)
 		return ERR_NOMEM;
-	if (env->away)
-		lines[info->n_degraded++] = "away: the file system it is on is not mounted; this "
-					    "is how it was last seen";
+	if (env->away) {
+		char line[LIMIT_TEXT];
+
+		(void)snprintf(line, sizeof line,
+			       "away: %.900s is not mounted; this is how it was last seen",
+			       env->mount != NULL ? env->mount : "the file system it is on");
+		lines[info->n_degraded] = arena_strdup(arena, line);
+		if (lines[info->n_degraded++] == NULL)
+			return ERR_NOMEM;
+	}
 	for (size_t i = 0; i < env->n_notes; i++)
 		lines[info->n_degraded++] = env->notes[i];
 	info->degraded = lines;

@@ -62,7 +62,7 @@
 /* --- byte strings --- */
 #define LIMIT_CSR 2048
 #define LIMIT_CERTIFICATE 4096
-#define LIMIT_STAMP 256 /* the reader's fingerprint of an environment */
+#define LIMIT_STAMP 256			  /* the reader's fingerprint of an environment */
 #define LIMIT_MARKS (16 * LIMIT_PACKAGES) /* what the packages of one were read from */
 #define LIMIT_STAMPS (8 * LIMIT_PACKAGES)
 
@@ -75,7 +75,8 @@
 #define LIMIT_LABELS 64
 #define LIMIT_ENVS_DIRS 64
 #define LIMIT_DEGRADED 64
-#define LIMIT_DENIED 64 /* prefixes that may not be read, named to the core */
+#define LIMIT_STATUS_MOUNTS 16 /* mounts a status names */
+#define LIMIT_DENIED 64	       /* prefixes that may not be read, named to the core */
 #define LIMIT_UNREADABLE 64
 #define LIMIT_ROOT_FOLDERS 256 /* configured roots, exclusions */
 #define LIMIT_HOMES 10000

@@ -10,6 +10,7 @@
 #include "agent/cli/command.h"
 #include "agent/cli/fallback_file.h"
 #include "agent/cli/output.h"
+#include "agent/cli/remote.h"
 #include "agent/cli/times.h"
 #include "lib/base/text.h"
 #include "platform/clock.h"
@@ -87,6 +88,20 @@ static void tell(struct report *r, enum state state, const char *what, const cha
 
 /* --- an agent that answers ---------------------------------------------------------------- */
 
+/* No fault, but what is there is seen later than elsewhere. */
+static void tell_remote(struct report *r, const Envwarden__Local__StatusReply *s)
+{
+	struct buf text;
+
+	if (s->remote == 0)
+		return;
+	buf_init(&text, OUTPUT_MAX);
+	remote_text(s, &text);
+	tell(r, STATE_OK, "environments are polled", buf_rc(&text) == 0 ? buf_cstr(&text) : "",
+	     "nothing; poll_s in the agent's configuration says how often");
+	buf_deinit(&text);
+}
+
 static void tell_status(struct report *r, const Envwarden__Local__StatusReply *s)
 {
 	char text[TEXT_MAX];
@@ -103,6 +118,7 @@ static void tell_status(struct report *r, const Envwarden__Local__StatusReply *s
 		(void)snprintf(text, sizeof(text), "connected to %.256s", s->server);
 		tell(r, STATE_OK, text, "", "");
 	}
+	tell_remote(r, s);
 	for (size_t i = 0; i < s->n_degraded; i++)
 		tell(r, STATE_DEGRADED, s->degraded[i]->what, s->degraded[i]->why,
 		     s->degraded[i]->remedy);

@@ -6,6 +6,7 @@
 #include "agent/cli/command.h"
 #include "agent/cli/document.h"
 #include "agent/cli/output.h"
+#include "agent/cli/remote.h"
 #include "agent/cli/times.h"
 #include "lib/base/text.h"
 #include "proto/limits.h"
@@ -68,6 +69,23 @@ static void add_parts(struct json_writer *w, const Envwarden__Local__StatusReply
 	json_end_array(w);
 }
 
+static void add_remote(struct json_writer *w, const Envwarden__Local__StatusReply *s)
+{
+	if (s->remote == 0)
+		return;
+	json_key(w, "remote");
+	json_begin_object(w);
+	json_kv_int(w, "environments", (int64_t)s->remote);
+	json_kv_int(w, "late_s", (int64_t)(s->late_ms / 1000));
+	json_key(w, "mounts");
+	json_begin_object(w);
+	for (size_t i = 0; i < s->n_remote_mounts; i++)
+		json_kv_int(w, s->remote_mounts[i]->mount,
+			    (int64_t)s->remote_mounts[i]->environments);
+	json_end_object(w);
+	json_end_object(w);
+}
+
 static int print_document(const Envwarden__Local__StatusReply *s, struct buf *out, struct err *err)
 {
 	struct json_writer w;
@@ -85,6 +103,7 @@ static int print_document(const Envwarden__Local__StatusReply *s, struct buf *ou
 	json_kv_int(&w, "polled", (int64_t)s->polled);
 	json_kv_int(&w, "self_reported", (int64_t)s->self_reported);
 	json_kv_int(&w, "unreported", (int64_t)s->unreported);
+	add_remote(&w, s);
 	add_parts(&w, s);
 	return output_end_document(&w, err);
 }
@@ -124,6 +143,18 @@ static void add_versions(const Envwarden__Local__StatusReply *s, struct buf *out
 	buf_addf(out, "advisories    version %" PRIu64 ", %s old\n", s->advisories_version, age);
 }
 
+static void add_polled(const Envwarden__Local__StatusReply *s, struct buf *out)
+{
+	struct buf text;
+
+	if (s->remote == 0)
+		return;
+	buf_init(&text, OUTPUT_MAX);
+	remote_text(s, &text);
+	line(out, "polled", buf_rc(&text) == 0 ? buf_cstr(&text) : "");
+	buf_deinit(&text);
+}
+
 static void add_degraded(const Envwarden__Local__StatusReply *s, struct buf *out)
 {
 	for (size_t i = 0; i < s->n_degraded; i++) {
@@ -148,6 +179,7 @@ static int print_page(const Envwarden__Local__StatusReply *s, struct buf *out, s
 	if (s->enrolled)
 		buf_addf(out, ", %" PRIu64 " acknowledged by the server", s->acked);
 	buf_addc(out, '\n');
+	add_polled(s, out);
 	if (s->enrolled)
 		add_versions(s, out);
 	add_degraded(s, out);

@@ -9,6 +9,7 @@ void snapshot_init(struct snapshot *s)
 {
 	*s = (struct snapshot){
 		.prefix = "",
+		.mount = "",
 		.owner = nobody,
 		.platform = "",
 		.tool = "",

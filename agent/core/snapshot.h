@@ -40,6 +40,7 @@ struct snapshot {
 	uint64_t inode;
 	unsigned char volume[VOLUME_SIZE]; /* identity of its file system, zero unknown */
 	uint32_t filesystem;		   /* enum fs_class of platform/safe_open.h */
+	const char *mount; /* where that is mounted; "": can't go away, or unknown; not stored */
 	struct person owner;
 	const char *platform;
 	const char *tool;   /* the one the environment belongs to */

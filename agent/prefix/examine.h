@@ -54,8 +54,9 @@ struct examined {
 	struct file_info info;	    /* of the prefix directory */
 	enum fs_class fs;
 	unsigned char volume[16]; /* the caller's to fill, from the mount table; zero unknown */
-	size_t stats;		  /* files it asked about */
-	bool is_cache;		  /* a package cache or a trash, never an environment */
+	const char *mount; /* ... where it is mounted, borrowed from there; "": can't go away */
+	size_t stats;	   /* files it asked about */
+	bool is_cache;	   /* a package cache or a trash, never an environment */
 
 	struct package_list packages; /* sorted; strings in the arena; owner frees the array */
 	const uint64_t *kept; /* stamps of those not read, as the request's marks know them */

@@ -49,6 +49,7 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 	struct wire_path prefix;
 	struct wire_path from;
 	struct wire_path source_text;
+	struct wire_path mount;
 	int rc = wire_path(&prefix, found->prefix, err);
 
 	if (rc == 0)
@@ -64,6 +65,8 @@ static int pack_header(const struct examined *found, const char *renamed_from, b
 	facts.inode = found->info.ino;
 	facts.filesystem = (uint32_t)found->fs;
 	facts.volume = wire_bytes(found->volume, sizeof found->volume);
+	(void)wire_path(&mount, found->mount != NULL ? found->mount : "", NULL);
+	facts.mount = mount.text;
 	facts.platform = wire_text(found->platform);
 	facts.python_tool = wire_text(found->python_tool);
 	facts.tool = wire_text(found->tool);

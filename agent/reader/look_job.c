@@ -96,6 +96,7 @@ static void place_watches(struct look_job *job)
 /* Which mount the facts are from. */
 static void note_mount(struct look_job *job, struct examined *found)
 {
+	static const unsigned char none[MOUNT_VOLUME_SIZE];
 	const struct mount *m = mount_table_find(job->mounts, found->prefix);
 
 	if (m == NULL || found->prefix[0] == '\0')
@@ -104,6 +105,7 @@ static void note_mount(struct look_job *job, struct examined *found)
 	job->by_automount = m->by_automount;
 	memcpy(job->volume, m->volume, sizeof job->volume);
 	memcpy(found->volume, m->volume, sizeof found->volume);
+	found->mount = memcmp(m->volume, none, sizeof none) != 0 ? m->point : "";
 }
 
 static void copy_out(struct look_job *job, const struct examined *found)

@@ -246,11 +246,6 @@ static void find_trouble(const struct reader *r, const struct entries_health *se
 		     "watches\tthe system has no directory watches left for this account; "
 		     "%zu environments are polled\traise fs.inotify.max_user_watches (sysctl)",
 		     seen->polled);
-	if (seen->away > 0)
-		tell(lines,
-		     "away\t%zu environments are on file systems that are not mounted\tthey are "
-		     "looked at when these are mounted again",
-		     seen->away);
 	if (seen->failed > 0)
 		tell(lines,
 		     "not read\t%zu environments could not be read (too long a path, too "

@@ -153,6 +153,11 @@ class HungMount(Mounts):
     def test_hangs_and_answers_again(self):
         self.start()
         self.assertGreaterEqual(self.site.status()["polled"], 1)
+        remote = self.site.status()["remote"]
+        self.assertEqual(remote["mounts"], {str(self.point): 1})
+        self.assertGreater(remote["late_s"], 0)
+        self.assertIn(f"{self.point} (1); a change there", self.site.ew("status").out)
+        self.assertIn(f"{self.point} (1); a change there", self.site.ew("doctor").out)
         self.hang()
         self.assertIn(str(self.point), self.degraded("mount")[0]["why"])
         # everybody else goes on
@@ -162,7 +167,9 @@ class HungMount(Mounts):
         other = self.create(self.site.envs / "other")
         self.wait_kinds(other, "created")
         # and so does what hangs: by what is known
-        self.assertRun(self.quick("check", "--prefix", self.far), 0)
+        answer = self.quick("check", "--json", "--prefix", self.far)
+        self.assertRun(answer, 0)
+        self.assertIn(f"{self.point} does not answer", answer.json()["notice"])
         self.assertRun(self.quick("show", self.far), 0)
         self.assertNotEqual(self.quick("record", self.far).code, 0)
         self.writer.change(self.inside / "e", [], [MORE], f"install -p {self.far} libfoo")
@@ -252,7 +259,11 @@ class Unmounted(Mounts):
         umount(point)
         self.wait_away(env)
         wait_for("it to be told", lambda: self.degraded("away"))
-        self.assertRun(self.quick("check", "--prefix", env), 0)
+        self.assertEqual(self.degraded("away")[0]["why"], f"not mounted: {point} (1)")
+        self.assertIn(f"{point} is not mounted", self.notes(env)[0])
+        answer = self.quick("check", "--json", "--prefix", env)
+        self.assertRun(answer, 0)
+        self.assertIn(f"{point} is not mounted", answer.json()["notice"])
         # nothing is held open, nothing forgotten by a restart
         self.site.agent.stop()
         self.site.start_agent()

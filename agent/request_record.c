@@ -3,6 +3,7 @@
 
 #include "agent/report.h"
 #include "agent/requests.h"
+#include "lib/base/buf.h"
 #include "lib/base/mem.h"
 
 #define READS_AT_ONCE 8
@@ -23,34 +24,55 @@ struct recording {
 	size_t at; /* asked for so far */
 	size_t done;
 	size_t under_way;
-	int rc; /* the first failure */
+	int rc;	      /* the first failure... */
+	char *failed; /* ...and what that was; NULL: no memory, or all is fine */
 	uint32_t uid;
 	bool can_report; /* the asker reads for itself what the agent may not */
 	bool starting;
 };
 
+static const char *why_not(int rc)
+{
+	switch (rc) {
+	case ERR_BUSY:
+		return "it is being changed, or a run that was killed left held copies (then it "
+		       "counts as it is after ten minutes)";
+	case ERR_NOTFOUND:
+		return "there is no environment there";
+	case ERR_PERM:
+		return "not permitted: the agent may not read it";
+	case ERR_UNREACHABLE:
+		return "the agent's reader is not running; try again";
+	default:
+		return err_text(rc);
+	}
+}
+
 static void recording_end(struct recording *r)
 {
 	struct local_call *call = r->call;
-	int rc = r->rc;
+	struct buf text;
 
-	for (size_t i = 0; i < r->n; i++)
-		mem_free(r->items[i].prefix);
-	mem_free(r->items);
-	mem_free(r);
-	if (rc == ERR_NOTFOUND)
-		local_call_fail(call, rc, "there is no environment there");
-	else if (rc == ERR_PERM)
-		local_call_fail(call, rc, "not permitted: the agent may not read it");
-	else if (rc == ERR_UNREACHABLE)
-		local_call_fail(call, rc, "the agent's reader is not running; try again");
-	else if (rc < 0)
-		local_call_fail(call, rc, err_text(rc));
+	buf_init(&text, LIMIT_TEXT);
+	if (r->n > 1 && r->failed != NULL)
+		buf_addf(&text, "not all recorded; %s: ", r->failed);
+	if (buf_rc(&text) < 0)
+		buf_clear(&text); /* a long path: only why, then */
+	buf_adds(&text, why_not(r->rc));
+	if (r->rc < 0)
+		local_call_fail(call, r->rc, buf_rc(&text) < 0 ? why_not(r->rc) : buf_cstr(&text));
 	else
 		local_call_end(call, NULL);
+	buf_deinit(&text);
+	for (size_t i = 0; i < r->n; i++)
+		mem_free(r->items[i].prefix);
+	mem_free(r->failed);
+	mem_free(r->items);
+	mem_free(r);
 }
 
-static void recording_progress(struct recording *r)
+/* ended: what has just been dealt with, NULL none. */
+static void recording_progress(struct recording *r, const char *ended, int rc)
 {
 	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__RecordProgress progress = ENVWARDEN__LOCAL__RECORD_PROGRESS__INIT;
@@ -58,6 +80,8 @@ static void recording_progress(struct recording *r)
 	progress.done = r->done;
 	progress.total = r->n;
 	progress.prefix = wire_text(r->done < r->n ? r->items[r->done].prefix : "");
+	progress.ended = wire_text(ended != NULL ? ended : "");
+	progress.failed = wire_text(rc < 0 ? why_not(rc) : "");
 	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_RECORD_PROGRESS;
 	answer.record_progress = &progress;
 	(void)local_call_send(r->call, &answer); /* one that does not fit is not missed */
@@ -90,14 +114,20 @@ static void recorded(void *ctx, int rc)
 	const struct record_item *item = ctx;
 	struct recording *r = item->recording;
 
-	if (rc == ERR_PERM && ask_for_report(r, item->prefix))
+	bool theirs = rc == ERR_PERM && ask_for_report(r, item->prefix);
+
+	if (theirs)
 		rc = 0;
 	r->under_way--;
 	r->done++;
 	/* One of many that has vanished meanwhile is recorded as deleted. */
-	if (rc < 0 && r->rc == 0 && (rc != ERR_NOTFOUND || r->n == 1))
+	if (rc == ERR_NOTFOUND && r->n > 1)
+		rc = 0;
+	if (rc < 0 && r->rc == 0) {
 		r->rc = rc;
-	recording_progress(r);
+		r->failed = mem_strdup(item->prefix);
+	}
+	recording_progress(r, theirs ? NULL : item->prefix, rc);
 	if (!r->starting)
 		recording_go_on(r);
 }
@@ -105,7 +135,7 @@ static void recorded(void *ctx, int rc)
 static void recording_go_on(struct recording *r)
 {
 	r->starting = true;
-	while (r->at < r->n && r->under_way < READS_AT_ONCE && r->rc == 0) {
+	while (r->at < r->n && r->under_way < READS_AT_ONCE) {
 		struct record_item *item = &r->items[r->at++];
 
 		r->under_way++;

@@ -8,6 +8,7 @@
 #include "agent/cli/output.h"
 #include "agent/cli/report.h"
 #include "agent/cli/target.h"
+#include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "platform/terminal.h"
@@ -34,6 +35,10 @@ struct answers {
 	uint64_t recorded;
 	struct wanted *wanted;
 	size_t n_wanted;
+	bool json;
+	bool bar;
+	struct json_writer w;
+	struct buf document; /* --json: what is printed in the end */
 };
 
 static const struct arg_option option_table[] = {
@@ -82,6 +87,38 @@ static void draw(const Envwarden__Local__RecordProgress *progress)
 	buf_deinit(&line);
 }
 
+/* One is dealt with: a line now, or an item of the document. failed: why it is not recorded. */
+static int tell(struct answers *answers, const char *prefix, const char *failed, struct err *err)
+{
+	struct buf line;
+	int rc = 0;
+
+	answers->recorded += *failed == '\0';
+	if (answers->json) {
+		json_begin_object(&answers->w);
+		json_kv_str(&answers->w, "prefix", prefix);
+		if (*failed)
+			json_kv_str(&answers->w, "failed", failed);
+		json_end_object(&answers->w);
+		return 0;
+	}
+	if (answers->bar && !*failed)
+		return 0;
+	buf_init(&line, 65536);
+	buf_adds(&line, *failed ? "not recorded " : "recorded ");
+	text_escape(&line, prefix, strlen(prefix));
+	if (*failed) {
+		buf_adds(&line, ": ");
+		text_escape(&line, failed, strlen(failed));
+	}
+	buf_addc(&line, '\n');
+	if (answers->bar)
+		(void)fputs("\r\033[K", stderr);
+	rc = output_write(&line, err);
+	buf_deinit(&line);
+	return rc;
+}
+
 static int want(struct answers *answers, const Envwarden__Local__ReportWanted *m, struct err *err)
 {
 	struct wanted *all = mem_realloc(answers->wanted, (answers->n_wanted + 1) * sizeof *all);
@@ -101,10 +138,18 @@ static int want(struct answers *answers, const Envwarden__Local__ReportWanted *m
 	return 0;
 }
 
+static int progress(struct answers *answers, const Envwarden__Local__RecordProgress *m,
+		    struct err *err)
+{
+	int rc = *m->ended ? tell(answers, m->ended, m->failed, err) : 0;
+
+	if (rc == 0 && answers->bar)
+		draw(m);
+	return rc;
+}
+
 static int receive(struct client *client, struct answers *answers, struct err *err)
 {
-	bool bar = terminal_is(TERMINAL_ERR);
-	bool drawn = false;
 	struct arena arena;
 	int rc;
 
@@ -118,16 +163,12 @@ static int receive(struct client *client, struct answers *answers, struct err *e
 			break;
 		if (m->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_ASKED)
 			rc = want(answers, m->report_asked, err);
+		if (rc == 0 && m->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_RECORD_PROGRESS)
+			rc = progress(answers, m->record_progress, err);
 		if (rc < 0)
 			break;
-		if (m->kind_case != ENVWARDEN__LOCAL__ENVELOPE__KIND_RECORD_PROGRESS)
-			continue;
-		answers->recorded = m->record_progress->done;
-		if (bar)
-			draw(m->record_progress);
-		drawn = bar;
 	}
-	if (drawn)
+	if (answers->bar)
 		(void)fputs("\r\033[K", stderr);
 	arena_deinit(&arena);
 	return rc;
@@ -144,8 +185,7 @@ static const char *real_prefix(const struct options *options, const struct targe
 
 /* Of several, those that can't be reported do not keep the others from it; the first is told of. */
 static int report_wanted(struct client *client, const struct options *options,
-			 const struct target *target, const struct answers *answers,
-			 struct err *err)
+			 const struct target *target, struct answers *answers, struct err *err)
 {
 	char room[PATHS_MAX];
 	int first = 0;
@@ -162,29 +202,40 @@ static int report_wanted(struct client *client, const struct options *options,
 
 		if (rc < 0 && first == 0)
 			first = err_set(err, rc, "%s", why.text);
+		if (tell(answers, request.prefix, rc < 0 ? why.text : "", err) < 0)
+			return ERR_IO;
 		if (rc < 0 && !client->refused)
 			break; /* nothing more can be said on this connection */
 	}
 	return first;
 }
 
-static int print_result(uint64_t recorded, bool json, struct err *err)
+static int print_result(struct answers *answers, struct err *err)
 {
-	struct json_writer w;
 	struct buf out;
 	int rc;
 
-	buf_init(&out, OUTPUT_MAX);
-	if (json) {
-		output_document(&w, &out, "envwarden.record/1");
-		json_kv_int(&w, "recorded", (int64_t)recorded);
-		rc = output_end_document(&w, err);
-	} else {
-		buf_addf(&out, "recorded %" PRIu64 "\n", recorded);
-		rc = output_write(&out, err);
+	if (answers->json) {
+		json_end_array(&answers->w);
+		json_kv_int(&answers->w, "recorded", (int64_t)answers->recorded);
+		return output_end_document(&answers->w, err);
 	}
+	buf_init(&out, OUTPUT_MAX);
+	buf_addf(&out, "recorded %" PRIu64 "\n", answers->recorded);
+	rc = output_write(&out, err);
 	buf_deinit(&out);
 	return rc;
+}
+
+static void answers_init(struct answers *answers, bool json)
+{
+	*answers = (struct answers){.json = json, .bar = !json && terminal_is(TERMINAL_ERR)};
+	buf_init(&answers->document, OUTPUT_MAX);
+	if (!json)
+		return;
+	output_document(&answers->w, &answers->document, "envwarden.record/1");
+	json_key(&answers->w, "environments");
+	json_begin_array(&answers->w);
 }
 
 static int record(struct client *client, const struct options *options, struct target *target,
@@ -192,9 +243,10 @@ static int record(struct client *client, const struct options *options, struct t
 {
 	Envwarden__Local__Envelope m = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__RecordRequest request = ENVWARDEN__LOCAL__RECORD_REQUEST__INIT;
-	struct answers answers = {0};
+	struct answers answers;
 	int rc;
 
+	answers_init(&answers, options->json);
 	request.can_report = true;
 	request.target = &target->wire;
 	request.all = options->all;
@@ -208,8 +260,17 @@ static int record(struct client *client, const struct options *options, struct t
 	if (rc == 0)
 		rc = report_wanted(client, options, target, &answers, err);
 	client_close(client);
+	/* What of many was recorded is told with what was not. */
+	if (rc == 0 || (options->all && client->refused)) {
+		struct err told = ERR_INIT;
+		int printed = print_result(&answers, &told);
+
+		if (rc == 0 && printed < 0)
+			rc = err_set(err, printed, "%s", told.text);
+	}
 	mem_free(answers.wanted);
-	return rc < 0 ? rc : print_result(answers.recorded, options->json, err);
+	buf_deinit(&answers.document);
+	return rc;
 }
 
 int command_record(int argc, char **argv)

@@ -92,6 +92,25 @@ class Past(harness.Case):
                  if m["kind"] == "hello"][-1]
         self.assertEqual("(not shown)", hello["content"]["hello"]["continuity"])
 
+    def test_one_of_several_is_busy(self):
+        site = self.site
+        writer = conda_writer.Writer(site.home)
+        kept, torn = site.envs / "kept", site.envs / "torn"
+        for prefix in (kept, torn):
+            writer.create(prefix, [FOO, XZ])
+        site.start_agent()
+        all_well = site.ew("record", "--all")
+        self.assertRun(all_well, 0)
+        *each, last = all_well.out.splitlines()
+        self.assertEqual([f"recorded {kept}", f"recorded {torn}"], sorted(each))
+        self.assertEqual("recorded 2", last)
+        (torn / "conda-meta" / (XZ + ".json.c~")).write_text("{}")
+        some = site.ew("record", "--all")
+        self.assertRun(some, 1, err="left held copies")
+        self.assertIn(f"recorded {kept}\n", some.out)
+        self.assertIn(f"not recorded {torn}: it is being changed", some.out)
+        self.assertIn(str(torn), some.err)
+
     def test_the_doctor(self):
         site = self.site
         site.start_everything()

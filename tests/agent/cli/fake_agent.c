@@ -382,11 +382,19 @@ static void on_record(void *ctx, struct local_call *call, const Envwarden__Local
 		progress.done = i;
 		progress.total = total;
 		progress.prefix = (char *)(uintptr_t) "/home/ana/envs/churn";
+		if (i > 0)
+			progress.ended = progress.prefix;
+		if (i == 2)
+			progress.failed = (char *)(uintptr_t) "it is being changed";
 		answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_RECORD_PROGRESS;
 		answer.record_progress = &progress;
 		CHECK(local_call_send(call, &answer) == 0);
 	}
-	local_call_end(call, NULL);
+	if (m->all)
+		local_call_fail(call, ERR_BUSY,
+				"not all recorded; /home/ana/envs/churn: it is being changed");
+	else
+		local_call_end(call, NULL);
 }
 
 static void on_status(void *ctx, struct local_call *call, const Envwarden__Local__StatusRequest *m)

@@ -437,6 +437,21 @@ static void take_place(struct entry *e, struct entry *old)
 	old->moved_from = NULL;
 }
 
+/* It is known by another path now. What its old one leads to, nobody has looked at: the hints about
+ * that went to this entry. */
+static void leave_path(struct entry *old)
+{
+	struct entries *all = old->all;
+	char *path = mem_strdup(old->path);
+	struct entry *fresh;
+
+	entry_drop(old, 0);
+	fresh = path != NULL ? entry_new(all, path) : NULL;
+	if (fresh != NULL)
+		make_due(fresh, now_mono(all));
+	mem_free(path);
+}
+
 /* The same directory is known by another path: an alias of it (then this one goes), or its old one.
  */
 static bool settle_aliases(struct entry *e, const struct look_job *job)
@@ -472,7 +487,7 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 			return wait_for_other(e, same);
 		askers_give(&same->askers, &e->askers);
 		take_place(e, same);
-		entry_drop(same, 0);
+		leave_path(same);
 	}
 	if (e->ino != job->ino || e->dev != job->dev) {
 		other = e->ino != 0;

@@ -491,6 +491,32 @@ static void test_moved(void **state)
 }
 
 /* The folder above is not watched: nobody tells that the old path is void. */
+/* However much of the first move was seen when the second came. */
+static void test_moved_and_another_in_its_place(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned pause = 0; pause < 8; pause++) {
+		const char letter = (char)('a' + 3 * pause);
+		const char first[] = {letter, '\0'};
+		const char second[] = {(char)(letter + 1), '\0'};
+		const char third[] = {(char)(letter + 2), '\0'};
+		size_t before = f->n;
+
+		make_env(f, first);
+		make_env(f, second);
+		(void)await(f, before, SAID_FACTS, first);
+		(void)await(f, before, SAID_FACTS, second);
+		run_for(f, 3 * SETTLE_MS);
+		before = f->n;
+		move(f, first, third);
+		run_for(f, pause * SETTLE_MS / 2);
+		move(f, second, first);
+		(void)await(f, before, SAID_FACTS, third);
+		(void)await(f, before, SAID_FACTS, first);
+	}
+}
+
 static void test_moved_unseen(void **state)
 {
 	struct fixture *f = *state;
@@ -870,6 +896,7 @@ int main(void)
 		T(test_created_and_changed),
 		T(test_rolled_back_is_no_change),
 		T(test_moved),
+		T(test_moved_and_another_in_its_place),
 		T(test_moved_unseen),
 		T(test_deleted_and_made_again),
 		T(test_removed_by_conda),

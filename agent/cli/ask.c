@@ -69,7 +69,7 @@ static bool question_receive(struct question *q, const struct ask *request, stru
 static int find_entry(const struct ask *request, const struct fallback_view *view,
 		      struct arena *arena, struct decision_reply *out, struct fallback_entry *entry)
 {
-	char path[PATHS_MAX], real[PATHS_MAX];
+	char path[PATHS_MAX], real[PATHS_MAX], text[LIMIT_PATH + 1];
 	struct safe_dir *dir = NULL;
 	struct file_info info = {0};
 	int rc = target_resolve(request->target, path, NULL);
@@ -80,10 +80,13 @@ static int find_entry(const struct ask *request, const struct fallback_view *vie
 	    safe_dir_real_path(dir, real, sizeof(real), NULL) == 0)
 		memcpy(path, real, strlen(real) + 1);
 	safe_dir_close(dir);
-	out->prefix = arena_strdup(arena, path);
+	rc = target_text(path, text, NULL);
+	if (rc < 0)
+		return rc;
+	out->prefix = arena_strdup(arena, text);
 	if (!out->prefix)
 		out->prefix = "";
-	return fallback_find(view, path, info.dev, info.ino, entry);
+	return fallback_find(view, text, info.dev, info.ino, entry);
 }
 
 static void set_reason(struct decision_reply *out, struct arena *arena, const char *kind,

@@ -168,14 +168,14 @@ static bool find_real(const struct target *target, char real[PATHS_MAX])
  * Where the agent may not look it can't follow links or try names either. If it knows the real path
  * by a report, what it says about that one holds.
  */
-static void ask_by_real_path(const struct ask *first, struct target *target, const char *real,
+static void ask_by_real_path(const struct ask *first, struct target *target, const char *text,
 			     struct arena *arena, struct decision_reply *reply)
 {
 	struct ask again = *first;
 
-	if (strcmp(reply->prefix, real) == 0)
+	if (strcmp(reply->prefix, text) == 0)
 		return;
-	target->wire.typed = (char *)(uintptr_t)real;
+	target->wire.typed = (char *)(uintptr_t)text;
 	target->wire.kind = ENVWARDEN__LOCAL__TARGET__KIND__PREFIX;
 	again.target = target;
 	ask(&again, arena, reply);
@@ -187,7 +187,7 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 	struct ask request = {.target = &target, .interactive = options->hook};
 	struct places places;
 	struct decision_reply reply;
-	char real[PATHS_MAX];
+	char real[PATHS_MAX], text[LIMIT_PATH + 1];
 	bool wanted;
 	struct arena arena;
 	int rc = target_init(&target, &options->words, err);
@@ -200,9 +200,10 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 	request.deadline_ms = client_deadline(timeout_ms);
 	arena_init(&arena, MEMORY_MAX);
 	ask(&request, &arena, &reply);
-	wanted = reply.report_wanted && find_real(&target, real);
+	wanted = reply.report_wanted && find_real(&target, real) &&
+		 target_text(real, text, NULL) == 0;
 	if (wanted)
-		ask_by_real_path(&request, &target, real, &arena, &reply);
+		ask_by_real_path(&request, &target, text, &arena, &reply);
 	if (options->json)
 		rc = print_document(&reply, err);
 	else

@@ -180,7 +180,7 @@ static const char *real_prefix(const struct options *options, const struct targe
 {
 	if (!options->all && target_resolve(target, room, NULL) == 0)
 		return room;
-	return wanted->prefix;
+	return text_to_path(wanted->prefix, room, PATHS_MAX) == 0 ? room : wanted->prefix;
 }
 
 /* Of several, those that can't be reported do not keep the others from it; the first is told of. */

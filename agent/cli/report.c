@@ -1,5 +1,6 @@
 #include "agent/cli/report.h"
 
+#include "agent/cli/target.h"
 #include "agent/prefix/examine.h"
 #include "agent/prefix/facts.h"
 #include "lib/conda/record.h"
@@ -73,14 +74,17 @@ static int read_settled(const struct report_request *request, struct json_reader
 
 /* --- telling --- */
 
-static int begin(struct client *client, char *prefix, struct arena *arena,
+static int begin(struct client *client, const char *prefix, struct arena *arena,
 		 Envwarden__Local__Envelope **answer, struct err *err)
 {
 	Envwarden__Local__Envelope m = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__ReportBegin request = ENVWARDEN__LOCAL__REPORT_BEGIN__INIT;
-	int rc;
+	char text[LIMIT_PATH + 1];
+	int rc = target_text(prefix, text, err);
 
-	request.prefix = prefix;
+	if (rc < 0)
+		return rc;
+	request.prefix = text;
 	m.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT;
 	m.report = &request;
 	rc = client_send(client, &m, client_deadline(SEND_MS), err);

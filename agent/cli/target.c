@@ -8,25 +8,45 @@
 #include "platform/files.h"
 #include "platform/safe_open.h"
 
-/* Surroundings that a message can't carry are left out; what was typed is an error. */
-static bool fits(const char *text, size_t max)
-{
-	size_t n = strlen(text);
+static char nothing[] = "";
 
-	return n <= max && text_is_utf8(text, n);
+int target_text(const char *path, char out[LIMIT_PATH + 1], struct err *err)
+{
+	struct buf text;
+	int rc;
+
+	buf_init(&text, LIMIT_PATH);
+	text_from_path(&text, path);
+	rc = buf_rc(&text);
+	if (rc == 0)
+		memcpy(out, buf_cstr(&text), text.len + 1);
+	buf_deinit(&text);
+	return rc < 0 ? err_set(err, rc, "the path does not fit a message") : 0;
 }
 
-static char *surrounding(const char *text)
+/* As a message has it, in the target's room; "" for NULL and what does not fit: surroundings that a
+ * message can't carry are left out. */
+static char *keep(struct target *target, const char *path)
 {
-	return text && fits(text, LIMIT_PATH) ? (char *)(uintptr_t)text : (char *)(uintptr_t) "";
+	char text[LIMIT_PATH + 1];
+	char *kept = target->room + target->used;
+	size_t n;
+
+	if (!path || target_text(path, text, NULL) < 0)
+		return nothing;
+	n = strlen(text) + 1;
+	if (n == 1 || n > sizeof(target->room) - target->used)
+		return nothing;
+	memcpy(kept, text, n);
+	target->used += n;
+	return kept;
 }
 
 static void find_cwd(char out[PATHS_MAX])
 {
 	struct safe_dir *dir = NULL;
 
-	if (safe_dir_open(".", &dir, NULL) < 0 ||
-	    safe_dir_real_path(dir, out, PATHS_MAX, NULL) < 0 || !fits(out, LIMIT_PATH))
+	if (safe_dir_open(".", &dir, NULL) < 0 || safe_dir_real_path(dir, out, PATHS_MAX, NULL) < 0)
 		out[0] = '\0';
 	safe_dir_close(dir);
 }
@@ -62,7 +82,7 @@ static void find_base(const char *tool, char out[PATHS_MAX])
 
 	found = found || base_of_program("CONDA_EXE", out) || base_of_program("_CONDA_EXE", out) ||
 		base_of_variable("_CONDA_ROOT", out) || base_of_variable("MAMBA_ROOT_PREFIX", out);
-	if (!found || !fits(out, LIMIT_PATH))
+	if (!found)
 		out[0] = '\0';
 }
 
@@ -72,36 +92,28 @@ static void split_dirs(struct target *target)
 {
 	const char *text = getenv("CONDA_ENVS_DIRS");
 	char separator = paths_is_absolute("/") ? ':' : ';';
-	size_t used = 0;
 
 	if (!text || !*text)
 		text = getenv("CONDA_ENVS_PATH");
 	while (text && *text && target->wire.n_envs_dirs < LIMIT_ENVS_DIRS) {
 		const char *end = strchr(text, separator);
 		size_t n = end ? (size_t)(end - text) : strlen(text);
-		char *dir = target->dirs_room + used;
+		char dir[PATHS_MAX];
+		char *kept = nothing;
 
-		if (used + n >= sizeof(target->dirs_room))
-			break;
-		memcpy(dir, text, n);
-		dir[n] = '\0';
-		if (n > 0 && fits(dir, LIMIT_PATH)) {
-			target->dirs[target->wire.n_envs_dirs++] = dir;
-			used += n + 1;
+		if (n < sizeof(dir)) {
+			memcpy(dir, text, n);
+			dir[n] = '\0';
+			kept = keep(target, dir);
 		}
+		if (*kept)
+			target->dirs[target->wire.n_envs_dirs++] = kept;
 		text += end ? n + 1 : n;
 	}
 	target->wire.envs_dirs = target->dirs;
 }
 
 /* --- where who asks has configuration, and what may be written to --- */
-
-static char *of_variable(const char *name)
-{
-	const char *text = getenv(name);
-
-	return surrounding(text && *text ? text : NULL);
-}
 
 /* conda looks into a base that may not be written to only after the own folder. */
 static bool is_read_only(const char *base)
@@ -130,9 +142,9 @@ static int take_typed(struct target *target, const struct target_words *words, s
 		if (!given[i].text)
 			continue;
 		n++;
-		if (given[i].text[0] == '\0' || !fits(given[i].text, LIMIT_PATH))
+		target->wire.typed = keep(target, given[i].text);
+		if (!*target->wire.typed)
 			return err_set(err, ERR_USAGE, "that is no environment's name or path");
-		target->wire.typed = (char *)(uintptr_t)given[i].text;
 		target->wire.kind = given[i].kind;
 	}
 	if (n > 1)
@@ -143,30 +155,28 @@ static int take_typed(struct target *target, const struct target_words *words, s
 int target_init(struct target *target, const struct target_words *words, struct err *err)
 {
 	const char *tool = words->tool ? words->tool : "";
+	char path[PATHS_MAX];
 	int rc;
 
 	envwarden__local__target__init(&target->wire);
-	target->cwd[0] = '\0';
-	target->base[0] = '\0';
-	if (!fits(tool, CHANGE_TOOL_MAX))
+	target->used = 0;
+	if (strlen(tool) > CHANGE_TOOL_MAX || !text_is_utf8(tool, strlen(tool)))
 		return err_set(err, ERR_USAGE, "that is no tool's name");
+	target->wire.tool = (char *)(uintptr_t)tool;
 	rc = take_typed(target, words, err);
 	if (rc < 0)
 		return rc;
-	find_cwd(target->cwd);
+	find_cwd(path);
+	target->wire.cwd = keep(target, path);
+	target->wire.conda_prefix = keep(target, getenv("CONDA_PREFIX"));
 	if (!words->base)
-		find_base(tool, target->base);
-	target->wire.cwd = target->cwd;
-	target->wire.conda_prefix = surrounding(getenv("CONDA_PREFIX"));
-	target->wire.root_prefix = words->base ? surrounding(words->base) : target->base;
-	target->wire.tool = (char *)(uintptr_t)tool;
-	if (paths_home(target->home, NULL) < 0 || !fits(target->home, LIMIT_PATH))
-		target->home[0] = '\0';
-	target->wire.home = target->home;
-	target->wire.xdg_config_home = of_variable("XDG_CONFIG_HOME");
-	target->wire.condarc = of_variable("CONDARC");
-	target->wire.mambarc = of_variable("MAMBARC");
-	target->wire.base_read_only = is_read_only(target->wire.root_prefix);
+		find_base(tool, path);
+	target->wire.base_read_only = is_read_only(words->base ? words->base : path);
+	target->wire.root_prefix = keep(target, words->base ? words->base : path);
+	target->wire.home = paths_home(path, NULL) == 0 ? keep(target, path) : nothing;
+	target->wire.xdg_config_home = keep(target, getenv("XDG_CONFIG_HOME"));
+	target->wire.condarc = keep(target, getenv("CONDARC"));
+	target->wire.mambarc = keep(target, getenv("MAMBARC"));
 	split_dirs(target);
 	return 0;
 }
@@ -202,19 +212,25 @@ static bool is_named(const char *folder, const char *name, char out[PATHS_MAX])
 	return paths_join(out, folder, name, NULL) == 0 && is_dir(out);
 }
 
+/* From the text of a message to the path; "" for what can be none. */
+static const char *bytes_of(const char *text, char out[PATHS_MAX])
+{
+	if (text_to_path(text, out, PATHS_MAX) < 0)
+		out[0] = '\0';
+	return out;
+}
+
 static bool find_name(const struct target *target, const char *name, char out[PATHS_MAX])
 {
-	const char *base = target->wire.root_prefix;
-	char folder[PATHS_MAX], home[PATHS_MAX], conda[PATHS_MAX];
+	char base[PATHS_MAX], folder[PATHS_MAX], home[PATHS_MAX], conda[PATHS_MAX];
 
+	bytes_of(target->wire.root_prefix, base);
 	if (strcmp(name, "base") == 0 || strcmp(name, "root") == 0) {
-		size_t n = strlen(base);
-
-		memcpy(out, base, n < PATHS_MAX ? n + 1 : 0);
-		return n > 0 && n < PATHS_MAX;
+		memcpy(out, base, strlen(base) + 1);
+		return *base != '\0';
 	}
 	for (size_t i = 0; i < target->wire.n_envs_dirs; i++) {
-		if (is_named(target->wire.envs_dirs[i], name, out))
+		if (is_named(bytes_of(target->wire.envs_dirs[i], folder), name, out))
 			return true;
 	}
 	if (*base && paths_join(folder, base, "envs", NULL) == 0 && is_named(folder, name, out))
@@ -226,22 +242,22 @@ static bool find_name(const struct target *target, const char *name, char out[PA
 int target_resolve(const struct target *target, char out[PATHS_MAX], struct err *err)
 {
 	const Envwarden__Local__Target *wire = &target->wire;
-	const char *path = *wire->typed ? wire->typed : wire->conda_prefix;
-	bool is_path = wire->kind == ENVWARDEN__LOCAL__TARGET__KIND__PREFIX || !*wire->typed ||
-		       strpbrk(wire->typed, "/\\") != NULL;
-	size_t n = strlen(path);
+	const char *text = *wire->typed ? wire->typed : wire->conda_prefix;
+	char path[PATHS_MAX], cwd[PATHS_MAX];
+	bool is_path;
 
-	if (n == 0)
+	if (*text == '\0')
 		return err_set(err, ERR_NOTFOUND, "no environment is active, and none was named");
+	bytes_of(text, path);
+	is_path = wire->kind == ENVWARDEN__LOCAL__TARGET__KIND__PREFIX || !*wire->typed ||
+		  strpbrk(path, "/\\") != NULL;
 	if (!is_path) {
 		if (find_name(target, path, out))
 			return 0;
-		return err_set(err, ERR_NOTFOUND, "no environment %s", path);
+		return err_set(err, ERR_NOTFOUND, "no environment %s", text);
 	}
 	if (!paths_is_absolute(path) && *wire->cwd)
-		return paths_join(out, wire->cwd, path, err);
-	if (n >= PATHS_MAX)
-		return err_set(err, ERR_LIMIT, "path too long");
-	memcpy(out, path, n + 1);
+		return paths_join(out, bytes_of(wire->cwd, cwd), path, err);
+	memcpy(out, path, strlen(path) + 1);
 	return 0;
 }

@@ -21,12 +21,10 @@ struct target_words {
 };
 
 struct target {
-	Envwarden__Local__Target wire; /* its texts live here, in argv and in the environment */
-	char cwd[PATHS_MAX];
-	char base[PATHS_MAX];
-	char home[PATHS_MAX];
+	Envwarden__Local__Target wire; /* its texts live here; paths as text (text_from_path) */
 	char *dirs[LIMIT_ENVS_DIRS];
-	char dirs_room[16384];
+	char room[65536]; /* of all texts; what finds none is left out */
+	size_t used;
 };
 
 /* Fills *target, of whatever contents (it is too big to be zeroed in passing). ERR_USAGE: more than
@@ -34,10 +32,13 @@ struct target {
 int target_init(struct target *target, const struct target_words *words, struct err *err);
 
 /*
- * The prefix that is meant, as far as it can be told without the agent. ERR_NOTFOUND: no directory
- * of that name, or none was named and none is active.
+ * The prefix that is meant, in the bytes the system has, as far as it can be told without the
+ * agent. ERR_NOTFOUND: no directory of that name, or none was named and none is active.
  */
 int target_resolve(const struct target *target, char out[PATHS_MAX], struct err *err);
+
+/* A path as messages and stores have it (text_from_path). ERR_LIMIT: too long for them. */
+int target_text(const char *path, char out[LIMIT_PATH + 1], struct err *err);
 
 /* What to call it in a message: what was typed, or the last part of the path. */
 const char *target_name(const struct target *target);

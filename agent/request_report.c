@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/reader/exclude.h"
 #include "agent/report.h"
 #include "agent/requests.h"
 #include "lib/base/log.h"
@@ -48,10 +49,7 @@ struct reporting {
 static bool is_excluded(const struct engine *e, const char *prefix)
 {
 	for (size_t i = 0; i < e->config.exclude.n; i++) {
-		size_t n = strlen(e->config.exclude.items[i]);
-
-		if (strncmp(prefix, e->config.exclude.items[i], n) == 0 &&
-		    (prefix[n] == '\0' || prefix[n] == '/'))
+		if (exclude_match(e->config.exclude.items[i], prefix))
 			return true;
 	}
 	return false;

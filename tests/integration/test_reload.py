@@ -42,6 +42,23 @@ class Reload(harness.Case):
             d for d in site.status()["degraded"] if d["what"] == "configuration not taken over"])
         self.assertFalse([env for env in site.environments() if "last_used" in env])
 
+    def test_exclude(self):
+        """What is left alone is not read when somebody asks about it either, nor reported."""
+        site = self.site
+        writer = conda_writer.Writer(site.home)
+        site.agent_config.write_text(f"running = off\nexclude = {site.envs}/k_*\n")
+        site.start_agent()
+        writer.create(site.envs / "k_secret", [FOO])
+        writer.create(site.envs / "open", [FOO])
+        harness.wait_for("the other one", lambda: self.prefixes(site) == {"open"})
+        site.ew("check", "--hook", site.envs / "k_secret")
+        record = site.ew("record", site.envs / "k_secret")
+        self.assertNotEqual(record.code, 0)
+        site.record("--all")
+        self.assertEqual(self.prefixes(site), {"open"})
+        self.assertEqual([c["environment"]["prefix"] for c in site.agent_changes()],
+                         [str(site.envs / "open")])
+
 
 if __name__ == "__main__":
     harness.main()

@@ -27,6 +27,8 @@
 
 #define CONNECTIONS 64
 #define WINDOW 16 /* requests under way on each, when pipelined */
+#define SINGLES 1000
+#define PAUSE_US 1000 /* between two of them */
 #define TURNS 2000
 #define PIPELINED 50000
 #define ROUNDS 15
@@ -382,6 +384,19 @@ static void print_pipelined(const struct result *r)
 					    .ok = r->cpu_us <= 10});
 }
 
+/* One after the other with a pause, as shells ask: the p99 in microseconds, to stdout. */
+static int print_p99(const char *agent, const struct load *load)
+{
+	static double us[SINGLES];
+
+	for (int i = 0; i < SINGLES; i++) {
+		us[i] = drive(agent, load);
+		(void)usleep(PAUSE_US);
+	}
+	(void)printf("%.1f\n", measure_percentile(us, SINGLES, 0.99));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct request request;
@@ -392,11 +407,15 @@ int main(int argc, char **argv)
 	pid_t echo_pid;
 	int last = (int)sysconf(_SC_NPROCESSORS_ONLN) - 1;
 
-	if (argc != 3) {
-		(void)fprintf(stderr, "usage: bench_check_daemon SOCKET PREFIX\n");
+	if (argc != 3 && !(argc == 4 && strcmp(argv[3], "p99") == 0)) {
+		(void)fprintf(stderr, "usage: bench_check_daemon SOCKET PREFIX [p99]\n");
 		return 2;
 	}
 	make_request(argv[2], &request);
+	if (argc == 4) {
+		load.total = 1;
+		return print_p99(argv[1], &load);
+	}
 	(void)snprintf(echo, sizeof echo, "%s.echo", argv[1]);
 	(void)unlink(echo);
 	echo_pid = start_echo(echo);

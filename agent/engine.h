@@ -265,6 +265,9 @@ void requests_journal_grew(struct engine *e); /* wakes those who follow */
 bool engine_may_see(const struct engine *e, uint32_t uid, const struct env *env);
 
 /* --- request_report.c --- */
+#define REPORT_EXCLUDED "the agent is told to leave this path alone"
+/* The setting `exclude` names it, or what it lies in. */
+bool report_excluded(const struct engine *e, const char *prefix);
 /* Whether this account may report the prefix (env: known there, or NULL), once the agent turns out
  * not to be able to read it. */
 bool report_welcome(const struct engine *e, uint32_t uid, const struct env *env,

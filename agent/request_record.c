@@ -161,7 +161,8 @@ static void record_each(void *ctx, struct env *env)
 {
 	struct recording *r = ctx;
 
-	if (env->lives && engine_may_see(r->e, r->uid, env))
+	if (env->lives && engine_may_see(r->e, r->uid, env) &&
+	    !report_excluded(r->e, env->prefix)) /* since it became known */
 		recording_add(r, env->prefix);
 }
 
@@ -193,6 +194,10 @@ static void record_one(struct engine *e, struct local_call *call,
 	}
 	if (result->env != NULL && !engine_may_see(e, local_call_uid(call), result->env)) {
 		request_not_permitted(call);
+		return;
+	}
+	if (report_excluded(e, result->prefix)) {
+		local_call_fail(call, ERR_PERM, REPORT_EXCLUDED);
 		return;
 	}
 	r = recording_new(e, call, 1, can_report);

@@ -46,7 +46,7 @@ struct reporting {
 
 /* --- what is welcome --- */
 
-static bool is_excluded(const struct engine *e, const char *prefix)
+bool report_excluded(const struct engine *e, const char *prefix)
 {
 	for (size_t i = 0; i < e->config.exclude.n; i++) {
 		if (exclude_match(e->config.exclude.items[i], prefix))
@@ -57,7 +57,7 @@ static bool is_excluded(const struct engine *e, const char *prefix)
 
 bool report_welcome(const struct engine *e, uint32_t uid, const struct env *env, const char *prefix)
 {
-	return engine_logging(e) && !is_excluded(e, prefix) &&
+	return engine_logging(e) && !report_excluded(e, prefix) &&
 	       (env == NULL || engine_may_see(e, uid, env));
 }
 
@@ -293,8 +293,8 @@ static int may_begin(struct engine *e, uint32_t uid, const char *prefix, struct 
 		return err_set(err, ERR_CONFLICT, "your organisation has not switched logging on");
 	if (prefix[0] != '/')
 		return err_set(err, ERR_INVALID, "a report is of an absolute path");
-	if (is_excluded(e, prefix))
-		return err_set(err, ERR_PERM, "the agent is told to leave this path alone");
+	if (report_excluded(e, prefix))
+		return err_set(err, ERR_PERM, REPORT_EXCLUDED);
 	make_room(e);
 	if (!has_room(e, uid, prefix))
 		return err_set(err, ERR_BUSY, "the agent is busy with other reports; try again");

@@ -52,12 +52,17 @@ class Reload(harness.Case):
         writer.create(site.envs / "open", [FOO])
         harness.wait_for("the other one", lambda: self.prefixes(site) == {"open"})
         site.ew("check", "--hook", site.envs / "k_secret")
-        record = site.ew("record", site.envs / "k_secret")
-        self.assertNotEqual(record.code, 0)
+        self.assertRun(site.ew("record", site.envs / "k_secret"), 7, "leave this path alone")
         site.record("--all")
         self.assertEqual(self.prefixes(site), {"open"})
         self.assertEqual([c["environment"]["prefix"] for c in site.agent_changes()],
                          [str(site.envs / "open")])
+
+        site.agent_config.write_text(f"running = off\nexclude = {site.envs}\n")
+        os.kill(site.agent.pid, signal.SIGHUP)
+        harness.wait_for("known, but excluded by now", lambda: "leave this path alone" in site.ew(
+            "record", site.envs / "open").err)
+        self.assertRun(site.ew("record", "--all"), 0, out="recorded 0")
 
 
 if __name__ == "__main__":

@@ -100,9 +100,9 @@ class Corpus:
 
     def pixi_env(self, kind, prefix, manifest):
         self.env(kind, prefix)
+        self.write(prefix / "conda-meta" / ".pixi-environment-fingerprint", "0123456789abcdef")
         self.write(prefix / "conda-meta" / "pixi", json.dumps(
             {"manifest_path": str(manifest), "environment_name": prefix.name}))
-        self.write(prefix / "conda-meta" / ".pixi-environment-fingerprint", "0123456789abcdef")
 
     def pixis(self, home, n):
         self.env("pixi global", home / ".pixi" / "envs" / "ripgrep")
@@ -299,7 +299,7 @@ class Discovery(harness.Case):
         self.rounds = getattr(self, "rounds", 0)
         self.rounds = self.rounds + 1 if len(now) == getattr(self, "last", -1) else 0
         self.last = len(now)
-        return now if self.rounds > 25 else None
+        return now if self.rounds > 300 else None
 
     def judge(self, corpus, seen):
         """A line a kind; an environment seen by another of its names counts for itself."""

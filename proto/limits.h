@@ -70,7 +70,7 @@
 #define LIMIT_PACKAGES 20000   /* in one message, and in one environment or change */
 #define LIMIT_CHANGES 4096     /* in one message */
 #define LIMIT_OFFER_KEYS 20000 /* package keys in one offer */
-#define LIMIT_USES 10000	      /* environments whose last use goes with changes */
+#define LIMIT_USES 10000       /* environments whose last use goes with changes */
 #define LIMIT_KNOWN 10000      /* environments in a Welcome */
 #define LIMIT_LABELS 64
 #define LIMIT_ENVS_DIRS 64

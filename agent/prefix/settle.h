@@ -16,10 +16,11 @@
 #include <stdint.h>
 
 #define SETTLE_STALE_MS                                                                            \
-	(10 * 60 * 1000)	     /* a held copy or lock this old was left by a killed run      \
-				      */
-#define SETTLE_HISTORY_MS (3 * 1000) /* how long a record may wait for its history line, and back  \
-				      */
+	(10 * 60 * 1000) /* a held copy or lock this old was left by a killed run                  \
+			  */
+#define SETTLE_HISTORY_MS                                                                          \
+	(3 * 1000) /* how long a record may wait for its history line, and back                    \
+		    */
 #define SETTLE_LINK_MS                                                                             \
 	(60 * 1000) /* how long conda may take from a package's files to its record */
 #define SETTLE_PIXI_MS                                                                             \

@@ -29,8 +29,8 @@ int db_unlock_key(struct db_conn *conn, const struct uuid *machine,
 		  unsigned char key[UNLOCK_KEY_SIZE], struct err *err);
 
 /*
- * Stores it under the machine's next serial, which is set in *unlock. The machine's status bundle is
- * made anew if it may be from a time without keys.
+ * Stores it under the machine's next serial, which is set in *unlock. The machine's status bundle
+ * is made anew if it may be from a time without keys.
  */
 int db_unlock_issue(struct db_conn *conn, struct db_unlock *unlock,
 		    unsigned char key[UNLOCK_KEY_SIZE], struct err *err);

@@ -373,11 +373,38 @@ static void read_epoch(const struct engine *e, struct uuid *out)
 	buf_deinit(&bytes);
 }
 
+/* The store is new, and another one was lost: it says so. */
+static int declare_lost(struct engine *e, const struct uuid *lost, struct err *err)
+{
+	struct store_new_epoch how = {.gap = true, .now_ms = engine_wall(e), .lost = *lost};
+	int rc = store_new_epoch(e->store, &how, err);
+
+	/* An organisation's switch begins another epoch, which has to say it again. */
+	if (rc == 0)
+		rc = store_kv_put(e->store, ENGINE_KEY_LOST, how.lost.b, UUID_SIZE, err);
+	return rc;
+}
+
+/* An empty store where there was one with a journal: removed, or cut to nothing. */
+static int check_lost(struct engine *e, struct err *err)
+{
+	struct store_journal journal;
+	struct uuid last = {{0}};
+
+	read_epoch(e, &last);
+	store_journal(e->store, &journal);
+	if (uuid_is_zero(&last) || journal.epoch_no > 1 || journal.head > 0 ||
+	    uuid_cmp(&last, &journal.epoch) == 0)
+		return 0;
+	log_error("store", "the store is empty and was not; starting a new one", LOG_NONE);
+	return declare_lost(e, &last, err);
+}
+
 /* The damaged store keeps a name of its own; a new one declares that there is a gap. */
 static int replace_store(struct engine *e, const char *dir, const struct store_options *options,
 			 struct err *err)
 {
-	struct store_new_epoch how = {.gap = true, .now_ms = engine_wall(e)};
+	struct uuid lost = {{0}};
 	char aside[PATHS_MAX] = "";
 	int rc = 0;
 
@@ -389,13 +416,8 @@ static int replace_store(struct engine *e, const char *dir, const struct store_o
 	rc = files_mkdir_private(dir, err);
 	if (rc == 0)
 		rc = store_open(dir, options, &e->store, err);
-	read_epoch(e, &how.lost);
-	if (rc == 0)
-		rc = store_new_epoch(e->store, &how, err);
-	/* An organisation's switch begins another epoch, which has to say it again. */
-	if (rc == 0)
-		rc = store_kv_put(e->store, ENGINE_KEY_LOST, how.lost.b, UUID_SIZE, err);
-	return rc;
+	read_epoch(e, &lost);
+	return rc == 0 ? declare_lost(e, &lost, err) : rc;
 }
 
 static int open_store(struct engine *e, struct err *err)
@@ -429,6 +451,8 @@ static int open_store(struct engine *e, struct err *err)
 		rc = store_open(dir, &options, &e->store, err);
 	if (rc == ERR_CORRUPT)
 		rc = replace_store(e, dir, &options, err);
+	else if (rc == 0)
+		rc = check_lost(e, err);
 	if (rc == 0)
 		rc = files_remove(damaged, err);
 	if (rc == 0 && !crashed)

@@ -5,6 +5,7 @@
 
 import os
 import random
+import shutil
 
 import harness
 
@@ -94,6 +95,16 @@ class Damage(harness.Case):
                                  lambda: self.environments(site) == before)
                 continue
             self.check_rebuilt(site, before, n)
+
+    def test_emptied(self):
+        """Nothing is damaged, for nothing is there any more."""
+        site, _, before = self.enrolled_site()
+        folder = site.agent_state / "store"
+        for empty in (lambda: os.truncate(folder / "data.mdb", 0), lambda: shutil.rmtree(folder)):
+            site.agent.stop()
+            empty()
+            site.start_agent()
+            self.check_rebuilt(site, before, 0)
 
     def test_while_running(self):
         """Damage that is met by reading: the agent mends itself, without anybody's hand."""

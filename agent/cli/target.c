@@ -42,6 +42,20 @@ static char *keep(struct target *target, const char *path)
 	return kept;
 }
 
+/*
+ * What somebody typed: bytes of a path, or, copied from what we print, the text that stands for
+ * bytes no message can carry. A path that has such a text for its very name is not found by it.
+ */
+static char *keep_typed(struct target *target, const char *typed)
+{
+	char path[PATHS_MAX], text[LIMIT_PATH + 1];
+	bool is_text = text_is_utf8(typed, strlen(typed)) &&
+		       text_to_path(typed, path, sizeof(path)) == 0 &&
+		       target_text(path, text, NULL) == 0 && strcmp(text, typed) == 0;
+
+	return keep(target, is_text ? path : typed);
+}
+
 static void find_cwd(char out[PATHS_MAX])
 {
 	struct safe_dir *dir = NULL;
@@ -142,7 +156,7 @@ static int take_typed(struct target *target, const struct target_words *words, s
 		if (!given[i].text)
 			continue;
 		n++;
-		target->wire.typed = keep(target, given[i].text);
+		target->wire.typed = keep_typed(target, given[i].text);
 		if (!*target->wire.typed)
 			return err_set(err, ERR_USAGE, "that is no environment's name or path");
 		target->wire.kind = given[i].kind;

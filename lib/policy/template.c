@@ -120,10 +120,10 @@ static int expand(const char *text, const struct template_values *values, bool q
 int template_message(const char *text, const struct template_values *values, size_t max,
 		     struct arena *arena, const char **out)
 {
-	const char *filled;
+	const char *filled = NULL;
 	int rc = expand(text, values, false, ROOM, arena, &filled);
 
-	if (rc < 0)
+	if (rc < 0 || !filled)
 		return rc;
 	if (strlen(filled) > max) {
 		while (max > 0 && ((unsigned char)filled[max] & 0xc0) == 0x80)

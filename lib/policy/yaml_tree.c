@@ -55,7 +55,7 @@ static int read_text(struct reading *r, const yaml_event_t *event, struct yaml_n
 {
 	const char *text = (const char *)event->data.scalar.value;
 	size_t n = event->data.scalar.length;
-	struct yaml_node *node;
+	struct yaml_node *node = NULL;
 	int rc;
 
 	if (event->data.scalar.tag)
@@ -63,7 +63,7 @@ static int read_text(struct reading *r, const yaml_event_t *event, struct yaml_n
 	if (memchr(text, '\0', n))
 		return refuse(r, &event->start_mark, ERR_INVALID, "a text with a NUL in it");
 	rc = new_node(r, YAML_TEXT, event, &node);
-	if (rc < 0)
+	if (rc < 0 || !node)
 		return rc;
 	node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	node->text = arena_strndup(r->arena, text, n);
@@ -91,7 +91,7 @@ static int read_children(struct reading *r, struct yaml_node *node, yaml_event_t
 
 	for (;;) {
 		struct yaml_node *key = NULL;
-		yaml_event_t event;
+		yaml_event_t event = {0};
 		int rc = next_event(r, &event);
 
 		if (rc < 0)
@@ -122,7 +122,7 @@ static int read_node(struct reading *r, yaml_event_t *event, unsigned depth, str
 {
 	bool list = event->type == YAML_SEQUENCE_START_EVENT;
 	const yaml_char_t *tag;
-	struct yaml_node *node;
+	struct yaml_node *node = NULL;
 	int rc;
 
 	if (event->type == YAML_SCALAR_EVENT)
@@ -138,7 +138,7 @@ static int read_node(struct reading *r, yaml_event_t *event, unsigned depth, str
 	if (depth >= r->limits->depth)
 		return refuse(r, &event->start_mark, ERR_LIMIT, "nested too deeply");
 	rc = new_node(r, list ? YAML_LIST : YAML_MAP, event, &node);
-	if (rc == 0)
+	if (rc == 0 && node)
 		rc = read_children(r, node, list ? YAML_SEQUENCE_END_EVENT : YAML_MAPPING_END_EVENT,
 				   depth + 1);
 	if (rc == 0)
@@ -149,7 +149,7 @@ static int read_node(struct reading *r, yaml_event_t *event, unsigned depth, str
 /* Passes over events until one of this kind, which there must be next. */
 static int expect(struct reading *r, yaml_event_type_t type, const char *otherwise)
 {
-	yaml_event_t event;
+	yaml_event_t event = {0};
 	int rc = next_event(r, &event);
 
 	if (rc < 0)
@@ -162,18 +162,20 @@ static int expect(struct reading *r, yaml_event_type_t type, const char *otherwi
 
 static int read_empty(struct reading *r, const yaml_event_t *event, struct yaml_node **out)
 {
-	int rc = new_node(r, YAML_TEXT, event, out);
+	struct yaml_node *node = NULL;
+	int rc = new_node(r, YAML_TEXT, event, &node);
 
-	if (rc < 0)
+	if (rc < 0 || !node)
 		return rc;
-	(*out)->plain = true;
-	(*out)->text = "";
+	node->plain = true;
+	node->text = "";
+	*out = node;
 	return 0;
 }
 
 static int read_document(struct reading *r, struct yaml_node **out)
 {
-	yaml_event_t event;
+	yaml_event_t event = {0};
 	int rc = expect(r, YAML_STREAM_START_EVENT, "this is not YAML");
 
 	if (rc == 0)

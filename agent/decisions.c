@@ -218,7 +218,7 @@ static int decide_item(const struct decisions_step *step, struct item *item, str
 				  .fresh_until_ms = step->orders.fresh_until_ms,
 				  .when_stale = rules != NULL ? rules->policy.defaults.when_stale
 							      : ACTION_ALLOW};
-	struct evaluation evaluation;
+	struct evaluation evaluation = {0};
 	int rc = find_granted(step, item, arena, &in.eval);
 
 	if (rc == 0)

@@ -80,7 +80,7 @@ static const char *why_not_deferred(const struct engine *e, const struct env *en
 
 	if (rules == NULL || rules->policy.defaults.defer_ms == 0)
 		return "your organisation's policy allows no deferring";
-	if (ruling_action(&env->ruling) != ACTION_BLOCK)
+	if (kept == NULL || ruling_action(&env->ruling) != ACTION_BLOCK)
 		return "it is not blocked: there is nothing to defer";
 	if (has_status_block(kept))
 		return "it is blocked by an administrator or for want of news, not by a rule "

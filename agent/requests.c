@@ -123,7 +123,7 @@ static void on_access_proof(struct local_call *call, int rc, int fd)
 	if (rc == 0)
 		rc = fd_pass_inspect(fd, &proved, path, sizeof path, NULL);
 	fd_pass_close(fd);
-	if (rc < 0 || env == NULL || env->inode == 0 || proved.dev != env->device ||
+	if (rc != 0 || env == NULL || env->inode == 0 || proved.dev != env->device ||
 	    proved.ino != env->inode)
 		env = NULL;
 	access_end(call, a, env);

@@ -318,7 +318,7 @@ static int publish(const struct arguments *args, struct err *err)
 		rc = root_store_publish(&store, args->in, keys, args->keys.n, &version, &policy_min,
 					err);
 	root_store_close(&store);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	printf("root %" PRIu64 " is published\n", version);
 	if (policy_min > 0)

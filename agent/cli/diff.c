@@ -44,6 +44,7 @@ static const struct arg_table table = {
 struct pair {
 	const struct package *was; /* NULL = came */
 	const struct package *is;  /* NULL = went */
+	const struct package *one; /* the newer of those there are */
 };
 
 static int cmp_name(const struct package *a, const struct package *b)
@@ -63,7 +64,7 @@ static bool next_pair(const struct answer *a, size_t *i, size_t *j, struct pair 
 	if (!was && !is)
 		return false;
 	c = !was ? 1 : !is ? -1 : cmp_name(was, is);
-	*out = (struct pair){c <= 0 ? was : NULL, c >= 0 ? is : NULL};
+	*out = (struct pair){c <= 0 ? was : NULL, c >= 0 ? is : NULL, c >= 0 ? is : was};
 	*i += c <= 0;
 	*j += c >= 0;
 	return true;
@@ -157,13 +158,11 @@ static int print_page(const struct answer *a, struct arena *arena, struct buf *o
 	table_init(&t, arena, columns, ARRAY_SIZE(columns));
 	buf_init(&room, 4096);
 	while (next_pair(a, &i, &j, &p)) {
-		const struct package *one = p.is ? p.is : p.was;
-
 		table_cell(&t, !p.was ? "+" : p.is ? "~" : "-");
-		table_cell(&t, one->name);
+		table_cell(&t, p.one->name);
 		table_cell(&t, version_of(p.was, &room));
 		table_cell(&t, version_of(p.is, &room));
-		table_cell(&t, *one->channel ? one->channel : one->manager);
+		table_cell(&t, *p.one->channel ? p.one->channel : p.one->manager);
 	}
 	buf_deinit(&room);
 	rc = table_print(&t, 0, out);

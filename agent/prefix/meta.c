@@ -162,7 +162,7 @@ static int read_record(struct look *look, const struct listing_entry *e, uint64_
 {
 	struct safe_file file = SAFE_FILE_NONE;
 	struct file_info info;
-	struct record record;
+	struct record record = {0};
 	int rc = look_open(look, look->meta, e->name, &file, &info, why);
 
 	/* Before all of it is read in vain: a sparse file is made in no time. */

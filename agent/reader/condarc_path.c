@@ -335,10 +335,10 @@ static int add_named(struct search *s, const char *path, uint32_t uid)
 	static const char *const names[] = {".condarc", "condarc", ".mambarc", "mambarc"};
 	const char *slash = strrchr(path, '/');
 	char folder[SAFE_PATH_MAX];
-	bool fits = slash != NULL && (text_ends(path, ".yml") || text_ends(path, ".yaml"));
+	bool fits = text_ends(path, ".yml") || text_ends(path, ".yaml");
 	int n;
 
-	if (path[0] != '/')
+	if (slash == NULL || path[0] != '/')
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		fits = fits || strcmp(slash + 1, names[i]) == 0;

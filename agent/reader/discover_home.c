@@ -68,7 +68,7 @@ static int tell_condarc(const char *home, struct discovery *to)
 	if (rc == 0)
 		rc = safe_dir_info(dir, &info, NULL);
 	safe_dir_close(dir);
-	if (rc < 0)
+	if (rc != 0)
 		return 0;
 	rc = condarc_path_of_home(to->condarc, &reach, home, info.uid, &found);
 	return rc == 0 ? discover_condarc(&found, home, NULL, to) : rc;

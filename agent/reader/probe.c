@@ -143,7 +143,7 @@ static int find_envs_dirs(struct lookup *l, struct resolve_input *in)
 
 	if (rc == 0)
 		rc = of_variable(l, &variable);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	n = l->found.n;
 	memcpy(files, l->found.files, n * sizeof files[0]);

@@ -202,7 +202,7 @@ static int fold_txn(struct db_txn *txn, void *ctx, struct err *err)
 {
 	struct folding *f = ctx;
 	uint64_t epoch_no = f->store->epoch_no;
-	struct change_row last;
+	struct change_row last = {0};
 	struct change so_far;
 	struct net net = {0};
 	uint64_t oldest = 0;
@@ -214,7 +214,7 @@ static int fold_txn(struct db_txn *txn, void *ctx, struct err *err)
 	change_init(&so_far);
 	while (rc == 0 && f->done < f->n - 1 && f->done < STEP_ROWS &&
 	       (f->done == 0 || bytes < STEP_BYTES)) {
-		struct change_row row;
+		struct change_row row = {0};
 
 		rc = read_row(txn, epoch_no, f->places[f->done].seq, &f->arena, &row, &bytes, err);
 		if (rc == 0 && net_add(&net, &row.added, &row.removed) < 0)
@@ -245,7 +245,7 @@ static int fold_txn(struct db_txn *txn, void *ctx, struct err *err)
 static int drop_txn(struct db_txn *txn, void *ctx, struct err *err)
 {
 	struct folding *f = ctx;
-	struct change_row row;
+	struct change_row row = {0};
 	int rc;
 
 	arena_reset(&f->arena);

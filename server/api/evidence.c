@@ -76,7 +76,7 @@ int evidence_environments_read(struct db_conn *conn, struct request *r)
 	if (rc == 0)
 		rc = db_evidence_environments(conn, kind ? kind : "rule", rule ? rule : "", &after,
 					      limit, &r->arena, &list, &n, &r->err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	request_open(r, "evidence_environments");
 	json_key(&r->json, "environments");

@@ -198,7 +198,7 @@ int exceptions_read(struct db_conn *conn, struct request *r)
 		rc = request_after(r, &after);
 	if (rc == 0)
 		rc = db_exception_list(conn, &filter, &after, limit, &r->arena, &list, &n, &r->err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	request_open(r, "exceptions");
 	json_key(&r->json, "exceptions");
@@ -252,7 +252,7 @@ int requests_read(struct db_conn *conn, struct request *r)
 		rc = request_after(r, &after);
 	if (rc == 0)
 		rc = db_request_list(conn, &filter, &after, limit, &r->arena, &list, &n, &r->err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	request_open(r, "requests");
 	json_key(&r->json, "requests");
@@ -336,7 +336,7 @@ int request_answer_write(struct db_conn *conn, struct request *r)
 			   or_empty(a->message));
 	if (rc == 0)
 		rc = db_request_get(conn, &r->id, &r->arena, &q, &r->err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	request_open(r, "request");
 	json_key(&r->json, "request");

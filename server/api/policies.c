@@ -158,7 +158,7 @@ int policies_read(struct db_conn *conn, struct request *r)
 		rc = request_after(r, &after);
 	if (rc == 0)
 		rc = db_policy_list(conn, &after, limit, &r->arena, &list, &n, &r->err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	request_open(r, "policies");
 	json_key(&r->json, "policies");

@@ -98,7 +98,7 @@ int unlock_write(struct db_conn *conn, struct request *r)
 
 	if (rc == 0)
 		rc = env_get(conn, r, machine, &env);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	u = (struct db_unlock){.machine = env.machine,
 			       .environment = env.id,

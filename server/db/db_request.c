@@ -69,7 +69,7 @@ int db_request_put(struct db_conn *conn, const struct db_request *r, bool *creat
 				 "SELECT id FROM exception_request"
 				 " WHERE machine_id = $1 AND uuid = $2",
 				 ARG_INT(machine), ARG_UUID(&r->id));
-	if (rc < 0 || found)
+	if (rc != 0 || found)
 		return rc;
 	rc = check_open(conn, machine, err);
 	if (rc == 0)

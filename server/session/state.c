@@ -238,7 +238,7 @@ static int prepare(struct preparing *p, struct err *err)
 		rc = held_note(p, &policy, err);
 	if (rc == 0)
 		rc = raise_version(p, err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	s->make = p->status.version < p->machine.status_version;
 	name(s, ROLE_ROOT, root.version, root.hash);

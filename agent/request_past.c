@@ -176,6 +176,13 @@ static void past_permitted(struct local_call *call, struct env *env)
 		request_not_permitted(call);
 		return;
 	}
+	if (!past->diff && !env->lives && past->to.time_ms == 0 && past->to.seq == 0) {
+		past_refuse(past);
+		local_call_fail(call, ERR_NOTFOUND,
+				"it has been deleted: say --at with a time, or a change's number, "
+				"before that");
+		return;
+	}
 	past->id = env->id;
 	past->stream.next = past_next;
 	past->stream.release = past_release;

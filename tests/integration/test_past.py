@@ -52,6 +52,7 @@ class Past(harness.Case):
                           site.ew("history", prefix, "--json").json()["changes"]])
         self.assertEqual(["libfoo", "zstd"], self.names(
             site.ew("export", prefix, "--json", "--at", "2").json()["packages"]))
+        self.assertRun(site.ew("export", prefix, "--format", "yaml"), 1, err="say --at")
 
     def test_those_who_follow_hear_everything_and_the_end(self):
         site = self.site

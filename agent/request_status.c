@@ -88,12 +88,16 @@ static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENG
 struct mounted {
 	struct by_mount away;
 	struct by_mount remote;
+	size_t partly;	   /* environments with files that could not be read */
+	const char *first; /* of them */
 };
 
 static void count_env(void *ctx, struct env *env)
 {
 	struct mounted *to = ctx;
 
+	if (env->lives && env->n_notes > 0 && to->partly++ == 0)
+		to->first = env->prefix;
 	/* Of one that was not there since the start no mount is known: its own path, then. */
 	if (env->lives && env->away)
 		by_mount_add(&to->away, env->mount != NULL ? env->mount : env->prefix);
@@ -118,6 +122,17 @@ static void degrade_away(struct degraded *d, const struct by_mount *away, char l
 	degrade(d, "away", line,
 		"what was last seen there holds; mount it, or remove what is gone for good "
 		"there: it is looked at when it is mounted again");
+}
+
+static void degrade_partly(struct degraded *d, const struct mounted *m, char line[LIMIT_TEXT])
+{
+	if (m->partly == 0)
+		return;
+	(void)snprintf(line, LIMIT_TEXT, "%zu %s files that can't be read%s%s", m->partly,
+		       m->partly == 1 ? "environment has" : "environments have",
+		       strlen(m->first) < LIMIT_TEXT / 2 ? "; the first is " : "",
+		       strlen(m->first) < LIMIT_TEXT / 2 ? m->first : "");
+	degrade(d, "partly read", line, "envwarden show names the files, and why");
 }
 
 struct remote_lines {
@@ -151,6 +166,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	struct mounted mounted = {.away.total = 0};
 	struct remote_lines remote;
 	char away[LIMIT_TEXT];
+	char partly[LIMIT_TEXT];
 
 	(void)m;
 	envs_each(&e->envs, count_env, &mounted);
@@ -158,6 +174,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	report_count(e, &status.self_reported, &status.unreported);
 	degrade_unreported(&degraded, status.unreported, unreported);
 	degrade_away(&degraded, &mounted.away, away);
+	degrade_partly(&degraded, &mounted, partly);
 	tell_remote(e, &mounted.remote, &remote, &status);
 	status.version = wire_text(ENVWARDEN_VERSION);
 	status.enrolled = e->enrolled;

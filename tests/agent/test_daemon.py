@@ -189,6 +189,7 @@ class Agent(unittest.TestCase):
         notes = lambda: [e["degraded"] for e in self.json("list")["environments"]]
         wait_for("the note", lambda: notes() and notes()[0])
         self.assertIn("conda-meta/bar-1.0-0.json", notes()[0][0])
+        self.assertIn("partly read", [d["what"] for d in self.status()["degraded"]])
         text = str(self.envs / "b") + r"\xff"
         wait_for("the other one", lambda: text in [e["prefix"] for e in
                                                    self.json("list")["environments"]])

@@ -452,6 +452,25 @@ static void leave_path(struct entry *old)
 	mem_free(path);
 }
 
+/* Another directory is at its path now, which has not been settled yet. */
+static bool leads_elsewhere(const struct entry *e)
+{
+	return e->found_ino != 0 && (e->found_ino != e->ino || e->found_dev != e->dev);
+}
+
+/* What it was known by has gone to another entry: the path is one that was never seen. */
+static void begin_anew(struct entry *e)
+{
+	let_go(e);
+	leave_inodes(e);
+	e->known = false;
+	e->whole = false;
+	e->vanished = false;
+	e->has_stamp = false;
+	e->first_seen_ms = now_mono(e->all);
+	make_due(e, now_mono(e->all));
+}
+
 /* The same directory is known by another path: an alias of it (then this one goes), or its old one.
  */
 static bool settle_aliases(struct entry *e, const struct look_job *job)
@@ -460,6 +479,8 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 	struct entry *same = entries_find(all, job->canonical);
 	bool other = false;
 
+	e->found_dev = job->dev;
+	e->found_ino = job->ino;
 	if (same != NULL && same != e) {
 		askers_give(&e->askers,
 			    &same->askers); /* whoever asked by this name is answered by that one */
@@ -481,7 +502,10 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 		queue(e);
 	}
 	same = entries_find_inode(all, job->dev, job->ino);
-	if (same != NULL && same != e) {
+	if (same != NULL && same != e && leads_elsewhere(same)) {
+		take_place(e, same);
+		begin_anew(same);
+	} else if (same != NULL && same != e) {
 		/* Two paths, one directory: moved, unless the old one still leads there. */
 		if (!same->vanished)
 			return wait_for_other(e, same);

@@ -37,6 +37,8 @@ struct entry {
 	struct piece piece;   /* in a lane: waiting, or under way with the job */
 	struct look_job *job; /* under way */
 	struct asker *askers;
+	uint64_t found_dev; /* the directory the last look found at the path, 0 none so far */
+	uint64_t found_ino;
 	uint64_t twin_dev; /* the directory that another entry was known by, ... */
 	uint64_t twin_ino;
 	int64_t twin_ms;	  /* mono; ... since when this one leads there, too */

@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/reader/exclude.h"
 #include "agent/report.h"
 #include "agent/requests.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/wildcard.h"
 #include "platform/fd_pass.h"
 
 #define REPORTS_MAX 8
@@ -49,7 +49,7 @@ struct reporting {
 bool report_excluded(const struct engine *e, const char *prefix)
 {
 	for (size_t i = 0; i < e->config.exclude.n; i++) {
-		if (exclude_match(e->config.exclude.items[i], prefix))
+		if (wildcard_covers_path(e->config.exclude.items[i], prefix))
 			return true;
 	}
 	return false;

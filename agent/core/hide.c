@@ -16,18 +16,9 @@
 
 bool hide_matches(const struct hide *h, const char *path)
 {
-	char below[CHANGE_PATH_MAX + sizeof("/**")];
-
-	for (size_t i = 0; i < h->n; i++) {
-		size_t n = strlen(h->patterns[i]);
-
-		if (n > CHANGE_PATH_MAX)
-			continue;
-		memcpy(below, h->patterns[i], n);
-		memcpy(below + n, "/**", sizeof("/**"));
-		if (wildcard_match_path(below, path))
+	for (size_t i = 0; i < h->n; i++)
+		if (wildcard_covers_path(h->patterns[i], path))
 			return true;
-	}
 	return false;
 }
 

@@ -23,7 +23,4 @@ void exclude_deinit(struct exclude *all); /* also of a zeroed struct */
 
 bool exclude_has(const struct exclude *all, const char *path);
 
-/* Whether a pattern covers the path or a folder it lies in. Time: length of one times the other. */
-bool exclude_match(const char *pattern, const char *path);
-
 #endif

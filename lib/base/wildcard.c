@@ -81,12 +81,12 @@ static bool is_deep(struct part part)
 }
 
 /* The same as for characters, with parts for these and "**" for the star. */
-bool wildcard_match_path(const char *pattern, const char *path)
+static bool path_matches(const char *pattern, const char *path, bool below)
 {
 	const char *star = NULL;
 	const char *from = NULL;
 
-	if ((*pattern == '/') != (*path == '/'))
+	if (*pattern != '*' && (*pattern == '/') != (*path == '/'))
 		return false;
 	for (;;) {
 		const char *rest_p = pattern;
@@ -97,7 +97,7 @@ bool wildcard_match_path(const char *pattern, const char *path)
 		if (is_deep(p)) {
 			star = pattern = rest_p;
 			from = path;
-		} else if (p.n == 0 && t.n == 0) {
+		} else if (p.n == 0 && (below || t.n == 0)) {
 			return true;
 		} else if (p.n > 0 && t.n > 0 && part_matches(p, t, false)) {
 			pattern = rest_p;
@@ -111,4 +111,14 @@ bool wildcard_match_path(const char *pattern, const char *path)
 			return false;
 		}
 	}
+}
+
+bool wildcard_match_path(const char *pattern, const char *path)
+{
+	return path_matches(pattern, path, false);
+}
+
+bool wildcard_covers_path(const char *pattern, const char *path)
+{
+	return path_matches(pattern, path, true);
 }

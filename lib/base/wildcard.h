@@ -18,4 +18,7 @@ bool wildcard_match_fold(const char *pattern, const char *text);
 /* Doubled and last slashes count as one and none. */
 bool wildcard_match_path(const char *pattern, const char *path);
 
+/* Whether it matches the path or a folder that lies in: /scratch covers /scratch/ana/e. */
+bool wildcard_covers_path(const char *pattern, const char *path);
+
 #endif

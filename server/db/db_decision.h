@@ -67,7 +67,7 @@ struct db_rule_evidence {
 	const char *kind;
 	const char *rule;
 	bool monitored;
-	int64_t environments; /* it holds for now */
+	int64_t environments; /* that it concerns today */
 	int64_t blocked;      /* of them: by a block */
 	int64_t users;	      /* owners of these environments */
 	int64_t lifted;	      /* it held for and does no more */

@@ -84,8 +84,10 @@ class Attacks(harness.Case):
                               env=self.site.env).stdout
 
     def plant(self, data):
-        """It becomes the newest status, as far as the server knows."""
+        """It becomes the newest status, as far as the server knows; what agents said is forgotten,
+        so that an answer is one to this."""
         newest = self.version() + 1
+        self.query("DELETE FROM bundle_report")
         columns = [row[1] for row in self.query("PRAGMA table_info(bundle)")]
         self.query("DELETE FROM bundle WHERE role = 'status'")
         values = {"role": "status", "machine": bytes.fromhex(self.machine()), "version": newest,
@@ -142,7 +144,7 @@ class Attacks(harness.Case):
             "later_status_under_a_number_before": (
                 lambda: self.forge(version=self.version() + 2),
                 "status: has not the version the timestamp names"),
-            "truncated_status": (lambda: self.forge()[:-1], ": "),
+            "truncated_status": (lambda: self.forge()[:-1], "malformed message"),
         }
         for attack, (forge, why) in attacks.items():
             with self.subTest(attack):

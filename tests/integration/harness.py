@@ -393,8 +393,9 @@ class Site:
                 program.stop()
             except Failed as error:
                 trouble.append(str(error))
-            if ALARM.search(program.log_tail(100000)):
-                trouble.append(f"{program.name} has raised an alarm, see its log")
+            alarm = ALARM.search(log := program.log_tail(100000))
+            if alarm:
+                trouble.append(f"{program.name} has raised an alarm:\n{excerpt(log, alarm)}")
         if trouble:
             raise Failed("; ".join(trouble))
 
@@ -406,6 +407,11 @@ class Site:
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def excerpt(log, alarm):
+    """The alarm with what stands around it: the log's end may be long past it."""
+    return log[max(0, alarm.start() - 500):alarm.start() + 3000]
 
 
 class AlarmRaised(AssertionError):

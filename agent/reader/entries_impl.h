@@ -1,6 +1,7 @@
 /*
- * What entries.c and entries_state.c share: an entry, and the table of them. The words are those of
- * entries.h; only entries.c changes anything. Loop thread.
+ * What the files of entries share: an entry, and the table of them. The words are those of
+ * entries.h. entries_table.c keeps the table, entries.c the life of an entry, entries_found.c knows
+ * what a look means, entries_state.c changes nothing. Loop thread.
  */
 #ifndef ENVWARDEN_AGENT_READER_ENTRIES_IMPL_H
 #define ENVWARDEN_AGENT_READER_ENTRIES_IMPL_H
@@ -12,8 +13,10 @@
 #include "agent/reader/look_job.h"
 #include "agent/reader/watch_user.h"
 
-#define ENTRIES_MAX 50000 /* known at a time; more are left out */
-#define IDLE_READERS 2	  /* of JSON, kept for the next looks */
+#define ENTRIES_MAX 50000    /* known at a time; more are left out */
+#define IDLE_READERS 2	     /* of JSON, kept for the next looks */
+#define RETRY_MS 1000	     /* after a look that failed; doubles each time */
+#define DUE_URGENT INT64_MIN /* before all others */
 
 struct entry {
 	RB_ENTRY(entry) by_path;
@@ -108,5 +111,56 @@ struct entries {
 	void (*stopped)(void *owner);
 	void *owner;
 };
+
+/* --- the table (entries_table.c) --- */
+
+int64_t entries_now(const struct entries *all); /* mono, ms */
+
+struct entry *entry_new(struct entries *all, const char *path); /* NULL: no memory, or too many */
+/* Out of the table; freed now, or when its job comes back. Whoever asked hears rc. */
+void entry_drop(struct entry *e, int rc_for_askers);
+void entry_free(struct entry *e); /* that is in no tree */
+
+/* Known by this path (taken over; no other entry's) from now on. */
+void entry_change_path(struct entry *e, char *path);
+/* Of this directory (that no other entry is in the tree with); leave: of none. */
+void entry_change_inode(struct entry *e, uint64_t dev, uint64_t ino);
+void entry_leave_inodes(struct entry *e);
+
+/* Will be looked at then; earlier or later than before. */
+void entry_make_due(struct entry *e, int64_t due_ms);
+/* When there is time for it: nothing says that it has changed. */
+void entry_make_due_in_background(struct entry *e, int64_t due_ms);
+/* Somebody waits for it. What is in the middle of something is not looked at earlier for that. */
+void entry_make_urgent(struct entry *e);
+void entry_undirty(struct entry *e); /* not due any more */
+void entry_queue(struct entry *e);   /* if it is due and nothing is under way; or out of it, */
+void entry_unqueue(struct entry *e); /* ... still dirty */
+struct entry *entries_first_due(const struct entries *all); /* NULL none */
+
+void entry_uncount(struct entry *e); /* it is not among the unlooked */
+void entry_set_plain(struct entry *e, bool plain);
+/* Room for one more folder that may become an environment: the one that has had longest goes. */
+void entries_make_room_for_plain(struct entries *all);
+void entry_let_go(struct entry *e);	    /* of its history: nothing happens there any more */
+void entry_answer(struct entry *e, int rc); /* everybody who asked for it */
+/*
+ * It was told at another path. Whether this was a move, the facts of the new path have told; if it
+ * was not (an inode is used again), or if there are none, the old one is gone.
+ */
+void entry_moved_from_is_gone(struct entry *e);
+
+void entry_unwatch(struct entries *all, struct watch_user *user);
+/* The watches that a look has placed are its own now, or nobody's. */
+void entry_adopt_watches(struct entry *e, struct look_job *job);
+void entries_discard_watches(const struct entries *all, const struct look_job *job);
+
+/* --- what a look means (entries_found.c) --- */
+
+void entry_take_look(struct entry *e, struct look_job *job);
+/* It may not be looked at: it is on what would have to be mounted first. */
+void entry_found_refused(struct entry *e);
+/* Whether the file system its facts are from is not mounted where it was. */
+bool entry_is_unmounted(const struct entry *e);
 
 #endif

@@ -12,7 +12,7 @@
  *   graces.c    what members were granted on the spot: deferrals, unlock codes
  *   telling.c   what the server is told of decisions
  *   deciding.c  decisions: when they are made again, and answers from what is kept
- *   syncing.c   what the sync client asks for
+ *   syncing.c   what the sync client asks for, with syncing_read.c, syncing_keep.c, syncing_enrol.c
  *   fallback.c  the fallback file
  *   sent.c      what left this machine
  *   use.c       when environments were used

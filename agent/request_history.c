@@ -24,7 +24,8 @@ struct history {
 	struct job job;
 	struct store_history_query query;
 	struct uuid id;
-	bool one; /* of one environment */
+	struct uuid after; /* epoch to begin in, whose number is yet to be found; zeroes: found */
+	bool one;	   /* of one environment */
 	bool follow;
 	bool can_prove;
 	bool all_told; /* the last page was the last one there is */
@@ -69,11 +70,30 @@ static int page_take(void *ctx, const struct store_change *stored)
 	return rc;
 }
 
+/* The number of the epoch to begin in. One of another store: everything is new to the asker. */
+static int find_beginning(struct history *h, struct err *err)
+{
+	int rc;
+
+	if (uuid_is_zero(&h->after))
+		return 0;
+	rc = store_epoch_no(h->stream.e->store, &h->after, &h->query.after_epoch_no, err);
+	if (rc == ERR_NOTFOUND)
+		h->query.after_seq = 0;
+	else if (rc < 0)
+		return rc;
+	h->after = (struct uuid){{0}};
+	return 0;
+}
+
 static void page_run(struct job *job)
 {
 	struct history *h = container_of(job, struct history, job);
 
 	h->query.environment = h->one ? &h->id : NULL;
+	job->rc = find_beginning(h, &job->err);
+	if (job->rc < 0)
+		return;
 	job->rc = store_history(job->e->store, &h->query, page_take, h, &job->err);
 	h->all_told = job->rc == 0;
 	if (job->rc > 0)
@@ -268,6 +288,8 @@ void request_history(void *ctx, struct local_call *call, const Envwarden__Local_
 	h->follow = m->follow;
 	h->can_prove = m->can_prove;
 	h->query.since_ms = m->since_ms;
+	uuid_from_wire(&m->after_epoch, &h->after);
+	h->query.after_seq = uuid_is_zero(&h->after) ? 0 : m->after_seq;
 	arena_init(&h->page_arena, STREAM_MEMORY_MAX);
 	local_call_set_data(call, h);
 	if (m->target == NULL || m->target->typed[0] == '\0')

@@ -46,6 +46,7 @@
 static const struct field_limit table[] = {
 	TEXT("action", LIMIT_WORD),
 	LIST("added", LIMIT_PACKAGES),
+	FIXED_OR_NONE("after_epoch", UUID_SIZE),
 	TEXT("agent_version", LIMIT_WORD),
 	FIXED_OR_NONE("basis", UUID_SIZE),
 	{.field = "body", .kind = FIELD_BYTES, .min = 1, .max = LIMIT_BUNDLE},

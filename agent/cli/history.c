@@ -1,17 +1,14 @@
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "agent/cli/args.h"
+#include "agent/cli/change_text.h"
 #include "agent/cli/client.h"
 #include "agent/cli/command.h"
 #include "agent/cli/document.h"
 #include "agent/cli/output.h"
 #include "agent/cli/target.h"
-#include "agent/cli/times.h"
 #include "lib/base/since.h"
-#include "lib/base/text.h"
 #include "platform/clock.h"
+
+#define RECONNECT_MS 500
 
 struct options {
 	struct target_words words;
@@ -44,69 +41,28 @@ struct listing {
 	const struct options *options;
 	struct json_writer writer; /* of the one document; with --follow there is one a line */
 	struct buf out;
+	struct uuid epoch; /* of the newest change printed, zeroes: none yet */
+	uint64_t seq;
+	bool answered; /* an agent took the request, so this goes on when it is back */
+	bool waiting;  /* it was said that it does not answer */
+	bool was_lost; /* no change was printed since it is back */
 };
 
-/* --- one change for people --- */
-
-static void add_packages(struct buf *out, char sign, const struct package_list *list)
+static void note_position(struct listing *l, const struct change *change)
 {
-	for (size_t i = 0; i < list->n; i++) {
-		const struct package *package = &list->items[i];
-		const char *parts[] = {package->name, package->version, package->build};
-
-		buf_addf(out, "    %c", sign);
-		for (size_t j = 0; j < ARRAY_SIZE(parts); j++) {
-			if (!*parts[j])
-				continue;
-			buf_addc(out, ' ');
-			text_escape(out, parts[j], strlen(parts[j]));
-		}
-		if (strcmp(package->manager, "conda") != 0) {
-			buf_adds(out, " (");
-			text_escape(out, package->manager, strlen(package->manager));
-			buf_addc(out, ')');
-		}
-		buf_addc(out, '\n');
-	}
-}
-
-static void add_part(struct buf *out, const char *before, const char *text)
-{
-	if (!*text)
-		return;
-	buf_adds(out, before);
-	text_escape(out, text, strlen(text));
-}
-
-static void add_change(struct buf *out, const struct change *change)
-{
-	char time[TIMES_TEXT_MAX];
-
-	times_local(change->time_ms, time);
-	buf_addf(out, "%s  %-9s ", time, change_kind_name(change->kind));
-	add_part(out, " ", change->prefix);
-	add_part(out, "  from ", change->from_prefix);
-	if (change->added.n > 0 || change->removed.n > 0)
-		buf_addf(out, "  +%zu -%zu", change->added.n, change->removed.n);
-	add_part(out, "  by ", change->actor.name);
-	add_part(out, "  ", change->tool);
-	add_part(out, ": ", change->command);
-	add_part(out, "  ", change->detail);
-	if (change->folded > 1)
-		buf_addf(out, "  (%" PRIu64 " changes in one)", change->folded);
-	if (change->seen_at_start)
-		buf_adds(out, "  (seen at start)");
-	if (change->self_reported)
-		buf_adds(out, "  (self-reported)");
-	buf_addc(out, '\n');
-	add_packages(out, '-', &change->removed);
-	add_packages(out, '+', &change->added);
+	if (l->was_lost && !uuid_is_zero(&l->epoch) && uuid_cmp(&l->epoch, &change->epoch) != 0)
+		output_say("the agent's journal began a new epoch: environments are told anew");
+	l->was_lost = false;
+	l->epoch = change->epoch;
+	l->seq = change->seq;
 }
 
 static int print_change(struct listing *l, const struct change *change, struct err *err)
 {
+	if (l->options->follow)
+		note_position(l, change);
 	if (!l->options->json) {
-		add_change(&l->out, change);
+		change_text(change, &l->out);
 	} else if (l->options->follow) {
 		json_writer_init(&l->writer, &l->out);
 		document_change(&l->writer, change);
@@ -210,27 +166,85 @@ static int print_all(struct client *client, struct listing *l, struct err *err)
 	return rc;
 }
 
-static int history(struct client *client, const struct options *options, struct target *target,
-		   int64_t since_ms, struct err *err)
+static int ask(struct client *client, struct listing *l, struct target *target, int64_t since_ms,
+	       struct err *err)
 {
 	Envwarden__Local__Envelope m = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__HistoryRequest request = ENVWARDEN__LOCAL__HISTORY_REQUEST__INIT;
+	int rc;
+
+	request.target = &target->wire;
+	request.since_ms = since_ms;
+	request.follow = l->options->follow;
+	request.can_prove = true;
+	if (!uuid_is_zero(&l->epoch)) {
+		request.after_epoch =
+			(ProtobufCBinaryData){.len = sizeof(l->epoch.b), .data = l->epoch.b};
+		request.after_seq = l->seq;
+	}
+	m.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_HISTORY;
+	m.history = &request;
+	rc = client_connect(client, l->options->socket, err);
+	return rc < 0 ? rc : client_send(client, &m, client_deadline(CLIENT_ANSWER_MS), err);
+}
+
+/*
+ * Whether what ended the answer passes: the agent was stopped or has started anew. Just started, it
+ * may not know the environment yet.
+ */
+static bool passes(const struct listing *l, const struct client *client, int rc)
+{
+	if (!l->options->follow || !l->answered)
+		return false;
+	switch (rc) {
+	case 0:
+	case ERR_CLOSED:
+	case ERR_TIMEOUT:
+	case ERR_UNREACHABLE:
+		return true;
+	case ERR_NOTFOUND:
+	case ERR_BUSY:
+		return !client->refused || l->was_lost;
+	default:
+		return false;
+	}
+}
+
+static void wait_for_agent(struct listing *l)
+{
+	if (!l->waiting)
+		output_say("the agent does not answer; waiting for it");
+	l->waiting = true;
+	l->was_lost = true;
+	clock_sleep_ms(RECONNECT_MS);
+}
+
+static int history(struct client *client, const struct options *options, struct target *target,
+		   int64_t since_ms, struct err *err)
+{
 	struct listing listing = {.options = options};
 	int rc;
 
 	buf_init(&listing.out, OUTPUT_MAX);
-	request.target = &target->wire;
-	request.since_ms = since_ms;
-	request.follow = options->follow;
-	request.can_prove = true;
-	m.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_HISTORY;
-	m.history = &request;
-	rc = client_connect(client, options->socket, err);
-	if (rc == 0)
-		rc = client_send(client, &m, client_deadline(CLIENT_ANSWER_MS), err);
-	if (rc == 0)
-		rc = print_all(client, &listing, err);
-	client_close(client);
+	for (;;) {
+		struct err why = ERR_INIT;
+		bool asked;
+
+		rc = ask(client, &listing, target, since_ms, &why);
+		asked = rc == 0;
+		if (asked)
+			rc = print_all(client, &listing, &why);
+		if (asked && !client->refused) {
+			listing.answered = true;
+			listing.waiting = false;
+		}
+		client_close(client);
+		if (!passes(&listing, client, rc)) {
+			*err = why;
+			break;
+		}
+		wait_for_agent(&listing);
+	}
 	buf_deinit(&listing.out);
 	return rc;
 }

@@ -190,6 +190,43 @@ int store_history(struct store *s, const struct store_history_query *query, stor
 	return read_from(s, &r, query->after_epoch_no, query->after_seq + 1, err);
 }
 
+struct epoch_search {
+	const struct uuid *epoch;
+	uint64_t found;
+};
+
+static int match_epoch(void *ctx, struct bytes key, struct bytes value, struct err *err)
+{
+	struct epoch_search *search = ctx;
+	struct epoch_row row;
+	int rc = row_get_epoch(value, &row);
+
+	if (rc < 0)
+		return store_damaged(err, rc, "an epoch");
+	if (uuid_cmp(&row.uuid, search->epoch) != 0)
+		return 0;
+	search->found = key_read(key, 0);
+	return 1;
+}
+
+int store_epoch_no(struct store *s, const struct uuid *epoch, uint64_t *out, struct err *err)
+{
+	struct epoch_search search = {.epoch = epoch};
+	struct db_txn *txn;
+	int rc = db_begin(s->db, &txn, err);
+
+	if (rc < 0)
+		return rc;
+	rc = db_each(txn, DB_EPOCH, BYTES_NONE, match_epoch, &search, err);
+	db_end(txn);
+	if (rc == 0)
+		return err_set(err, ERR_NOTFOUND, "store: that epoch is not of this journal");
+	if (rc < 0)
+		return rc;
+	*out = search.found;
+	return 0;
+}
+
 int store_unacked(struct store *s, uint64_t after, size_t max_changes, size_t max_bytes,
 		  store_change_cb cb, void *ctx, struct err *err)
 {

@@ -184,6 +184,9 @@ struct store_history_query {
 int store_history(struct store *s, const struct store_history_query *query, store_change_cb cb,
 		  void *ctx, struct err *err);
 
+/* The number of an epoch of this store. ERR_NOTFOUND: it is of another one. */
+int store_epoch_no(struct store *s, const struct uuid *epoch, uint64_t *out, struct err *err);
+
 struct store_journal {
 	uint64_t epoch_no;
 	struct uuid epoch;

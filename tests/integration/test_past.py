@@ -1,6 +1,9 @@
 """What a member asks about the past, and about the agent: diff, export, history, sent, doctor."""
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 
 import harness
@@ -54,7 +57,7 @@ class Past(harness.Case):
             site.ew("export", prefix, "--json", "--at", "2").json()["packages"]))
         self.assertRun(site.ew("export", prefix, "--format", "yaml"), 1, err="say --at")
 
-    def test_those_who_follow_hear_everything_and_the_end(self):
+    def test_those_who_follow_go_on_when_the_agent_is_back(self):
         site = self.site
         writer = conda_writer.Writer(site.home)
         site.start_agent()
@@ -65,9 +68,25 @@ class Past(harness.Case):
             writer.create(site.envs / f"e{i}", [FOO])
         changes = [json.loads(follower.stdout.readline()) for _ in range(3)]
         self.assertEqual(["created"] * 3, [change["kind"] for change in changes])
+        # The core is killed, then the whole agent stopped and its store emptied: it goes on.
+        os.kill(site.worker("core"), signal.SIGKILL)
+        self.assertIn("waiting for it", follower.stderr.readline())
+        writer.create(site.envs / "e3", [FOO])
+        change = json.loads(follower.stdout.readline())
+        self.assertEqual(("created", str(site.envs / "e3")),
+                         (change["kind"], change["environment"]["prefix"]))
         site.agent.stop()
+        self.assertIn("waiting for it", follower.stderr.readline())
+        shutil.rmtree(site.agent_state / "store")
+        site.start_agent()
+        self.assertEqual("gap", json.loads(follower.stdout.readline())["kind"])
+        self.assertIn("new epoch", follower.stderr.readline())
+        again = [json.loads(follower.stdout.readline()) for _ in range(4)]
+        self.assertEqual({str(site.envs / f"e{i}") for i in range(4)},
+                         {change["environment"]["prefix"] for change in again})
+        follower.terminate()
         rest, said = follower.communicate(timeout=harness.PATIENCE_S)
-        self.assertEqual(("", "", 0), (rest, said, follower.returncode))
+        self.assertEqual(("", ""), (rest, said))
 
     def test_everything_that_left_is_shown(self):
         site = self.site

@@ -139,7 +139,6 @@ static const struct command_case reads[] = {
 	{"history_local_time", {"history"}, 0, 0, NULL, "TZ=XXX-9"},
 	{"history_since", {"history", "--since", "2026-11-22T18:00:00Z"}, 0, 0, NULL, NULL},
 	{"history_json", {"history", "churn", "--json"}, 0, 0, NULL, NULL},
-	{"history_follow", {"history", "--follow", "--json"}, 0, 0, NULL, NULL},
 	{"history_bad_time", {"history", "--since", "soon"}, 2, 0, NULL, NULL},
 	{"diff", {"diff", "churn", "--from", "2d"}, 0, 0, NULL, NULL},
 	{"diff_json", {"diff", "churn", "--from", "1", "--to", "2", "--json"}, 0, 0, NULL, NULL},

@@ -231,6 +231,7 @@ static void a_new_epoch_names_the_one_before(void **state)
 	struct fixture *f = *state;
 	struct store_journal old;
 	struct store_journal now;
+	uint64_t number;
 
 	fixture_see(f, "/e/a", 7, "a=1");
 	old = head_of(f);
@@ -243,6 +244,12 @@ static void a_new_epoch_names_the_one_before(void **state)
 	fixture_reopen(f);
 	assert_int_equal(head_of(f).head, 2);
 	assert_string_equal(fixture_journal(f), "1 created a +a=1; 1 gap; 2 updated a -a=1 +a=2");
+	assert_int_equal(store_epoch_no(f->store, &old.epoch, &number, NULL), 0);
+	assert_int_equal(number, 1);
+	assert_int_equal(store_epoch_no(f->store, &now.epoch, &number, NULL), 0);
+	assert_int_equal(number, 2);
+	old.epoch.b[0] ^= 1;
+	assert_int_equal(store_epoch_no(f->store, &old.epoch, &number, NULL), ERR_NOTFOUND);
 	/* What the old epoch holds is never sent. */
 	assert_int_equal(unacked(f, 0, 100, 100000).n, 2);
 }

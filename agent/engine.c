@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/sent.h"
@@ -20,6 +21,7 @@
 #define DAMAGED_FILE "damaged"
 #define EPOCH_FILE "epoch" /* of the journal, 16 bytes: a store that takes its place names it */
 #define RUNNING_FILE "running"
+#define KEY_ASIDE "aside"   /* setting: "<time> <name>" of a store that was damaged */
 #define PAUSE_FIRST_MS 5000 /* without a reader, after the store could not take its facts */
 #define PAUSE_LAST_MS 300000
 
@@ -400,6 +402,38 @@ static int check_lost(struct engine *e, struct err *err)
 	return declare_lost(e, &last, err);
 }
 
+/* For `status`, over restarts. */
+static int note_aside(struct engine *e, const char *path, struct err *err)
+{
+	const char *name = strrchr(path, '/');
+	struct buf text;
+	int rc;
+
+	if (name == NULL)
+		return 0; /* there was nothing to set aside */
+	buf_init(&text, STORE_VALUE_MAX);
+	buf_addf(&text, "%lld %s", (long long)engine_wall(e), name + 1);
+	rc = buf_rc(&text) < 0 ? err_nomem(err)
+			       : store_kv_put(e->store, KEY_ASIDE, text.data, text.len, err);
+	buf_deinit(&text);
+	return rc;
+}
+
+static void read_aside(struct engine *e)
+{
+	struct buf text;
+	char *name;
+
+	buf_init(&text, STORE_VALUE_MAX);
+	if (store_kv_get(e->store, KEY_ASIDE, &text, NULL) == 0) {
+		e->aside_ms = strtoll(buf_cstr(&text), &name, 10);
+		if (*name == ' ' &&
+		    paths_join(e->aside, e->options->paths.state, name + 1, NULL) < 0)
+			e->aside[0] = '\0';
+	}
+	buf_deinit(&text);
+}
+
 /* The damaged store keeps a name of its own; a new one declares that there is a gap. */
 static int replace_store(struct engine *e, const char *dir, const struct store_options *options,
 			 struct err *err)
@@ -417,6 +451,8 @@ static int replace_store(struct engine *e, const char *dir, const struct store_o
 	if (rc == 0)
 		rc = store_open(dir, options, &e->store, err);
 	read_epoch(e, &lost);
+	if (rc == 0)
+		rc = note_aside(e, aside, err);
 	return rc == 0 ? declare_lost(e, &lost, err) : rc;
 }
 
@@ -526,6 +562,7 @@ static int prepare(struct engine *e, struct err *err)
 	if (rc == 0) {
 		store_journal(e->store, &e->journal);
 		note_epoch(e);
+		read_aside(e);
 		sent_start(e);
 		rc = worker_new(&e->loop, "store", &e->disk, err);
 	}

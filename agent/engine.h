@@ -83,6 +83,8 @@ struct engine {
 	struct store *store;		     /* its calls on that thread only */
 	struct store_journal journal;	     /* as of the last job that came back */
 	char store_trouble[ENGINE_TEXT_MAX]; /* why the last write failed, "" */
+	char aside[PATHS_MAX];		     /* folder of a store that was damaged, "" none */
+	int64_t aside_ms;		     /* when it was set aside */
 	bool paused;			     /* no reader: its facts could not be stored */
 	int64_t pause_ms;		     /* how long the last pause was, 0 = all is well */
 

@@ -5,8 +5,12 @@
 
 #include "agent/by_mount.h"
 #include "agent/requests.h"
+#include "lib/base/clock.h"
+#include "lib/base/text.h"
+#include "platform/files.h"
 
 #define DEGRADED_MAX 20
+#define ASIDE_TOLD_MS (INT64_C(30) * 86400000)
 
 struct degraded {
 	Envwarden__Local__Degraded items[DEGRADED_MAX];
@@ -47,6 +51,28 @@ static void degrade_unreported(struct degraded *d, uint64_t unreported, char lin
 	(void)snprintf(line, ENGINE_TEXT_MAX, "the agent may not read %llu environment%s",
 		       (unsigned long long)unreported, unreported == 1 ? "" : "s");
 	degrade(d, "unreadable", line, "their owners run: envwarden record ENV");
+}
+
+/* For as long as it is there and somebody may want to know why history begins where it does. */
+static void degrade_aside(struct degraded *d, const struct engine *e, char line[LIMIT_TEXT])
+{
+	char time[CLOCK_TEXT_MAX];
+	struct buf path;
+
+	if (e->aside[0] == '\0' || engine_wall(e) - e->aside_ms >= ASIDE_TOLD_MS ||
+	    !files_exists(e->aside))
+		return;
+	clock_format(e->aside_ms, time);
+	buf_init(&path, LIMIT_TEXT / 2);
+	text_escape(&path, e->aside, strlen(e->aside));
+	(void)snprintf(line, LIMIT_TEXT,
+		       "on %.10s the agent's store was damaged; what was left of it is in %s", time,
+		       buf_rc(&path) == 0 ? buf_cstr(&path)
+					  : "the state folder, store.damaged-...");
+	buf_deinit(&path);
+	degrade(d, "store set aside", line,
+		"a new one was made from the disk: history begins there; keep the folder for "
+		"whoever looks into it, or remove it; after 30 days this is said no more");
 }
 
 static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENGINE_TEXT_MAX])
@@ -167,6 +193,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	struct remote_lines remote;
 	char away[LIMIT_TEXT];
 	char partly[LIMIT_TEXT];
+	char aside[LIMIT_TEXT];
 
 	(void)m;
 	envs_each(&e->envs, count_env, &mounted);
@@ -175,6 +202,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	degrade_unreported(&degraded, status.unreported, unreported);
 	degrade_away(&degraded, &mounted.away, away);
 	degrade_partly(&degraded, &mounted, partly);
+	degrade_aside(&degraded, e, aside);
 	tell_remote(e, &mounted.remote, &remote, &status);
 	status.version = wire_text(ENVWARDEN_VERSION);
 	status.enrolled = e->enrolled;

@@ -7,6 +7,8 @@
 #include "lib/base/compiler.h"
 #include "lib/base/text.h"
 
+#define GAP_DIGITS 8 /* of an epoch */
+
 static void add_packages(struct buf *out, char sign, const struct package_list *list)
 {
 	for (size_t i = 0; i < list->n; i++) {
@@ -37,6 +39,14 @@ static void add_part(struct buf *out, const char *before, const char *text)
 	text_escape(out, text, strlen(text));
 }
 
+/* Its detail names the journal that ended: two of those are told apart by a few digits. */
+static void add_gap(struct buf *out, const struct change *change)
+{
+	buf_adds(out, " changes from before may be missing: an older journal (");
+	text_escape(out, change->detail, strnlen(change->detail, GAP_DIGITS));
+	buf_adds(out, "...) was lost or closed");
+}
+
 void change_text(const struct change *change, struct buf *out)
 {
 	char time[TIMES_TEXT_MAX];
@@ -50,7 +60,10 @@ void change_text(const struct change *change, struct buf *out)
 	add_part(out, "  by ", change->actor.name);
 	add_part(out, "  ", change->tool);
 	add_part(out, ": ", change->command);
-	add_part(out, "  ", change->detail);
+	if (change->kind == CHANGE_GAP)
+		add_gap(out, change);
+	else
+		add_part(out, "  ", change->detail);
 	if (change->folded > 1)
 		buf_addf(out, "  (%" PRIu64 " changes in one)", change->folded);
 	if (change->seen_at_start)

@@ -59,6 +59,7 @@ class Damage(harness.Case):
         harness.wait_for("the last ack", lambda: (s := site.status()) and
                          s["journal"]["acked"] == s["journal"]["head"])
         self.epoch = site.status()["journal"]["epoch"].replace("-", "")
+        self.first_epoch = self.epoch
         return site, writer, self.environments(site)
 
     def aside(self, site):
@@ -120,6 +121,17 @@ class Damage(harness.Case):
         harness.wait_for("the store set aside", lambda: self.aside(site))
         harness.wait_for("the agent", lambda: site.agent.expect_running() and site.status())
         self.check_rebuilt(site, before)
+        # It is told, until somebody has looked and removed it; over a restart, too.
+        folder, = self.aside(site)
+        self.assertIn(f"an older journal ({self.first_epoch[:8]}...) was lost",
+                      site.ew("history").out)
+        site.agent.stop()
+        site.start_agent()
+        told, = (line for line in site.status()["degraded"] if line["what"] == "store set aside")
+        self.assertIn(str(folder), told["why"])
+        self.assertIn("store set aside", site.ew("doctor").out)
+        shutil.rmtree(folder)
+        self.assertEqual([], site.status()["degraded"])
         # And it goes on.
         writer.create(site.envs / "later", ["libfoo-1.0-0"])
         harness.wait_for("a reader", lambda: site.ew("record", site.envs / "later").code == 0)

@@ -31,6 +31,9 @@ ew_dep(sqlite sqlite3)
 ew_dep(microhttpd libmicrohttpd)
 ew_dep(jansson jansson)
 ew_dep(sodium libsodium)
+ew_dep(nettle hogweed) # what gives microhttpd its TLS
+ew_dep(gmp gmp)
+target_link_libraries(dep_nettle INTERFACE dep_gmp)
 ew_dep(curl libcurl)
 target_link_libraries(dep_uv INTERFACE ${CMAKE_DL_LIBS})
 

@@ -30,54 +30,104 @@ struct signature {
 	unsigned char bytes[CRYPTO_SIG_MAX];
 };
 
-static int sign_one(const struct crypto_key *key, const struct buf *message, struct signature *out,
-		    struct err *err)
+static int sign_by(const struct signed_by *by, const struct buf *message, struct signature *out,
+		   struct err *err)
 {
 	size_t n = 0;
-	int rc = crypto_key_id(key, out->key_id, err);
+	int rc = by->sign(by->ctx, message->data, message->len, out->bytes, &n, err);
 
-	if (rc == 0)
-		rc = crypto_sign(key, message->data, message->len, out->bytes, sizeof(out->bytes),
-				 &n, err);
 	if (rc < 0)
 		return rc;
+	memcpy(out->key_id, by->key_id, SHA256_SIZE);
 	envwarden__bundle__signature__init(&out->wire);
 	out->wire.key_id = (ProtobufCBinaryData){sizeof(out->key_id), out->key_id};
 	out->wire.signature = (ProtobufCBinaryData){n, out->bytes};
 	return 0;
 }
 
-int signed_make(const Envwarden__Bundle__Body *body, const struct crypto_key *const *keys,
-		size_t n_keys, struct buf *out, struct err *err)
+static int sign_plainly(const void *key, const void *data, size_t n,
+			unsigned char sig[CRYPTO_SIG_MAX], size_t *sig_n, struct err *err)
+{
+	return crypto_sign(key, data, n, sig, CRYPTO_SIG_MAX, sig_n, err);
+}
+
+static int sign_one(const struct crypto_key *key, const struct buf *message, struct signature *out,
+		    struct err *err)
+{
+	struct signed_by by = {.sign = sign_plainly, .ctx = key};
+	int rc = crypto_key_id(key, by.key_id, err);
+
+	return rc < 0 ? rc : sign_by(&by, message, out, err);
+}
+
+/* A body on its way: packed, and as the bytes that are signed. */
+struct making {
+	struct buf packed;
+	struct buf message;
+};
+
+static int making_begin(struct making *m, const Envwarden__Bundle__Body *body, struct err *err)
+{
+	int rc;
+
+	buf_init(&m->packed, LIMIT_BUNDLE);
+	buf_init(&m->message, SIGNED_BYTES_MAX);
+	rc = codec_pack_body(body, &m->packed, err);
+	return rc < 0 ? rc
+		      : signed_bytes(body->role, m->packed.data, m->packed.len, &m->message, err);
+}
+
+static int making_end(struct making *m, const Envwarden__Bundle__Body *body,
+		      struct signature *signatures, size_t n, struct buf *out, struct err *err)
 {
 	Envwarden__Bundle__Signed wire = ENVWARDEN__BUNDLE__SIGNED__INIT;
 	Envwarden__Bundle__Signature *list[LIMIT_ROLE_KEYS];
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = &signatures[i].wire;
+	wire.role = body->role;
+	wire.body = (ProtobufCBinaryData){m->packed.len, (uint8_t *)m->packed.data};
+	wire.signatures = list;
+	wire.n_signatures = n;
+	return codec_pack_signed(&wire, out, err);
+}
+
+static void making_deinit(struct making *m)
+{
+	buf_deinit(&m->message);
+	buf_deinit(&m->packed);
+}
+
+int signed_make(const Envwarden__Bundle__Body *body, const struct crypto_key *const *keys,
+		size_t n_keys, struct buf *out, struct err *err)
+{
 	struct signature signatures[LIMIT_ROLE_KEYS];
-	struct buf packed;
-	struct buf message;
+	struct making m;
 	int rc;
 
 	if (n_keys > LIMIT_ROLE_KEYS)
 		return err_set(err, ERR_LIMIT, "more than %d keys", LIMIT_ROLE_KEYS);
-	buf_init(&packed, LIMIT_BUNDLE);
-	buf_init(&message, SIGNED_BYTES_MAX);
-	rc = codec_pack_body(body, &packed, err);
+	rc = making_begin(&m, body, err);
+	for (size_t i = 0; rc == 0 && i < n_keys; i++)
+		rc = sign_one(keys[i], &m.message, &signatures[i], err);
 	if (rc == 0)
-		rc = signed_bytes(body->role, packed.data, packed.len, &message, err);
-	for (size_t i = 0; rc == 0 && i < n_keys; i++) {
-		rc = sign_one(keys[i], &message, &signatures[i], err);
-		list[i] = &signatures[i].wire;
-	}
-	if (rc < 0)
-		goto out;
-	wire.role = body->role;
-	wire.body = (ProtobufCBinaryData){packed.len, (uint8_t *)packed.data};
-	wire.signatures = list;
-	wire.n_signatures = n_keys;
-	rc = codec_pack_signed(&wire, out, err);
-out:
-	buf_deinit(&message);
-	buf_deinit(&packed);
+		rc = making_end(&m, body, signatures, n_keys, out, err);
+	making_deinit(&m);
+	return rc;
+}
+
+int signed_make_by(const Envwarden__Bundle__Body *body, const struct signed_by *by, struct buf *out,
+		   struct err *err)
+{
+	struct signature signature;
+	struct making m;
+	int rc = making_begin(&m, body, err);
+
+	if (rc == 0)
+		rc = sign_by(by, &m.message, &signature, err);
+	if (rc == 0)
+		rc = making_end(&m, body, &signature, 1, out, err);
+	making_deinit(&m);
 	return rc;
 }
 

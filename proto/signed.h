@@ -69,6 +69,17 @@ int role_keys_add(struct role_keys *keys, const struct crypto_key *key, struct e
 int signed_make(const Envwarden__Bundle__Body *body, const struct crypto_key *const *keys,
 		size_t n_keys, struct buf *out, struct err *err);
 
+/* A key that makes its signatures by other means than crypto_sign; any thread, many at a time. */
+struct signed_by {
+	unsigned char key_id[SHA256_SIZE];
+	int (*sign)(const void *ctx, const void *data, size_t n, unsigned char sig[CRYPTO_SIG_MAX],
+		    size_t *sig_n, struct err *err);
+	const void *ctx;
+};
+/* signed_make with this one key. */
+int signed_make_by(const Envwarden__Bundle__Body *body, const struct signed_by *by, struct buf *out,
+		   struct err *err);
+
 /*
  * Appends the packed Signed with one more signature (or the key's renewed), as when keys lie on
  * different machines. Nothing is verified: the body need only be of the role it is signed for.

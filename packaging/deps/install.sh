@@ -14,7 +14,7 @@ packages() {
 	build)
 		echo build-essential cmake ninja-build pkg-config
 		echo libuv1-dev libmbedtls-dev libprotobuf-c-dev protobuf-c-compiler liblmdb-dev libyaml-dev
-		echo libsqlite3-dev libmicrohttpd-dev libjansson-dev libsodium-dev libcurl4-openssl-dev
+		echo libsqlite3-dev libmicrohttpd-dev libjansson-dev libsodium-dev nettle-dev libcurl4-openssl-dev
 		;;
 	test)
 		packages build

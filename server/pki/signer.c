@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <uv.h>
-
 #include "lib/base/arena.h"
 #include "lib/base/compiler.h"
 #include "lib/base/mem.h"
@@ -15,6 +13,7 @@
 #include "proto/limits.h"
 #include "proto/signed.h"
 #include "server/pki/ca_impl.h"
+#include "server/pki/p256_signer.h"
 
 enum role {
 	R_ROOT,
@@ -27,14 +26,10 @@ enum role {
 static const char *const role_names[R_COUNT] = {ROLE_ROOT, ROLE_POLICY, ROLE_ADVISORIES,
 						ROLE_STATUS, ROLE_TIMESTAMP};
 
-/* A key works for one thread at a time: each lane has its own copy. */
-struct lane {
-	uv_mutex_t lock;
-	struct crypto_key *keys[R_COUNT]; /* NULL: kept elsewhere */
-};
-
 struct signer {
-	struct lane lanes[SIGNER_LANES];
+	struct crypto_key *keys[R_COUNT]; /* NULL: kept elsewhere */
+	struct p256_signer *fast[R_COUNT];
+	struct signed_by by[R_COUNT];
 };
 
 static void key_file(enum role role, char out[32])
@@ -46,53 +41,35 @@ void signer_free(struct signer *signer)
 {
 	if (!signer)
 		return;
-	for (size_t l = 0; l < SIGNER_LANES; l++) {
-		for (size_t i = 0; i < R_COUNT; i++)
-			crypto_key_free(signer->lanes[l].keys[i]);
-		uv_mutex_destroy(&signer->lanes[l].lock);
+	for (size_t i = 0; i < R_COUNT; i++) {
+		crypto_key_free(signer->keys[i]);
+		p256_signer_free(signer->fast[i]);
 	}
 	mem_free(signer);
 }
 
-static struct signer *signer_new(void)
-{
-	struct signer *signer = mem_calloc(1, sizeof(*signer));
-
-	for (size_t l = 0; signer && l < SIGNER_LANES; l++)
-		CHECK(uv_mutex_init(&signer->lanes[l].lock) == 0);
-	return signer;
-}
-
 /* --- keys --- */
 
-static int key_copy(const struct crypto_key *key, struct crypto_key **out, struct err *err)
-{
-	unsigned char der[CRYPTO_KEY_MAX];
-	size_t n = 0;
-	int rc = crypto_key_to_der(key, der, sizeof(der), &n, err);
-
-	if (rc == 0)
-		rc = crypto_key_from_der(der, n, out, err);
-	crypto_wipe(der, sizeof(der));
-	return rc;
-}
-
-/* The first lane's keys for the others, too. */
-static int lanes_fill(struct signer *signer, struct err *err)
+/* Of the keys that are here. */
+static int signers_make(struct signer *signer, struct err *err)
 {
 	int rc = 0;
 
-	for (size_t l = 1; l < SIGNER_LANES; l++)
-		for (size_t i = 0; i < R_COUNT && rc == 0; i++)
-			if (signer->lanes[0].keys[i])
-				rc = key_copy(signer->lanes[0].keys[i], &signer->lanes[l].keys[i],
-					      err);
+	for (size_t i = 0; i < R_COUNT && rc == 0; i++) {
+		if (!signer->keys[i])
+			continue;
+		rc = p256_signer_new(signer->keys[i], &signer->fast[i], err);
+		if (rc == 0)
+			rc = crypto_key_id(signer->keys[i], signer->by[i].key_id, err);
+		signer->by[i].sign = p256_sign;
+		signer->by[i].ctx = signer->fast[i];
+	}
 	return rc;
 }
 
 static int keys_read(struct signer *signer, const char *dir, struct err *err)
 {
-	struct crypto_key **keys = signer->lanes[0].keys;
+	struct crypto_key **keys = signer->keys;
 
 	for (int i = 0; i < R_COUNT; i++) {
 		char name[32];
@@ -108,13 +85,13 @@ static int keys_read(struct signer *signer, const char *dir, struct err *err)
 
 int signer_load(const char *dir, struct signer **out, struct err *err)
 {
-	struct signer *signer = signer_new();
+	struct signer *signer = mem_calloc(1, sizeof(*signer));
 	int rc = signer ? keys_read(signer, dir, err) : err_nomem(err);
 
-	if (rc == 0 && !signer->lanes[0].keys[R_STATUS] && !signer->lanes[0].keys[R_TIMESTAMP])
+	if (rc == 0 && !signer->keys[R_STATUS] && !signer->keys[R_TIMESTAMP])
 		rc = err_set(err, ERR_NOTFOUND, "no role keys in %s", dir);
 	if (rc == 0)
-		rc = lanes_fill(signer, err);
+		rc = signers_make(signer, err);
 	if (rc < 0) {
 		signer_free(signer);
 		return rc;
@@ -128,7 +105,7 @@ static int keys_make(struct signer *signer, struct err *err)
 	int rc = 0;
 
 	for (size_t i = 0; i < R_COUNT && rc == 0; i++)
-		rc = crypto_key_new(&signer->lanes[0].keys[i], err);
+		rc = crypto_key_new(&signer->keys[i], err);
 	return rc;
 }
 
@@ -141,7 +118,7 @@ static int keys_write(const struct signer *signer, const char *dir, struct err *
 		char name[32];
 
 		key_file((enum role)i, name);
-		rc = ca_key_write(dir, name, signer->lanes[0].keys[i], err);
+		rc = ca_key_write(dir, name, signer->keys[i], err);
 	}
 	return rc;
 }
@@ -160,34 +137,14 @@ static int refuse_second(const char *dir, struct err *err)
 
 /* --- bodies --- */
 
-/* A free lane, or the first one when it becomes free. */
-static struct lane *lane_take(const struct signer *signer)
-{
-	struct lane *lanes = ((struct signer *)(uintptr_t)signer)->lanes;
-
-	for (size_t l = 0; l < SIGNER_LANES; l++)
-		if (uv_mutex_trylock(&lanes[l].lock) == 0)
-			return &lanes[l];
-	uv_mutex_lock(&lanes[0].lock);
-	return &lanes[0];
-}
-
 /* Signs with a role's key; the body's role and version are set, its content is the caller's. */
 static int sign(const struct signer *signer, enum role role, Envwarden__Bundle__Body *body,
 		struct buf *out, struct err *err)
 {
-	struct lane *lane;
-	const struct crypto_key *key;
-	int rc;
-
-	if (!signer->lanes[0].keys[role])
+	if (!signer->keys[role])
 		return err_set(err, ERR_PERM, "the %s key is not here", role_names[role]);
 	body->role = wire_text(role_names[role]);
-	lane = lane_take(signer);
-	key = lane->keys[role];
-	rc = signed_make(body, &key, 1, out, err);
-	uv_mutex_unlock(&lane->lock);
-	return rc;
+	return signed_make_by(body, &signer->by[role], out, err);
 }
 
 static int sign_root(const struct signer *signer, const struct signer_org *org, int64_t now_ms,
@@ -200,8 +157,8 @@ static int sign_root(const struct signer *signer, const struct signer_org *org, 
 	unsigned char room[R_COUNT][CRYPTO_SPKI_MAX];
 
 	for (size_t i = 0; i < R_COUNT; i++) {
-		int rc = crypto_key_to_spki(signer->lanes[0].keys[i], room[i], sizeof(room[i]),
-					    &spki[i].len, err);
+		int rc = crypto_key_to_spki(signer->keys[i], room[i], sizeof(room[i]), &spki[i].len,
+					    err);
 
 		if (rc < 0)
 			return rc;
@@ -228,7 +185,7 @@ static int sign_root(const struct signer *signer, const struct signer_org *org, 
 int signer_create(const char *dir, const struct signer_org *org, int64_t now_ms,
 		  struct signer **out, struct buf *root, struct err *err)
 {
-	struct signer *signer = signer_new();
+	struct signer *signer = mem_calloc(1, sizeof(*signer));
 	int rc = signer ? files_mkdir_private(dir, err) : err_nomem(err);
 
 	if (rc == 0)
@@ -236,9 +193,9 @@ int signer_create(const char *dir, const struct signer_org *org, int64_t now_ms,
 	if (rc == 0)
 		rc = keys_make(signer, err);
 	if (rc == 0)
-		rc = sign_root(signer, org, now_ms, root, err);
+		rc = signers_make(signer, err);
 	if (rc == 0)
-		rc = lanes_fill(signer, err);
+		rc = sign_root(signer, org, now_ms, root, err);
 	if (rc == 0)
 		rc = keys_write(signer, dir, err);
 	if (rc < 0) {

@@ -4,9 +4,8 @@
  * with threshold 1 and root version 1. A key file taken away (root and policy may be kept offline)
  * only makes that role's signatures fail with ERR_PERM.
  *
- * Versions come from the store and bytes go back to it; nothing is kept here but the keys. A
- * signature is some hundred microseconds of arithmetic. Any thread, SIGNER_LANES at a time; more
- * wait for each other.
+ * Versions come from the store and bytes go back to it; nothing is kept here but the keys. Any
+ * thread, many at a time.
  */
 #ifndef ENVWARDEN_SERVER_PKI_SIGNER_H
 #define ENVWARDEN_SERVER_PKI_SIGNER_H
@@ -21,9 +20,8 @@
 #include "lib/base/uuid.h"
 #include "lib/policy/policy.h"
 
-#define SIGNER_TIMESTAMP_MS INT64_C(86400000)	  /* a timestamp is valid for a day */
-#define SIGNER_ROOT_MS (INT64_C(3650) * 86400000) /* key hygiene: 10 years */
-#define SIGNER_LANES 4
+#define SIGNER_TIMESTAMP_MS INT64_C(86400000)	   /* a timestamp is valid for a day */
+#define SIGNER_ROOT_MS (INT64_C(3650) * 86400000)  /* key hygiene: 10 years */
 #define SIGNER_POLICY_MS (INT64_C(365) * 86400000) /* key hygiene */
 #define SIGNER_STATUS_MS (INT64_C(365) * 86400000) /* key hygiene; freshness is timestamp's */
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the agent and the command against their budgets, and prints the table of
-# docs/performance.md with its date and machine. Takes about sixteen minutes; the machine should have
+# Measures the agent, the command and the server against their budgets, and prints the table of
+# docs/performance.md with its date and machine. Takes about seventeen minutes; the machine should have
 # nothing else to do.
 #
 #   tests/bench/run.sh [--no-build]     programs: build/bench/bin, or the folder EW_BIN
@@ -11,7 +11,7 @@ if [ "${1:-}" != --no-build ]; then
 	packaging/deps/install.sh test >&2
 	# Built as for release, in a folder of their own: the release preset leaves tests out.
 	cmake --preset release -B build/bench -DEW_TESTS=ON >&2
-	cmake --build build/bench --target envwardend envwarden bench_check bench_check_daemon bench_spec bench_decide >&2
+	cmake --build build/bench --target envwardend envwarden envwarden-server envwarden-admin bench_check bench_check_daemon bench_spec bench_decide bench_fleet >&2
 fi
 export EW_BIN=${EW_BIN:-$PWD/build/bench/bin}
 
@@ -24,7 +24,7 @@ echo "$(date -u +%Y-%m-%d), $(nproc) x ${cpu:-$(uname -m)}, Linux $(uname -r), $
 echo
 echo "| what | figure | reference | ratio | budget | |"
 echo "|---|---|---|---|---|---|"
-for program in check busy pth scan reread durable idle memory; do
+for program in check busy pth scan reread durable idle memory fleet; do
 	python3 "tests/bench/bench_$program.py"
 done
 "$EW_BIN/bench_spec"

@@ -58,6 +58,7 @@ ONLY_IN = [
                            "tests/"]),
     (r"(sqlite3|libpq-fe)\.h", ["server/db/", "tests/"]),
     (r"microhttpd\.h", ["server/api/", "tests/"]),
+    (r"nettle/.*", ["server/pki/", "tests/"]),
     (r"(jansson|sodium|archive|archive_entry)\.h|curl/.*", ["server/", "tests/"]),
     (r".*\.pb-c\.h|protobuf-c/.*", ["proto/", "agent/", "server/", "tests/"]),
     (r"(windows|winsock2|ws2tcpip|aclapi|sddl|shlobj|io)\.h", ["platform/"]),

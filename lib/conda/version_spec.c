@@ -4,34 +4,7 @@
 
 #include "lib/base/compiler.h"
 #include "lib/conda/ascii.h"
-#include "lib/conda/glob.h"
-#include "lib/conda/regex.h"
-
-enum node_kind {
-	NODE_AND,
-	NODE_OR,
-	NODE_ANY,
-	NODE_RELATION,
-	NODE_GLOB,
-	NODE_REGEX,
-	NODE_TEXT, /* exactly this */
-};
-
-struct version_spec_node {
-	enum node_kind kind;
-	unsigned depth;				/* of ands and ors below */
-	struct version_spec_node *child, *last; /* of NODE_AND, NODE_OR */
-	struct version_spec_node *next;
-	const char *text; /* an atom's: as written, then canonical */
-	size_t n;
-	size_t column; /* where it begins in the spec */
-	enum version_relation relation;
-	struct version version;
-	struct version series; /* VERSION_COMPATIBLE: without its last dotted part */
-	bool has_series;
-	struct glob glob;
-	struct regex regex;
-};
+#include "lib/conda/version_spec_impl.h"
 
 static bool is_join(char c)
 {

@@ -7,13 +7,18 @@
 
 #include "lib/base/clock.h"
 #include "lib/policy/condition_text.h"
+#include "lib/policy/condition_within.h"
 #include "lib/policy/template.h"
+
+/* What may be spent on comparing conditions with each other: well under a second. */
+#define STEPS_MAX 20000000
 
 struct checking {
 	const struct policy *policy;
 	int64_t now_ms;
 	struct arena *arena;
 	struct problems *problems;
+	size_t steps; /* left */
 };
 
 static void tell(struct checking *c, enum problem_kind kind, unsigned line, const char *suggestion,
@@ -227,12 +232,26 @@ static void check_specs(struct checking *c, const struct condition *condition)
 	}
 }
 
+static void check_path(struct checking *c, const struct condition *condition)
+{
+	for (size_t i = 0; i < condition->texts.n; i++) {
+		const char *text = condition->texts.items[i];
+
+		if (*text != '/' && *text != '*' && *text != '?' && text[1] != ':')
+			tell(c, PROBLEM_WARNING, condition->line,
+			     "begin it with / or **, or on Windows with a drive",
+			     "no path of an environment begins like \"%.128s\"", text);
+	}
+}
+
 static void check_condition(struct checking *c, const struct condition *condition)
 {
 	if (condition->kind == CONDITION_ALL)
 		check_all(c, condition);
 	if (condition->kind == CONDITION_PACKAGE)
 		check_specs(c, condition);
+	if (condition->kind == CONDITION_ENV_PATH)
+		check_path(c, condition);
 	for (size_t i = 0; i < condition->n_children; i++)
 		check_condition(c, &condition->children[i]);
 }
@@ -253,6 +272,34 @@ static void check_template(struct checking *c, const struct rule *rule, const ch
 		     (int)(n < 64 ? n : 64), unknown);
 }
 
+/* Source: conda's conda/base/constants.py, KNOWN_SUBDIRS. */
+static const char *const platforms[] = {
+	"emscripten-wasm32", "freebsd-64",    "linux-32",     "linux-64",
+	"linux-aarch64",     "linux-armv6l",  "linux-armv7l", "linux-ppc64",
+	"linux-ppc64le",     "linux-riscv64", "linux-s390x",  "osx-64",
+	"osx-arm64",	     "wasi-wasm32",   "win-32",	      "win-64",
+	"win-arm64",	     "zos-z",
+};
+
+static bool is_platform(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(platforms); i++)
+		if (strcmp(platforms[i], text) == 0)
+			return true;
+	return false;
+}
+
+static void check_scope(struct checking *c, const struct rule *rule, const struct scope *scope)
+{
+	for (; scope; scope = scope->except)
+		for (size_t i = 0; i < scope->platform.n; i++)
+			if (!is_platform(scope->platform.items[i]))
+				tell(c, PROBLEM_WARNING, rule->line,
+				     "write it as conda does: linux-64, osx-arm64, win-64 ...",
+				     "rule \"%s\": \"%.64s\" is no platform that conda knows",
+				     rule->id, scope->platform.items[i]);
+}
+
 static void check_rule(struct checking *c, const struct rule *rule)
 {
 	if (rule->from_ms != 0 && rule->action != ACTION_BLOCK)
@@ -264,6 +311,10 @@ static void check_rule(struct checking *c, const struct rule *rule)
 		tell(c, PROBLEM_WARNING, rule->line,
 		     "a rule is about one package at a time; say with all: which ones",
 		     "rule \"%s\" holds for every package but a few", rule->id);
+	if (condition_never(&rule->when, &c->steps))
+		tell(c, PROBLEM_WARNING, rule->line, "what it asks leaves no package",
+		     "rule \"%s\" can never hold", rule->id);
+	check_scope(c, rule, &rule->scope);
 	check_template(c, rule, "message", rule->message);
 	check_template(c, rule, "fix", rule->fix);
 	if (strstr(rule->fix, "-n {env}") || strstr(rule->fix, "-p {prefix}"))
@@ -330,10 +381,49 @@ static int check_shadows(struct checking *c)
 	return 0;
 }
 
+/* --- rules within others --- */
+
+/* Whether it holds, and concerns somebody, only where the other one does. */
+static bool is_within(struct checking *c, const struct rule *inner, const struct rule *outer)
+{
+	return scope_within(&inner->scope, &outer->scope, &c->steps) &&
+	       condition_within(&inner->when, &outer->when, &c->steps);
+}
+
+/* The first rule that holds wherever this one does and is as strict, NULL none. */
+static const struct rule *find_wider(struct checking *c, const struct rule *rule)
+{
+	const struct policy *p = c->policy;
+
+	for (size_t i = 0; i < p->n_rules && c->steps > 0; i++, c->steps -= c->steps > 0) {
+		const struct rule *other = &p->rules[i];
+
+		/* Those that ask the same were told of as such. */
+		if (other != rule && is_shadowed(other, rule) && is_within(c, rule, other) &&
+		    !is_within(c, other, rule))
+			return other;
+	}
+	return NULL;
+}
+
+static void check_narrower(struct checking *c)
+{
+	for (size_t i = 0; i < c->policy->n_rules && c->steps > 0; i++) {
+		const struct rule *rule = &c->policy->rules[i];
+		const struct rule *wider = find_wider(c, rule);
+
+		if (wider)
+			tell(c, PROBLEM_WARNING, rule->line, NULL,
+			     "rule \"%s\" holds only where rule \"%s\" in line %u does, which is "
+			     "as strict",
+			     rule->id, wider->id, wider->line);
+	}
+}
+
 int policy_check(const struct policy *policy, int64_t now_ms, struct arena *arena,
 		 struct problems *problems, struct err *err)
 {
-	struct checking c = {policy, now_ms, arena, problems};
+	struct checking c = {policy, now_ms, arena, problems, STEPS_MAX};
 	int rc = check_ids(&c);
 
 	for (size_t i = 0; i < policy->n_rules; i++)
@@ -343,6 +433,7 @@ int policy_check(const struct policy *policy, int64_t now_ms, struct arena *aren
 		     "no contact is given: members will not know whom to ask");
 	if (rc == 0)
 		rc = check_shadows(&c);
+	check_narrower(&c);
 	if (rc < 0 || problems->out_of_memory)
 		return err_nomem(err);
 	if (problems->n_errors > 0)

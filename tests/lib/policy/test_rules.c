@@ -486,6 +486,41 @@ static const struct check_case check_cases[] = {
 	{CR "  - {id: a, when: {package: x}, action: warn}\n"
 	    "  - {id: b, when: {package: x}, action: block, scope: {user: u}}",
 	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {package: x}, action: block}\n"
+	    "  - {id: b, when: {package: x}, action: block, scope: {user: u}}",
+	 PROBLEM_WARNING, 5, "rule \"b\" holds only where rule \"a\" in line 4 does"},
+	{CR "  - {id: a, when: {package: x}, action: block, scope: {not: {user: u}}}\n"
+	    "  - {id: b, when: {package: x}, action: block, scope: {not: {user: [u, v]}}}",
+	 PROBLEM_WARNING, 5, "rule \"b\" holds only where rule \"a\" in line 4 does"},
+	{CR "  - {id: a, when: {package: \"x <2\"}, action: warn}\n"
+	    "  - {id: b, when: {package: \"x <3\"}, action: block}",
+	 PROBLEM_WARNING, 4, "rule \"a\" holds only where rule \"b\" in line 5 does"},
+	{CR "  - {id: a, when: {package: \"x <2\"}, action: block}\n"
+	    "  - {id: b, when: {package: \"x <3\"}, action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {any: [{license: [A, B]}, {unused_for: 9d}]}, action: warn}\n"
+	    "  - {id: b, when: {all: [{license: B}, {channel: c}]}, action: warn}",
+	 PROBLEM_WARNING, 5, "rule \"b\" holds only where rule \"a\" in line 4 does"},
+	{CR "  - {id: a, when: {license: [A, B]}, action: warn, mode: monitor}\n"
+	    "  - {id: b, when: {license: B}, action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {all: [{manager: conda}, {manager: pypi}]}, action: warn}",
+	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
+	{CR "  - {id: a, when: {all: [{tool: [pixi, conda]}, {tool: conda}]}, action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {package: [\"x >2,<1\", \"y >=1,<1\"]}, action: warn}",
+	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
+	{CR "  - {id: a, when: {package: [\"x >2,<1\", \"y >=1,<=1\"]}, action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {all: [{package: \"x <2\"}, {not: {package: \"x <3\"}}]}, action: "
+	    "warn}",
+	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
+	{CR "  - {id: a, when: {package: x}, action: warn, scope: {platform: [linux-65]}}",
+	 PROBLEM_WARNING, 4, "rule \"a\": \"linux-65\" is no platform"},
+	{CR "  - {id: a, when: {env_path: \"srv/**\"}, action: warn}", PROBLEM_WARNING, 4,
+	 "no path of an environment begins like \"srv/**\""},
+	{CR "  - {id: a, when: {env_path: [\"C:/envs/*\", \"**/x\", /srv]}, action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
 };
 
 static void what_hardly_means_what_it_says_is_told(void **state)

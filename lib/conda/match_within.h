@@ -1,0 +1,17 @@
+/*
+ * What can be said of MatchSpecs without a package. Unknown is never guessed: false then.
+ *
+ * Pure.
+ */
+#ifndef ENVWARDEN_LIB_CONDA_MATCH_WITHIN_H
+#define ENVWARDEN_LIB_CONDA_MATCH_WITHIN_H
+
+#include "lib/conda/match_spec.h"
+
+/* No package can match, for its version would have to be above and below: "numpy >2,<1". */
+bool match_spec_never(const struct match_spec *spec);
+
+/* Every package that matches `inner` matches `outer`: "openssl <1.1" and "openssl <3". */
+bool match_spec_within(const struct match_spec *inner, const struct match_spec *outer);
+
+#endif

@@ -27,7 +27,12 @@ struct yard {
 	size_t n_output;
 	const char
 		*dollar; /* the spec's last '$', or NULL: no regular expression begins behind it */
-	char *stack;	 /* '(' ',' '|' */
+	struct operator
+	{
+		char c; /* '(' ',' '|' */
+		size_t column;
+	}
+	*stack;
 	size_t n_stack;
 };
 
@@ -64,12 +69,15 @@ static void append(struct version_spec_node *list, struct version_spec_node *nod
 		list->depth = node->depth;
 }
 
-static int join(struct yard *y, enum node_kind kind)
+static int join(struct yard *y, const struct operator* by)
 {
+	enum node_kind kind = by->c == ',' ? NODE_AND : NODE_OR;
 	struct version_spec_node *node, *left, *right;
 
 	if (y->n_output < 2)
-		return err_set(y->err, ERR_INVALID, "nothing to join on one side of an operator");
+		return err_set(y->err, ERR_INVALID,
+			       "column %zu: nothing to join on one side of an operator",
+			       by->column);
 	right = y->output[--y->n_output];
 	left = y->output[--y->n_output];
 	if (left->kind == kind) {
@@ -93,8 +101,8 @@ static int join_until(struct yard *y, const char *stop)
 {
 	int rc = 0;
 
-	while (rc == 0 && y->n_stack > 0 && !strchr(stop, y->stack[y->n_stack - 1]))
-		rc = join(y, y->stack[--y->n_stack] == ',' ? NODE_AND : NODE_OR);
+	while (rc == 0 && y->n_stack > 0 && !strchr(stop, y->stack[y->n_stack - 1].c))
+		rc = join(y, &y->stack[--y->n_stack]);
 	return rc;
 }
 
@@ -106,7 +114,7 @@ static int take_join(struct yard *y, char c, size_t column)
 	if (rc < 0)
 		return rc;
 	if (c != ')') {
-		y->stack[y->n_stack++] = c;
+		y->stack[y->n_stack++] = (struct operator){c, column};
 		return 0;
 	}
 	if (y->n_stack == 0 && column > 0)
@@ -168,13 +176,13 @@ static int tree_build(const char *spec, size_t n, struct arena *arena,
 	int rc = 0;
 
 	y.output = arena_calloc(arena, n + 1, sizeof *y.output);
-	y.stack = arena_alloc(arena, n + 2);
+	y.stack = arena_calloc(arena, n + 2, sizeof *y.stack);
 	if (!y.output || !y.stack)
 		return err_nomem(err);
 	for (size_t i = 0; i < n; i++)
 		if (spec[i] == '$')
 			y.dollar = spec + i;
-	y.stack[y.n_stack++] = '(';
+	y.stack[y.n_stack++] = (struct operator){'(', 0};
 	for (size_t i = 0; i < n && rc == 0; i += taken)
 		rc = take_token(&y, spec, spec + i, n - i, &taken);
 	if (rc == 0)
@@ -182,7 +190,8 @@ static int tree_build(const char *spec, size_t n, struct arena *arena,
 	if (rc < 0)
 		return rc;
 	if (y.n_stack > 0)
-		return err_set(err, ERR_INVALID, "'(' without ')'");
+		return err_set(err, ERR_INVALID, "column %zu: '(' without ')'",
+			       y.stack[y.n_stack].column); /* taken for what closes the whole */
 	if (y.n_output == 0)
 		return err_set(err, ERR_INVALID, "no version in the spec");
 	*out = y.output[0];

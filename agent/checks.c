@@ -29,9 +29,11 @@ struct lookup {
 	char *prefix; /* canonical, once known; else the first candidate */
 	char *held;   /* until the reader tells: the first candidate that is known, or NULL */
 	const char *notice;
-	bool unreadable; /* the reader may not look at it */
-	bool sole;	 /* there is one candidate only */
-	bool deciding;	 /* it waits for the decision on this one: */
+	const char *several; /* of that name, if it is not conda's order that decides; or NULL */
+	bool held_guessed;   /* conda would not find what is held */
+	bool unreadable;     /* the reader may not look at it */
+	bool sole;	     /* there is one candidate only */
+	bool deciding;	     /* it waits for the decision on this one: */
 	struct uuid environment;
 	bool late; /* its deadline has come */
 	lookup_cb done;
@@ -115,6 +117,7 @@ static void finish(struct lookup *l, int rc, const char *error)
 	result.unreadable = l->unreadable;
 	result.sole = l->sole;
 	result.notice = l->notice != NULL ? l->notice : "";
+	result.several = l->several;
 	remove_lookup(e->checks, l);
 	result.env = envs_by_path(&e->envs, l->prefix);
 	l->done(l->ctx, &result);
@@ -144,6 +147,8 @@ static void finish_unprobed(struct lookup *l, const char *notice)
 {
 	if (l->held != NULL)
 		l->prefix = l->held;
+	if (l->held == NULL || !l->held_guessed)
+		l->several = NULL;
 	l->notice = notice;
 	finish(l, 0, NULL);
 }
@@ -218,6 +223,8 @@ void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *r
 		finish_unprobed(l, away_notice(l));
 		return;
 	}
+	if (!reply->guessed)
+		l->several = NULL;
 	l->held = NULL;
 	switch (reply->state) {
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__CLEAN:
@@ -259,6 +266,12 @@ void checks_link_lost(struct engine *e)
 
 /* --- from the target to the probe --- */
 
+struct meant {
+	struct resolved all;
+	size_t own;	       /* of them, those that conda would try, too */
+	struct resolved known; /* environments of that name that this user has, however found */
+};
+
 struct by_name {
 	struct resolved *resolved;
 	struct arena *arena;
@@ -290,10 +303,10 @@ static bool is_mamba(const Envwarden__Local__Target *t)
 
 /*
  * What it may mean, without any file: for the time when the reader does not tell, and what is wrong
- * with it in itself. `known`: environments of that name that this user has, however found.
+ * with it in itself.
  */
-static int find_candidates(struct lookup *l, const Envwarden__Local__Target *t,
-			   struct resolved *resolved, struct resolved *known, struct err *err)
+static int find_candidates(struct lookup *l, const Envwarden__Local__Target *t, struct meant *found,
+			   struct err *err)
 {
 	const struct resolve_input in = {.kind = kind_of(t),
 					 .typed = t->typed,
@@ -305,15 +318,16 @@ static int find_candidates(struct lookup *l, const Envwarden__Local__Target *t,
 					 .base_read_only = t->base_read_only,
 					 .envs_dirs = (const char *const *)t->envs_dirs,
 					 .n_envs_dirs = t->n_envs_dirs};
-	struct by_name by = {known, &l->arena, t->typed, l->uid};
-	int rc = resolve(&in, &l->arena, resolved, err);
+	struct by_name by = {&found->known, &l->arena, t->typed, l->uid};
+	int rc = resolve(&in, &l->arena, &found->all, err);
 
-	known->n = 0;
+	found->known.n = 0;
+	found->own = found->all.n;
 	if (rc < 0 || !resolve_by_name(in.kind, in.typed))
 		return rc;
 	envs_each(&l->e->envs, add_by_name, &by);
-	for (size_t i = 0; i < known->n && rc == 0; i++)
-		rc = resolve_add(resolved, &l->arena, known->candidates[i]);
+	for (size_t i = 0; i < found->known.n && rc == 0; i++)
+		rc = resolve_add(&found->all, &l->arena, found->known.candidates[i]);
 	return rc < 0 ? err_nomem(err) : 0;
 }
 
@@ -346,12 +360,39 @@ static int send_probe(struct lookup *l, const Envwarden__Local__Target *t,
 	return link_send(l->e->link, &envelope);
 }
 
-static char *first_known(struct engine *e, const struct resolved *resolved)
+static void hold_known(struct lookup *l, const struct meant *found)
 {
-	for (size_t i = 0; i < resolved->n; i++)
-		if (envs_by_path(&e->envs, resolved->candidates[i]) != NULL)
-			return (char *)resolved->candidates[i];
-	return NULL;
+	for (size_t i = 0; i < found->all.n && l->held == NULL; i++)
+		if (envs_by_path(&l->e->envs, found->all.candidates[i]) != NULL) {
+			l->held = (char *)found->all.candidates[i];
+			l->held_guessed = i >= found->own;
+		}
+}
+
+/* What a command says that was given a name of several: NULL if there are not. */
+static const char *tell_several(struct lookup *l, const struct resolved *known)
+{
+	size_t living = 0;
+	struct buf text;
+	const char *told = NULL;
+
+	buf_init(&text, LIMIT_TEXT - 1);
+	buf_adds(&text, "several environments have this name; give the path of one:");
+	for (size_t i = 0; i < known->n; i++) {
+		const struct env *env = envs_by_path(&l->e->envs, known->candidates[i]);
+
+		if (env == NULL || !env->lives)
+			continue;
+		living++;
+		if (text.len + strlen(env->prefix) < LIMIT_TEXT - 8)
+			buf_addf(&text, " %s", env->prefix);
+		else if (buf_rc(&text) == 0 && strcmp(buf_cstr(&text) + text.len - 3, "...") != 0)
+			buf_adds(&text, " ...");
+	}
+	if (living > 1)
+		told = arena_strdup(&l->arena, buf_cstr(&text));
+	buf_deinit(&text);
+	return told;
 }
 
 static void refuse(lookup_cb done, void *ctx, int rc, const char *error)
@@ -365,8 +406,7 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 	static char none[] = "";
 	struct checks *all = e->checks;
 	struct lookup *l = all->n < LOOKUPS_MAX ? mem_calloc(1, sizeof *l) : NULL;
-	struct resolved resolved;
-	struct resolved known;
+	struct meant found;
 	struct err err = ERR_INIT;
 	int rc;
 
@@ -380,7 +420,7 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 			     .ctx = ctx,
 			     .deadline_ms = engine_mono(e) + DEADLINE_MS};
 	arena_init(&l->arena, LOOKUP_MEMORY_MAX);
-	rc = target != NULL ? find_candidates(l, target, &resolved, &known, &err)
+	rc = target != NULL ? find_candidates(l, target, &found, &err)
 			    : err_set(&err, ERR_INVALID, "no target");
 	if (rc < 0) {
 		refuse(done, ctx, rc, err.text);
@@ -388,13 +428,14 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 		mem_free(l);
 		return;
 	}
-	l->prefix = resolved.n > 0 ? (char *)resolved.candidates[0] : none;
-	l->held = first_known(e, &resolved);
-	l->sole = resolved.n == 1;
+	l->prefix = found.all.n > 0 ? (char *)found.all.candidates[0] : none;
+	hold_known(l, &found);
+	l->several = tell_several(l, &found.known);
+	l->sole = found.all.n == 1;
 	*all->last = l;
 	all->last = &l->next;
 	all->n++;
-	if (e->link == NULL || !engine_logging(e) || send_probe(l, target, &known) < 0)
+	if (e->link == NULL || !engine_logging(e) || send_probe(l, target, &found.known) < 0)
 		finish_unprobed(l, engine_logging(e) ? notice_blind : NULL);
 	if (all->first != NULL && !uv_is_active((uv_handle_t *)&all->timer))
 		arm(e);

@@ -234,6 +234,9 @@ struct lookup_result {
 	bool unreadable;    /* the reader may not look at it */
 	bool sole;	    /* nothing else could have been meant */
 	const char *notice;
+	/* What to say where one must be meant for sure: conda would not find any, and the asker has
+	   several of that name. NULL: it is clear. */
+	const char *several;
 	bool late; /* the deadline came before all was known */
 };
 typedef void (*lookup_cb)(void *ctx, const struct lookup_result *result);

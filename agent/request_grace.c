@@ -176,7 +176,7 @@ static void found(void *ctx, const struct lookup_result *result)
 {
 	struct local_call *call = ctx;
 	struct asked_grace *a = local_call_data(call);
-	const struct env *env = result->env;
+	const struct env *env = request_found(result);
 
 	if (result->rc < 0 || env == NULL || !env->lives) {
 		asked_free(a);

@@ -266,7 +266,7 @@ static void history_found(void *ctx, const struct lookup_result *result)
 	struct history *h = local_call_data(call);
 
 	/* A deleted environment answers by its last path. */
-	if (result->env == NULL) {
+	if (request_found(result) == NULL) {
 		history_refuse(h);
 		request_no_environment(call, result);
 		return;

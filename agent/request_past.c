@@ -198,7 +198,7 @@ static void past_found(void *ctx, const struct lookup_result *result)
 	struct past *past = local_call_data(call);
 
 	/* A deleted environment answers by its last path. */
-	if (result->env == NULL) {
+	if (request_found(result) == NULL) {
 		past_refuse(past);
 		request_no_environment(call, result);
 		return;

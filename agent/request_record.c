@@ -29,7 +29,12 @@ struct recording {
 	uint32_t uid;
 	bool can_report; /* the asker reads for itself what the agent may not */
 	bool starting;
+	bool lost; /* the reader went before anything was told: the asker's command begins again */
 };
+
+/* The asker's command tries again for a while: nothing was told yet. */
+static const char still_looking[] =
+	"the agent has only just started to look for environments; try again";
 
 static const char *why_not(int rc)
 {
@@ -114,8 +119,18 @@ static void recorded(void *ctx, int rc)
 	const struct record_item *item = ctx;
 	struct recording *r = item->recording;
 
-	bool theirs = rc == ERR_PERM && ask_for_report(r, item->prefix);
+	bool theirs;
 
+	r->lost = r->lost || (rc == ERR_UNREACHABLE && r->done == 0);
+	if (r->lost) {
+		r->rc = ERR_UNREACHABLE;
+		r->at = r->n;
+		r->under_way--;
+		if (!r->starting)
+			recording_go_on(r);
+		return;
+	}
+	theirs = rc == ERR_PERM && ask_for_report(r, item->prefix);
 	if (theirs)
 		rc = 0;
 	r->under_way--;
@@ -188,7 +203,11 @@ static void record_one(struct engine *e, struct local_call *call,
 {
 	struct recording *r;
 
-	if (result->rc < 0) {
+	if (result->rc == ERR_NOTFOUND && !e->scan_done) {
+		local_call_fail(call, ERR_UNREACHABLE, still_looking);
+		return;
+	}
+	if (result->rc < 0 || result->several != NULL) {
 		request_no_environment(call, result);
 		return;
 	}
@@ -231,6 +250,14 @@ void request_record(void *ctx, struct local_call *call, const Envwarden__Local__
 	if (!engine_logging(e)) {
 		local_call_fail(call, ERR_CONFLICT,
 				"your organisation has not switched logging on");
+		return;
+	}
+	if (e->link == NULL && e->store_trouble[0] != '\0') {
+		local_call_fail(call, ERR_FULL, e->store_trouble);
+		return;
+	}
+	if (e->link == NULL || (m->all && !e->scan_done)) {
+		local_call_fail(call, ERR_UNREACHABLE, still_looking);
 		return;
 	}
 	if (!m->all) {

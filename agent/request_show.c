@@ -174,7 +174,9 @@ static void show_found(void *ctx, const struct lookup_result *result)
 	struct local_call *call = ctx;
 	struct asked *asked = local_call_data(call);
 
-	if (result->rc < 0 || result->env == NULL || !result->env->lives) {
+	const struct env *env = request_found(result);
+
+	if (result->rc < 0 || env == NULL || !env->lives) {
 		asked_free(asked);
 		request_no_environment(call, result);
 		return;

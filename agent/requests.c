@@ -72,6 +72,7 @@ int request_environment(struct engine *e, const struct env *env, struct arena *a
 	if (tell_degraded(env, arena, info) < 0)
 		return ERR_NOMEM;
 	info->self_reported = env->self_reported;
+	info->excluded = report_excluded(e, env->prefix);
 	return environment_to_wire(info, arena, out);
 }
 
@@ -89,10 +90,19 @@ size_t request_fit(Envwarden__Package *const *items, size_t n, size_t room)
 	return i;
 }
 
+struct env *request_found(const struct lookup_result *result)
+{
+	return result->several != NULL ? NULL : result->env;
+}
+
 void request_no_environment(struct local_call *call, const struct lookup_result *result)
 {
-	local_call_fail(call, result->rc < 0 ? result->rc : ERR_NOTFOUND,
-			result->error != NULL ? result->error : "no environment there is known");
+	if (result->several != NULL)
+		local_call_fail(call, ERR_USAGE, result->several);
+	else
+		local_call_fail(call, result->rc < 0 ? result->rc : ERR_NOTFOUND,
+				result->error != NULL ? result->error
+						      : "no environment there is known");
 }
 
 /* --- who may know --- */

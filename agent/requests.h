@@ -28,6 +28,8 @@ void stream_end(struct stream *stream, int rc);
 
 void request_nomem(struct local_call *call);
 void request_no_environment(struct local_call *call, const struct lookup_result *result);
+/* The environment a lookup found; NULL if there is none, or it is not clear which one. */
+struct env *request_found(const struct lookup_result *result);
 /*
  * Whether the asker may know of an environment: at once for its owner and root; others, if their
  * command says it can, prove that they can open it. go_on(call, env) once, now or later; env is

@@ -212,6 +212,8 @@ int client_failed(const struct client *client, const struct err *err)
 	output_say("%s", err->text);
 	if (err->code == ERR_PERM)
 		return EXIT_NOT_PERMITTED;
+	if (client->refused && err->code == ERR_USAGE)
+		return EXIT_USAGE;
 	if (client->refused)
 		return EXIT_FAILED;
 	switch (err->code) {

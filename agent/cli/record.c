@@ -11,10 +11,13 @@
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
+#include "platform/clock.h"
 #include "platform/terminal.h"
 
 #define BAR_COLUMNS 30
-#define PATIENCE_MS 600000 /* a cold disk with a big environment */
+#define PATIENCE_MS 600000  /* a cold disk with a big environment */
+#define FIRST_SCAN_MS 60000 /* how long an agent is waited for that has just started */
+#define AGAIN_MS 250
 
 struct options {
 	struct target_words words;
@@ -33,6 +36,7 @@ struct wanted {
 
 struct answers {
 	uint64_t recorded;
+	bool told; /* something was, so nothing is begun again */
 	struct wanted *wanted;
 	size_t n_wanted;
 	bool json;
@@ -93,6 +97,7 @@ static int tell(struct answers *answers, const char *prefix, const char *failed,
 	struct buf line;
 	int rc = 0;
 
+	answers->told = true;
 	answers->recorded += *failed == '\0';
 	if (answers->json) {
 		json_begin_object(&answers->w);
@@ -238,15 +243,13 @@ static void answers_init(struct answers *answers, bool json)
 	json_begin_array(&answers->w);
 }
 
-static int record(struct client *client, const struct options *options, struct target *target,
-		  struct err *err)
+static int ask(struct client *client, const struct options *options, struct target *target,
+	       struct answers *answers, struct err *err)
 {
 	Envwarden__Local__Envelope m = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__RecordRequest request = ENVWARDEN__LOCAL__RECORD_REQUEST__INIT;
-	struct answers answers;
 	int rc;
 
-	answers_init(&answers, options->json);
 	request.can_report = true;
 	request.target = &target->wire;
 	request.all = options->all;
@@ -256,10 +259,37 @@ static int record(struct client *client, const struct options *options, struct t
 	if (rc == 0)
 		rc = client_send(client, &m, client_deadline(CLIENT_ANSWER_MS), err);
 	if (rc == 0)
-		rc = receive(client, &answers, err);
+		rc = receive(client, answers, err);
 	if (rc == 0)
-		rc = report_wanted(client, options, target, &answers, err);
+		rc = report_wanted(client, options, target, answers, err);
 	client_close(client);
+	return rc;
+}
+
+/* An agent that has just started knows what is there after its first scan. */
+static bool starts(const struct client *client, const struct answers *answers, int rc)
+{
+	return rc == ERR_UNREACHABLE && client->refused && !answers->told;
+}
+
+static int record(struct client *client, const struct options *options, struct target *target,
+		  struct err *err)
+{
+	const struct clock *clock = clock_system();
+	int64_t deadline = client_deadline(FIRST_SCAN_MS);
+	struct err why = ERR_INIT;
+	struct answers answers;
+	int rc;
+
+	answers_init(&answers, options->json);
+	rc = ask(client, options, target, &answers, &why);
+	while (starts(client, &answers, rc) && clock->mono_ms(clock) < deadline) {
+		clock_sleep_ms(AGAIN_MS);
+		why = ERR_INIT;
+		rc = ask(client, options, target, &answers, &why);
+	}
+	if (rc < 0)
+		*err = why;
 	/* What of many was recorded is told with what was not. */
 	if (rc == 0 || (options->all && client->refused)) {
 		struct err told = ERR_INIT;

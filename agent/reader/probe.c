@@ -29,6 +29,7 @@ struct lookup {
 	struct resolved candidates;
 	bool resolved;	  /* candidates are known */
 	bool from_root;	  /* resolved without the home, whose file system does not answer */
+	size_t n_own;	  /* of the candidates, those that conda would try, too */
 	size_t next;	  /* candidate to try */
 	bool passed_over; /* a candidate, since its file system does not answer */
 	char path[SAFE_PATH_MAX];
@@ -59,33 +60,30 @@ static Envwarden__Reader__ProbeReply__State wire_state(enum entry_state state)
 	return ENVWARDEN__READER__PROBE_REPLY__STATE__NONE;
 }
 
-static void reply(const struct probe_context *context, uint64_t id,
-		  Envwarden__Reader__ProbeReply__State state, const char *prefix, uint64_t dev,
-		  uint64_t ino)
+static void reply(const struct probe_context *context, Envwarden__Reader__ProbeReply *answer,
+		  const char *prefix)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
-	Envwarden__Reader__ProbeReply answer = ENVWARDEN__READER__PROBE_REPLY__INIT;
 	struct wire_path path;
 
-	answer.id = id;
-	answer.state = state;
 	(void)wire_path(&path, prefix, NULL); /* too long: nothing is known of it */
-	answer.prefix = path.text;
-	answer.device = dev;
-	answer.inode = ino;
+	answer->prefix = path.text;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_PROBE_REPLY;
-	envelope.probe_reply = &answer;
+	envelope.probe_reply = answer;
 	if (*context->link != NULL && link_send(*context->link, &envelope) < 0)
 		link_stop(*context->link);
 }
 
-static void reply_entry(const struct probe_context *context, uint64_t id, const struct entry *e)
+static void reply_entry(const struct probe_context *context, uint64_t id, const struct entry *e,
+			bool guessed)
 {
-	uint64_t dev;
-	uint64_t ino;
+	Envwarden__Reader__ProbeReply answer = ENVWARDEN__READER__PROBE_REPLY__INIT;
 
-	entry_inode(e, &dev, &ino);
-	reply(context, id, wire_state(entry_state(e)), entry_path(e), dev, ino);
+	answer.id = id;
+	answer.state = wire_state(entry_state(e));
+	answer.guessed = guessed;
+	entry_inode(e, &answer.device, &answer.inode);
+	reply(context, &answer, entry_path(e));
 }
 
 /* --- what is meant: on a lane, for files say it --- */
@@ -194,6 +192,7 @@ static int find_candidates(struct lookup *l)
 		user.name[0] = '\0';
 	if (rc == 0 && resolve(&in, &l->arena, &l->candidates, NULL) == ERR_NOMEM)
 		rc = ERR_NOMEM;
+	l->n_own = l->candidates.n;
 	for (size_t i = 0; i < request->n_candidates && rc == 0; i++)
 		rc = resolve_add(&l->candidates, &l->arena, request->candidates[i]);
 	condarc_found_release(&l->found);
@@ -247,9 +246,16 @@ static void tell_root(const struct lookup *l)
 		(void)places_add(*l->context.places, PLACE_PREFIX, root);
 }
 
+/* The candidate tried last is one that conda would not have found. */
+static bool was_guessed(const struct lookup *l)
+{
+	return l->next > l->n_own;
+}
+
 /* A candidate was there, or there are no more. */
 static void lookup_end(struct lookup *l)
 {
+	Envwarden__Reader__ProbeReply answer = ENVWARDEN__READER__PROBE_REPLY__INIT;
 	const struct entry *e = NULL;
 
 	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__NONE && l->passed_over)
@@ -267,10 +273,16 @@ static void lookup_end(struct lookup *l)
 	}
 	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__NONE && l->candidates.n > 0)
 		(void)snprintf(l->prefix, sizeof l->prefix, "%s", l->candidates.candidates[0]);
-	if (e != NULL)
-		reply_entry(&l->context, l->request.id, e);
-	else
-		reply(&l->context, l->request.id, l->state, l->prefix, l->info.dev, l->info.ino);
+	if (e != NULL) {
+		reply_entry(&l->context, l->request.id, e, was_guessed(l));
+	} else {
+		answer.id = l->request.id;
+		answer.state = l->state;
+		answer.guessed = was_guessed(l);
+		answer.device = l->info.dev;
+		answer.inode = l->info.ino;
+		reply(&l->context, &answer, l->prefix);
+	}
 	lookup_free(l);
 }
 
@@ -287,7 +299,7 @@ static void lookup_go_on(struct lookup *l)
 		const struct entry *e = entries_find(l->context.entries, candidate);
 
 		if (is_known(e)) {
-			reply_entry(&l->context, l->request.id, e);
+			reply_entry(&l->context, l->request.id, e, was_guessed(l));
 			lookup_free(l);
 			return;
 		}
@@ -428,7 +440,7 @@ int probe(const struct probe_context *context, const Envwarden__Reader__Probe *r
 
 	places_add_account(*context->places, request->uid);
 	if (e != NULL) {
-		reply_entry(context, request->id, e);
+		reply_entry(context, request->id, e, false);
 		return 0;
 	}
 	l = mem_calloc(1, sizeof *l);

@@ -1,4 +1,5 @@
 /* What an environment's packages were at a moment: the present ones without what came after it. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "agent/store/internal.h"
@@ -135,6 +136,10 @@ static int packages_at(struct db_txn *txn, struct past *p, struct arena *arena,
 		return rc;
 	if (p->at->seq == 0 && p->at->time_ms == 0)
 		return environment_packages(txn, p->environment, arena, out, err);
+	if (p->at->seq > p->store->epoch.head)
+		return err_set(err, ERR_NOTFOUND,
+			       "there is no change %" PRIu64 ": the journal goes to %" PRIu64,
+			       p->at->seq, p->store->epoch.head);
 	rc = db_each(txn, DB_JOURNAL, BYTES_NONE, look, p, err);
 	if (rc == 0)
 		rc = judge(p, &env, err);

@@ -131,6 +131,43 @@ class Past(harness.Case):
         self.assertIn(f"not recorded {torn}: it is being changed", some.out)
         self.assertIn(str(torn), some.err)
 
+    def test_a_name_of_several(self):
+        """conda finds neither, so the agent does not choose; a check is left as conda has it."""
+        site = self.site
+        writer = conda_writer.Writer(site.home)
+        both = [site.envs / "twin", site.home / "other" / "envs" / "twin"]
+        for prefix in both:
+            writer.create(prefix, [FOO])
+        site.start_agent()
+        site.record("--all")
+        for words in (["show"], ["history"], ["diff", "--from", "1"], ["record"], ["defer"],
+                      ["export", "--format", "yaml"]):
+            result = site.ew(words[0], "twin", *words[1:])
+            self.assertRun(result, 2, err="give the path of one")
+            for prefix in both:
+                self.assertIn(str(prefix), result.err)
+        self.assertRun(site.ew("check", "twin"), 0)
+        self.assertRun(site.ew("show", both[1]), 0, out=str(both[1]))
+        # Where conda would find one, that one is meant.
+        self.assertRun(site.ew("show", "twin", CONDA_ENVS_DIRS=str(site.envs)), 0, out=str(both[0]))
+        shutil.rmtree(both[0])
+        site.wait_agent("its end", lambda changes: changes[-1]["kind"] == "deleted")
+        self.assertRun(site.ew("show", "twin"), 0, out=str(both[1]))
+
+    def test_what_is_asked_of_an_agent_that_has_just_started(self):
+        site = self.site
+        writer = conda_writer.Writer(site.home)
+        writer.create(site.envs / "a", [FOO])
+        site.start_agent()
+        for _ in range(3):
+            os.kill(harness.wait_for("a reader", lambda: site.worker("reader")), signal.SIGKILL)
+            self.assertRun(site.ew("record", site.envs / "a"), 0, out="recorded 1")
+        writer.create(site.envs / "b", [FOO])
+        os.kill(harness.wait_for("a reader", lambda: site.worker("reader")), signal.SIGKILL)
+        self.assertRun(site.ew("record", "--all"), 0, out="recorded 2")
+        self.assertRun(site.ew("diff", site.envs / "a", "--from", "9999"), 1,
+                       err="there is no change 9999")
+
     def test_the_doctor(self):
         site = self.site
         site.start_everything()

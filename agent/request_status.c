@@ -112,6 +112,7 @@ static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENG
 /* --- by where they are mounted --- */
 
 struct mounted {
+	const struct engine *e;
 	struct by_mount away;
 	struct by_mount remote;
 	size_t partly;	   /* environments with files that could not be read */
@@ -122,7 +123,8 @@ static void count_env(void *ctx, struct env *env)
 {
 	struct mounted *to = ctx;
 
-	if (env->lives && env->n_notes > 0 && to->partly++ == 0)
+	if (env->lives && env->n_notes > 0 && !report_excluded(to->e, env->prefix) &&
+	    to->partly++ == 0)
 		to->first = env->prefix;
 	/* Of one that was not there since the start no mount is known: its own path, then. */
 	if (env->lives && env->away)
@@ -189,7 +191,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	char lines[ARRAY_SIZE(e->reader_trouble)][ENGINE_TEXT_MAX];
 	char unreported[ENGINE_TEXT_MAX];
 	struct degraded degraded = {.n = 0};
-	struct mounted mounted = {.away.total = 0};
+	struct mounted mounted = {.e = e};
 	struct remote_lines remote;
 	char away[LIMIT_TEXT];
 	char partly[LIMIT_TEXT];

@@ -196,6 +196,7 @@ int environment_to_wire(const struct environment_info *info, struct arena *arena
 	wire->degraded = (char **)info->degraded;
 	wire->n_degraded = info->n_degraded;
 	wire->self_reported = info->self_reported;
+	wire->excluded = info->excluded;
 	*out = wire;
 	return 0;
 }
@@ -215,6 +216,7 @@ int environment_from_wire(const Envwarden__Environment *wire, struct environment
 		.degraded = (const char *const *)wire->degraded,
 		.n_degraded = wire->n_degraded,
 		.self_reported = wire->self_reported,
+		.excluded = wire->excluded,
 	};
 	int rc = action_from_wire(wire->status, &info.status, err);
 

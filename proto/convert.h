@@ -115,6 +115,7 @@ struct environment_info {
 	const char *const *degraded;
 	size_t n_degraded;
 	bool self_reported; /* known by its owner's own command only */
+	bool excluded;	    /* left alone since the agent was told to; as it was seen before */
 };
 void environment_info_init(struct environment_info *info); /* all texts "", uid -1 */
 int environment_to_wire(const struct environment_info *info, struct arena *arena,

@@ -39,6 +39,18 @@ static void add_part(struct buf *out, const char *before, const char *text)
 	text_escape(out, text, strlen(text));
 }
 
+/* "by ana  conda", "by account 1001", "with conda" where nothing tells who it was. */
+static void add_actor(struct buf *out, const struct change *change)
+{
+	bool known = *change->actor.name || change->actor.uid >= 0;
+
+	if (*change->actor.name)
+		add_part(out, "  by ", change->actor.name);
+	else if (known)
+		buf_addf(out, "  by account %" PRId64, change->actor.uid);
+	add_part(out, known ? "  " : "  with ", change->tool);
+}
+
 /* Its detail names the journal that ended: two of those are told apart by a few digits. */
 static void add_gap(struct buf *out, const struct change *change)
 {
@@ -57,8 +69,7 @@ void change_text(const struct change *change, struct buf *out)
 	add_part(out, "  from ", change->from_prefix);
 	if (change->added.n > 0 || change->removed.n > 0)
 		buf_addf(out, "  +%zu -%zu", change->added.n, change->removed.n);
-	add_part(out, "  by ", change->actor.name);
-	add_part(out, "  ", change->tool);
+	add_actor(out, change);
 	add_part(out, ": ", change->command);
 	if (change->kind == CHANGE_GAP)
 		add_gap(out, change);

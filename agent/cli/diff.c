@@ -142,8 +142,11 @@ static const char *version_of(const struct package *p, struct buf *room)
 
 static int print_page(const struct answer *a, struct arena *arena, struct buf *out, struct err *err)
 {
-	static const struct table_column columns[] = {
-		{"", false}, {"PACKAGE", false}, {"WAS", false}, {"IS", false}, {"FROM", false}};
+	static const struct table_column columns[] = {{.title = ""},
+						      {.title = "PACKAGE"},
+						      {.title = "WAS"},
+						      {.title = "IS"},
+						      {.title = "FROM"}};
 	struct table t;
 	struct pair p;
 	struct buf room;

@@ -45,6 +45,8 @@ void document_environment(struct json_writer *w, const struct environment_info *
 	json_kv_time_opt(w, "last_change", environment->last_change_ms);
 	json_kv_time_opt(w, "last_used", environment->last_used_ms);
 	json_kv_bool(w, "self_reported", environment->self_reported);
+	if (environment->excluded)
+		json_kv_bool(w, "excluded", true);
 	json_key(w, "degraded");
 	json_begin_array(w);
 	for (size_t i = 0; i < environment->n_degraded; i++)

@@ -46,6 +46,7 @@ struct listing {
 	bool answered; /* an agent took the request, so this goes on when it is back */
 	bool waiting;  /* it was said that it does not answer */
 	bool was_lost; /* no change was printed since it is back */
+	bool any;      /* a change was printed */
 };
 
 static void note_position(struct listing *l, const struct change *change)
@@ -59,6 +60,7 @@ static void note_position(struct listing *l, const struct change *change)
 
 static int print_change(struct listing *l, const struct change *change, struct err *err)
 {
+	l->any = true;
 	if (l->options->follow)
 		note_position(l, change);
 	if (!l->options->json) {
@@ -245,6 +247,8 @@ static int history(struct client *client, const struct options *options, struct 
 		}
 		wait_for_agent(&listing);
 	}
+	if (rc == 0 && !listing.any && !options->json)
+		output_say(since_ms > 0 ? "no changes since then" : "no changes are kept");
 	buf_deinit(&listing.out);
 	return rc;
 }

@@ -45,7 +45,7 @@ static const struct arg_table table = {
 };
 
 static const struct table_column columns[] = {
-	{"BASE", false}, {"PYTHON", false}, {"STATE", false}, {"WHY", false}};
+	{.title = "BASE"}, {.title = "PYTHON"}, {.title = "STATE"}, {.title = "WHY"}};
 
 struct run {
 	const struct options *options;

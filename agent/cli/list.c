@@ -7,6 +7,7 @@
 #include "agent/cli/output.h"
 #include "agent/cli/table.h"
 #include "agent/cli/times.h"
+#include "platform/terminal.h"
 
 struct options {
 	const char *socket;
@@ -22,17 +23,31 @@ static const struct arg_option option_table[] = {
 
 static const struct arg_table table = {
 	.synopsis = "list [options]",
-	.help = "Lists the environments the agent knows.",
+	.help = "Lists the environments the agent knows. STATUS is what holds on activation, and\n"
+		"whether one is only partly read or not mounted (degraded; show says why), or\n"
+		"left alone since the agent was told to (excluded). On a terminal long names and\n"
+		"paths are shortened.",
 	.options = option_table,
 	.n_options = ARRAY_SIZE(option_table),
 };
 
 static const struct table_column columns[] = {
-	{"NAME", false},   {"PATH", false},	   {"USER", false},	{"PACKAGES", true},
-	{"STATUS", false}, {"LAST CHANGE", false}, {"LAST USED", false}};
-static const struct table_column own_columns[] = {{"NAME", false},	  {"PATH", false},
-						  {"PACKAGES", true},	  {"STATUS", false},
-						  {"LAST CHANGE", false}, {"LAST USED", false}};
+	{.title = "NAME", .shorten = TABLE_KEEP_BEGIN},
+	{.title = "PATH", .shorten = TABLE_KEEP_END},
+	{.title = "USER"},
+	{.title = "PACKAGES", .right = true},
+	{.title = "STATUS"},
+	{.title = "LAST CHANGE"},
+	{.title = "LAST USED"},
+};
+static const struct table_column own_columns[] = {
+	{.title = "NAME", .shorten = TABLE_KEEP_BEGIN},
+	{.title = "PATH", .shorten = TABLE_KEEP_END},
+	{.title = "PACKAGES", .right = true},
+	{.title = "STATUS"},
+	{.title = "LAST CHANGE"},
+	{.title = "LAST USED"},
+};
 
 /* What is printed, environment by environment. */
 struct listing {
@@ -54,6 +69,8 @@ static void begin(struct listing *l, struct arena *arena)
 	} else {
 		table_init(&l->table, arena, own_columns, ARRAY_SIZE(own_columns));
 	}
+	if (terminal_is(TERMINAL_OUT))
+		l->table.fit = (size_t)terminal_width(TERMINAL_OUT);
 }
 
 static void add(struct listing *l, const struct environment_info *environment)
@@ -71,8 +88,10 @@ static void add(struct listing *l, const struct environment_info *environment)
 	if (l->options->all)
 		table_cell(&l->table, environment->owner.name);
 	table_number(&l->table, environment->package_count);
-	(void)snprintf(status, sizeof status, "%s%s", action_status_name(environment->status),
-		       environment->self_reported ? ", self-reported" : "");
+	(void)snprintf(status, sizeof status, "%s%s%s%s", action_status_name(environment->status),
+		       environment->self_reported ? ", self-reported" : "",
+		       environment->excluded ? ", excluded" : "",
+		       environment->n_degraded > 0 ? ", degraded" : "");
 	table_cell(&l->table, status);
 	table_cell(&l->table, time);
 	times_day(environment->last_used_ms, time);

@@ -160,6 +160,10 @@ static void print_facts(const struct environment_info *e, struct buf *out)
 	time_fact(out, "last used", e->last_used_ms);
 	if (e->self_reported)
 		fact(out, "known by", "its owner's reports; the agent may not read it");
+	if (e->excluded)
+		fact(out, "excluded",
+		     "the agent is told to leave this path alone; this is how it "
+		     "was last seen");
 	for (size_t i = 0; i < e->n_degraded; i++)
 		fact(out, "degraded", e->degraded[i]);
 }
@@ -198,8 +202,10 @@ static void print_channels(const struct picture *p, struct buf *out)
 
 static int print_packages(const struct picture *p, struct arena *arena, struct buf *out)
 {
-	static const struct table_column columns[] = {
-		{"PACKAGE", false}, {"VERSION", false}, {"BUILD", false}, {"CHANNEL", false}};
+	static const struct table_column columns[] = {{.title = "PACKAGE"},
+						      {.title = "VERSION"},
+						      {.title = "BUILD"},
+						      {.title = "CHANNEL"}};
 	struct table packages;
 
 	table_init(&packages, arena, columns, ARRAY_SIZE(columns));

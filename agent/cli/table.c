@@ -9,6 +9,10 @@
 #include "lib/base/err.h"
 #include "lib/base/text.h"
 
+#define GAP 2 /* blanks between columns */
+#define ELLIPSIS "..."
+#define SHORTENED_LEAST 10
+
 struct table_row {
 	struct table_row *next;
 	const char *cells[TABLE_COLUMNS_MAX];
@@ -74,24 +78,102 @@ static void pad(struct buf *out, size_t n)
 		buf_addc(out, ' ');
 }
 
-static void add_cell(const struct table *t, size_t i, const char *text, struct buf *out)
+/* The widest column that may get narrower; t->n_columns if there is none. */
+static size_t widest(const struct table *t)
 {
-	size_t width = wrap_columns(text, strlen(text));
-	size_t blanks = t->widths[i] - width;
+	size_t found = t->n_columns;
 
-	if (t->columns[i].right)
-		pad(out, blanks);
-	buf_adds(out, text);
-	if (i + 1 == t->n_columns)
-		return;
-	pad(out, t->columns[i].right ? 2 : blanks + 2);
+	for (size_t i = 0; i < t->n_columns; i++)
+		if (t->columns[i].shorten != TABLE_WHOLE && t->widths[i] > SHORTENED_LEAST &&
+		    (found == t->n_columns || t->widths[i] > t->widths[found]))
+			found = i;
+	return found;
 }
 
-int table_print(const struct table *t, size_t indent, struct buf *out)
+static void narrow(struct table *t, size_t indent)
+{
+	size_t total = indent;
+	size_t i;
+
+	for (i = 0; i < t->n_columns; i++)
+		total += t->widths[i] + (i > 0 ? GAP : 0);
+	while (t->fit > 0 && total > t->fit && (i = widest(t)) < t->n_columns) {
+		t->widths[i]--;
+		total--;
+	}
+}
+
+/* Bytes of the whole characters at the beginning of a text that fit. */
+static size_t fitting(const char *text, size_t columns)
+{
+	size_t n = 0;
+
+	while (text[n]) {
+		uint32_t c;
+		size_t step = text_utf8_decode(text + n, strlen(text + n), &c);
+
+		step = step > 0 ? step : 1;
+		if (wrap_columns(text, n + step) > columns)
+			break;
+		n += step;
+	}
+	return n;
+}
+
+/* Where the end of a text begins that fits. */
+static const char *fitting_end(const char *text, size_t columns)
+{
+	while (*text && wrap_columns(text, strlen(text)) > columns) {
+		uint32_t c;
+		size_t step = text_utf8_decode(text, strlen(text), &c);
+
+		text += step > 0 ? step : 1;
+	}
+	return text;
+}
+
+/* Returns the columns it took. */
+static size_t add_text(const struct table *t, size_t i, const char *text, struct buf *out)
+{
+	size_t width = wrap_columns(text, strlen(text));
+	size_t room = t->widths[i];
+	const char *end;
+	size_t n;
+
+	if (width <= room) {
+		buf_adds(out, text);
+		return width;
+	}
+	room -= strlen(ELLIPSIS);
+	if (t->columns[i].shorten == TABLE_KEEP_END) {
+		end = fitting_end(text, room);
+		buf_addf(out, "%s%s", ELLIPSIS, end);
+		return strlen(ELLIPSIS) + wrap_columns(end, strlen(end));
+	}
+	n = fitting(text, room);
+	buf_add(out, text, n);
+	buf_adds(out, ELLIPSIS);
+	return strlen(ELLIPSIS) + wrap_columns(text, n);
+}
+
+static void add_cell(const struct table *t, size_t i, const char *text, struct buf *out)
+{
+	size_t blanks;
+
+	if (t->columns[i].right)
+		pad(out, t->widths[i] - wrap_columns(text, strlen(text)));
+	blanks = t->widths[i] - add_text(t, i, text, out);
+	if (i + 1 == t->n_columns)
+		return;
+	pad(out, t->columns[i].right ? GAP : blanks + GAP);
+}
+
+int table_print(struct table *t, size_t indent, struct buf *out)
 {
 	CHECK(!t->row);
 	if (t->rc < 0)
 		return t->rc;
+	narrow(t, indent);
 	pad(out, indent);
 	for (size_t i = 0; i < t->n_columns; i++)
 		add_cell(t, i, t->columns[i].title, out);

@@ -15,6 +15,11 @@
 struct table_column {
 	const char *title;
 	bool right; /* numbers */
+	enum {
+		TABLE_WHOLE,
+		TABLE_KEEP_BEGIN, /* what is too long for the terminal is cut: "churn-of-th..." */
+		TABLE_KEEP_END	  /* "...ts/envs/churn" */
+	} shorten;
 };
 
 struct table {
@@ -26,14 +31,17 @@ struct table {
 	struct table_row *row; /* being filled */
 	size_t at;
 	size_t widths[TABLE_COLUMNS_MAX];
-	int rc; /* sticky: 0 or ERR_NOMEM */
+	size_t fit; /* columns of the terminal it is for; 0: as wide as it gets. Set by the caller
+		     */
+	int rc;	    /* sticky: 0 or ERR_NOMEM */
 };
 
 void table_init(struct table *t, struct arena *arena, const struct table_column *columns, size_t n);
 /* Cells come row by row, from left to right; "" shows as "-". */
 void table_cell(struct table *t, const char *text);
 void table_number(struct table *t, uint64_t number);
-/* Titles and rows; 0 or ERR_NOMEM, buf_rc. `indent` blanks in front of each line. */
-int table_print(const struct table *t, size_t indent, struct buf *out);
+/* Titles and rows, cells that may be shortened if it does not fit else; 0 or ERR_NOMEM, buf_rc.
+ * `indent` blanks in front of each line. */
+int table_print(struct table *t, size_t indent, struct buf *out);
 
 #endif

@@ -63,6 +63,11 @@ class Reload(harness.Case):
         harness.wait_for("known, but excluded by now", lambda: "leave this path alone" in site.ew(
             "record", site.envs / "open").err)
         self.assertRun(site.ew("record", "--all"), 0, out="recorded 0")
+        # It is shown as what it was, and says so; its history stays.
+        self.assertRun(site.ew("list"), 0, out="ok, excluded")
+        self.assertEqual([True], [env.get("excluded") for env in site.environments()])
+        self.assertRun(site.ew("show", site.envs / "open"), 0, out="leave this path alone")
+        self.assertEqual(["created"], [c["kind"] for c in site.agent_changes()])
 
 
 if __name__ == "__main__":

@@ -172,9 +172,14 @@ static void on_list(void *ctx, struct local_call *call, const Envwarden__Local__
 	info.n_degraded = 1;
 	send_environment(ctx, call, &info);
 	if (m->all) {
+		make_environment(
+			&info, "an-environment-with-a-very-long-name",
+			"/home/ana/projects/somewhere/envs/an-environment-with-a-very-long-name");
+		send_environment(ctx, call, &info);
 		make_environment(&info, "lab", "/srv/lab");
 		info.owner.name = "bert";
 		info.status = ACTION_WARN;
+		info.excluded = true;
 		info.last_change_ms = 0;
 		send_environment(ctx, call, &info);
 	}
@@ -252,6 +257,14 @@ static void on_history(void *ctx, struct local_call *call,
 	struct package items[] = {openssl, pyyaml, hostile};
 	struct change change;
 
+	if (strcmp(m->target->typed, "quiet") == 0) {
+		local_call_end(call, NULL);
+		return;
+	}
+	if (strcmp(m->target->typed, "twice") == 0) {
+		local_call_fail(call, ERR_USAGE, "several environments have this name; /a /b");
+		return;
+	}
 	change_init(&change);
 	memset(&change.epoch, 3, sizeof(change.epoch));
 	memset(&change.environment, 7, sizeof(change.environment));
@@ -277,6 +290,22 @@ static void on_history(void *ctx, struct local_call *call,
 	send_change(ctx, call, &change, true);
 	change.removed = (struct package_list){0};
 	change.added = (struct package_list){.items = items + 2, .n = 1, .cap = 1};
+	send_change(ctx, call, &change, false);
+	change_init(&change);
+	memset(&change.epoch, 4, sizeof(change.epoch));
+	change.seq = 1;
+	change.time_ms = TIME_MS + 2 * HOUR_MS;
+	change.kind = CHANGE_GAP;
+	change.detail = "03030303030303030303030303030303";
+	send_change(ctx, call, &change, false);
+	change.seq = 2;
+	change.kind = CHANGE_REMOVED;
+	change.prefix = "/home/ana/envs/churn";
+	change.detail = "";
+	change.tool = "conda";
+	send_change(ctx, call, &change, false);
+	change.seq = 3;
+	change.actor.uid = 1001;
 	send_change(ctx, call, &change, false);
 	local_call_end(call, NULL);
 }

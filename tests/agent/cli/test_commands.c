@@ -127,6 +127,7 @@ static void test_check_without_agent(void **state)
 static const struct command_case reads[] = {
 	{"list", {"list"}, 0, 0, NULL, NULL},
 	{"list_all", {"list", "--all"}, 0, 0, NULL, NULL},
+	{"list_tty", {"list", "--all"}, 0, 80, NULL, NULL},
 	{"list_json", {"list", "--all", "--json"}, 0, 0, NULL, NULL},
 	{"list_json", {"--json", "list", "--all"}, 0, 0, NULL, NULL}, /* options may come first */
 	{"no_agent_there", {"--socket", "/nonexistent/s", "list"}, 3, 0, NULL, NULL},
@@ -140,6 +141,9 @@ static const struct command_case reads[] = {
 	{"history_since", {"history", "--since", "2026-11-22T18:00:00Z"}, 0, 0, NULL, NULL},
 	{"history_json", {"history", "churn", "--json"}, 0, 0, NULL, NULL},
 	{"history_bad_time", {"history", "--since", "soon"}, 2, 0, NULL, NULL},
+	{"history_nothing", {"history", "quiet"}, 0, 0, NULL, NULL},
+	{"history_nothing_since", {"history", "quiet", "--since", "1d"}, 0, 0, NULL, NULL},
+	{"history_several", {"history", "twice"}, 2, 0, NULL, NULL},
 	{"diff", {"diff", "churn", "--from", "2d"}, 0, 0, NULL, NULL},
 	{"diff_json", {"diff", "churn", "--from", "1", "--to", "2", "--json"}, 0, 0, NULL, NULL},
 	{"diff_same", {"diff", "churn", "--from", "7"}, 0, 0, NULL, NULL},

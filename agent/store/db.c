@@ -161,6 +161,20 @@ static void close_env(struct db *db)
 	db->env = NULL;
 }
 
+/* Of the errors of opening, those that only somebody's hand mends say where and how. */
+static int fail_open(const struct db *db, int code, struct err *err)
+{
+	const char *remedy = "";
+
+	if (code == EISDIR || code == ENOTDIR)
+		remedy = "; it must be a file of the agent's own: move that away and start it "
+			 "again, then it makes a new one";
+	else if (code == EACCES || code == EPERM)
+		remedy = "; give it back to the agent's account, with mode 0600";
+	return err_set(err, translate(code), "open store: %s/" FILE_NAME ": %s%s", db->dir,
+		       mdb_strerror(code), remedy);
+}
+
 static int open_env(struct db *db, struct err *err)
 {
 	MDB_envinfo info;
@@ -179,7 +193,7 @@ static int open_env(struct db *db, struct err *err)
 			code = open_tables(db, 0, MDB_CREATE);
 	}
 	if (code != 0)
-		rc = fail(err, code, "open store");
+		rc = fail_open(db, code, err);
 	if (rc < 0) {
 		close_env(db);
 		return rc;

@@ -192,6 +192,14 @@ class Agent(BadStart):
         self.refused(self.agent(), 1, "state")
         self.assertEqual((self.site.dir / "state").read_text(), "mine")
 
+    def test_store_is_a_folder(self):
+        path = self.site.dir / "state" / "store" / "data.mdb"
+        path.mkdir(parents=True)
+        for folder in (path.parent, path.parent.parent):
+            folder.chmod(0o700)
+        self.refused(self.agent(), 1, re.escape(f"{path}: ") + ".*move that away")
+        self.assertTrue(path.is_dir())
+
     def test_state_of_another_user(self):
         if os.getuid() != 0:
             self.skipTest("only root can give a folder away")

@@ -16,4 +16,8 @@
  */
 int route_follow(const struct mount_table *table, uint64_t group, char path[SAFE_PATH_MAX]);
 
+/* The same, where nothing could hang, too; table NULL: all of it may be asked. On 0 there is no
+ * link left in the path, as far as one may know of them. */
+int route_resolve(const struct mount_table *table, uint64_t group, char path[SAFE_PATH_MAX]);
+
 #endif

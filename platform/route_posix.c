@@ -63,14 +63,17 @@ static int write_back(const struct walk *w, char path[SAFE_PATH_MAX], int result
 
 int route_follow(const struct mount_table *table, uint64_t group, char path[SAFE_PATH_MAX])
 {
+	return mount_table_has_remote(table) ? route_resolve(table, group, path) : 0;
+}
+
+int route_resolve(const struct mount_table *table, uint64_t group, char path[SAFE_PATH_MAX])
+{
 	struct walk w = {.done = ""};
 	char part[SAFE_PATH_MAX];
 	char next[SAFE_PATH_MAX];
 	char target[SAFE_PATH_MAX];
 	unsigned links = 0;
 
-	if (!mount_table_has_remote(table))
-		return 0;
 	(void)snprintf(w.rest, sizeof w.rest, "%s", path);
 	while (next_part(&w, part)) {
 		const struct mount *m;
@@ -84,7 +87,7 @@ int route_follow(const struct mount_table *table, uint64_t group, char path[SAFE
 		}
 		if (glue(next, w.done, part) < 0)
 			return ERR_LIMIT;
-		m = mount_table_find(table, next);
+		m = table != NULL ? mount_table_find(table, next) : NULL;
 		if (m != NULL && m->group != 0 && m->group != group) {
 			memcpy(w.done, next, sizeof next);
 			return write_back(&w, path, 1);

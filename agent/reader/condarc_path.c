@@ -165,21 +165,20 @@ static bool is_found(const struct condarc_found *found, const char *path)
 	return false;
 }
 
-static int add_file(struct search *s, const struct safe_dir *dir, const char *folder,
-		    const char *name, uint32_t owner)
-{
-	char path[SAFE_PATH_MAX];
-	struct file_info info;
-	struct remembered *f;
-	int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+/* A regular file beneath `dir`, which counts as lying at `path`. */
+struct place {
+	const struct safe_dir *dir;
+	const char *name;
+	const char *path;
+	uint32_t owner;
+};
 
-	if (n < 0 || (size_t)n >= sizeof path || safe_stat(dir, name, &info, NULL) < 0 ||
-	    !info.is_regular || s->out->n == CONDARC_FILES_MAX || is_found(s->out, path) ||
-	    (owner != SAFE_OWNER_ANY && info.uid != owner && info.uid != 0))
-		return 0;
-	f = recall(s->cache, path, &info);
+static int add_regular(struct search *s, const struct place *at, const struct file_info *info)
+{
+	struct remembered *f = recall(s->cache, at->path, info);
+
 	if (f == NULL) {
-		f = read_file(dir, name, path, owner, &info);
+		f = read_file(at->dir, at->name, at->path, at->owner, info);
 		if (f == NULL)
 			return ERR_NOMEM;
 		remember(s->cache, f);
@@ -192,6 +191,70 @@ static int add_file(struct search *s, const struct safe_dir *dir, const char *fo
 	let_go(f);
 	uv_mutex_unlock(&s->cache->lock);
 	return 0;
+}
+
+static bool is_theirs(const struct file_info *info, uint32_t owner)
+{
+	return owner == SAFE_OWNER_ANY || info->uid == owner || info->uid == 0;
+}
+
+/*
+ * Whether a link may lead this account to a file: to one of its own, or to one of root's that
+ * everybody may read, where everybody may go. Else a link would open for it what it may not.
+ */
+static bool may_lead(const struct safe_dir *root, const char *relative,
+		     const struct file_info *info, uint32_t owner)
+{
+	char path[SAFE_PATH_MAX];
+	struct file_info part;
+
+	if (info->uid == owner)
+		return true;
+	if (info->uid != 0 || (info->mode & 0004) == 0)
+		return false;
+	(void)snprintf(path, sizeof path, "%s", relative);
+	for (char *slash = strrchr(path, '/'); slash != NULL; slash = strrchr(path, '/')) {
+		*slash = '\0';
+		if (safe_stat(root, path, &part, NULL) < 0 ||
+		    ((part.mode & 0001) == 0 && part.uid != owner))
+			return false;
+	}
+	return true;
+}
+
+/* conda follows links: people keep such files in a repository. The target is opened free of links,
+ * so that it is the file that was looked at. */
+static int add_link(struct search *s, const char *path, uint32_t owner)
+{
+	char real[SAFE_PATH_MAX];
+	struct safe_dir *root = NULL;
+	struct file_info info;
+	int rc = 0;
+
+	(void)snprintf(real, sizeof real, "%s", path);
+	if (route_resolve(s->reach->mounts, s->reach->group, real) != 0 ||
+	    safe_dir_open("/", &root, NULL) < 0)
+		return 0;
+	if (safe_stat(root, real + 1, &info, NULL) == 0 && info.is_regular &&
+	    may_lead(root, real + 1, &info, owner))
+		rc = add_regular(s, &(struct place){root, real + 1, path, owner}, &info);
+	safe_dir_close(root);
+	return rc;
+}
+
+static int add_file(struct search *s, const struct safe_dir *dir, const char *folder,
+		    const char *name, uint32_t owner)
+{
+	char path[SAFE_PATH_MAX];
+	struct file_info info;
+	int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+
+	if (n < 0 || (size_t)n >= sizeof path || safe_stat(dir, name, &info, NULL) < 0 ||
+	    !is_theirs(&info, owner) || s->out->n == CONDARC_FILES_MAX || is_found(s->out, path))
+		return 0;
+	if (info.is_link)
+		return add_link(s, path, owner);
+	return info.is_regular ? add_regular(s, &(struct place){dir, name, path, owner}, &info) : 0;
 }
 
 static bool may_touch(const struct search *s, const char *path)

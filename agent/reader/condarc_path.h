@@ -1,8 +1,9 @@
 /*
  * Where conda's and mamba's configuration files are, and what they say together about folders of
  * environments. Opens members' files, under the reader's rules: the folder is opened as the shell
- * would, the file in it must be a regular file (no link) of the account the folder belongs to by
- * its place, or root's, else it counts as not being there. Blocking; any thread.
+ * would, the file in it must be a regular file of the account the folder belongs to by its place,
+ * or root's, else it counts as not being there. A link of that account (or root's) is followed, to
+ * a file of that account, or one of root's that everybody may read. Blocking; any thread.
  *
  * In rising priority (conda: conda/base/constants.py SEARCH_PATH; libmamba: api/configuration.cpp
  * compute_default_rc_sources): /etc/conda, /var/lib/conda; the base; $XDG_CONFIG_HOME/conda,

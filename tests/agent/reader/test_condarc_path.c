@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -144,7 +145,7 @@ static void the_order_is_condas(void **state)
 	tmpdir_remove(&dir);
 }
 
-static void a_named_folder_counts_and_links_do_not(void **state)
+static void a_named_folder_counts(void **state)
 {
 	struct tmpdir dir;
 	char folder[TMPDIR_PATH_MAX];
@@ -168,7 +169,7 @@ static void a_named_folder_counts_and_links_do_not(void **state)
 	tmpdir_path(&dir, "many/z.yml", link);
 	assert_int_equal(symlink("a.yaml", link), 0);
 	assert_int_equal(condarc_path_of_user(cache, &everywhere, &who, &found), 0);
-	expect(&found, (const char *const[]){"a", "b", NULL});
+	expect(&found, (const char *const[]){"a", "b", "a", NULL}); /* and the link */
 	tmpdir_path(&dir, "many/c.txt", folder);
 	assert_int_equal(condarc_path_of_user(cache, &everywhere, &who, &found), 0);
 	assert_int_equal(found.n, 0);
@@ -204,11 +205,72 @@ static void the_cache_is_bounded(void **state)
 	tmpdir_remove(&dir);
 }
 
+#define MEMBER 12345
+
+/* Where ~/.condarc leads, whose that is and who may read it; what comes of it for MEMBER. */
+static const struct link_row {
+	const char *target;
+	uint32_t target_owner;
+	uint32_t target_mode;
+	uint32_t folder_mode;
+	uint32_t link_owner;
+	bool read;
+} link_rows[] = {
+	{"dot/condarc", MEMBER, 0600, 0700, MEMBER, true},
+	{"dot/condarc", 0, 0644, 0755, MEMBER, true},
+	{"dot/condarc", 0, 0644, 0755, 0, true},
+	{"dot/condarc", 0, 0640, 0755, MEMBER, false}, /* not for everybody to read */
+	{"dot/condarc", 0, 0644, 0700, MEMBER, false}, /* ... where not everybody may go */
+	{"dot/condarc", 54321, 0644, 0755, MEMBER, false},
+	{"dot/condarc", MEMBER, 0600, 0700, 54321, false}, /* a stranger's link */
+	{"dot", MEMBER, 0600, 0755, MEMBER, false},
+	{"dot/none", MEMBER, 0600, 0755, MEMBER, false},
+};
+
+static void a_link_opens_what_its_account_may_read(void **state)
+{
+	struct condarc_cache *cache = condarc_cache_new();
+	struct condarc_found found;
+	struct tmpdir dir;
+	char home[TMPDIR_PATH_MAX], folder[TMPDIR_PATH_MAX], file[TMPDIR_PATH_MAX],
+		target[TMPDIR_PATH_MAX], link[TMPDIR_PATH_MAX];
+
+	(void)state;
+	if (getuid() != 0)
+		skip(); /* only root can give files away */
+	tmpdir_make(&dir);
+	assert_int_equal(chmod(dir.path, 0755), 0);
+	tmpdir_write_text(&dir, "dot/condarc", "envs_dirs: [/linked]\n");
+	tmpdir_write_text(&dir, "home/x", "");
+	tmpdir_path(&dir, "home", home);
+	tmpdir_path(&dir, "dot", folder);
+	tmpdir_path(&dir, "dot/condarc", file);
+	tmpdir_path(&dir, "home/.condarc", link);
+	for (size_t i = 0; i < ARRAY_SIZE(link_rows); i++) {
+		const struct link_row *row = &link_rows[i];
+
+		tmpdir_path(&dir, row->target, target);
+		(void)unlink(link);
+		assert_int_equal(symlink(target, link), 0);
+		assert_int_equal(lchown(link, row->link_owner, 0), 0);
+		assert_int_equal(chown(file, row->target_owner, 0), 0);
+		assert_int_equal(chmod(file, row->target_mode), 0);
+		assert_int_equal(chmod(folder, row->folder_mode), 0);
+		assert_int_equal(condarc_path_of_home(cache, &everywhere, home, MEMBER, &found), 0);
+		if (found.n != row->read)
+			fail_msg("row %zu: %zu files", i, found.n);
+		condarc_found_release(&found);
+	}
+	condarc_cache_free(cache);
+	tmpdir_remove(&dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_order_is_condas),
-		cmocka_unit_test(a_named_folder_counts_and_links_do_not),
+		cmocka_unit_test(a_named_folder_counts),
+		cmocka_unit_test(a_link_opens_what_its_account_may_read),
 		cmocka_unit_test(the_cache_is_bounded),
 	};
 

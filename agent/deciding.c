@@ -136,16 +136,22 @@ void deciding_state_changed(struct engine *e)
 	decisions_time(e->decisions); /* a new state may tell a later time */
 }
 
+static void note_change(struct engine *e, const struct uuid *environment, enum change_kind kind,
+			uint64_t seq)
+{
+	struct env *env = envs_by_id(&e->envs, environment);
+
+	if (env == NULL || kind == CHANGE_DELETED)
+		return;
+	env->changed_seq = seq;
+	if (kind == CHANGE_CREATED || kind == CHANGE_CLONED || kind == CHANGE_RECREATED)
+		env->made_seq = seq;
+}
+
 void deciding_applied(struct engine *e, const struct applied *applied)
 {
-	struct env *env = envs_by_id(&e->envs, &applied->environment);
-
-	if (env != NULL && applied->changed && applied->kind != CHANGE_DELETED) {
-		env->changed_seq = applied->seq;
-		if (applied->kind == CHANGE_CREATED || applied->kind == CHANGE_CLONED ||
-		    applied->kind == CHANGE_RECREATED)
-			env->made_seq = applied->seq;
-	}
+	if (applied->changed)
+		note_change(e, &applied->environment, applied->kind, applied->seq);
 	decisions_pump(e->decisions);
 }
 
@@ -217,13 +223,40 @@ int engine_decide(struct engine *e, const struct env *env, const char *prefix, s
 
 /* --- life --------------------------------------------------------------------------------- */
 
+static int recall_change(void *ctx, const struct store_change *stored)
+{
+	const struct change *change = &stored->change;
+
+	note_change(ctx, &change->environment, change->kind, change->seq);
+	return 0;
+}
+
+/*
+ * What the server may not know yet of the environments, as it was before the agent ended: a copy of
+ * a blocked one stays blocked over a restart. Not by store_unacked, which takes them as sent.
+ */
+static void recall_unacked(struct engine *e)
+{
+	const struct store_history_query query = {.after_epoch_no = e->journal.epoch_no,
+						  .after_seq = e->journal.acked,
+						  .since_ms = INT64_MIN};
+	struct err err = ERR_INIT;
+
+	if (e->journal.head > e->journal.acked &&
+	    store_history(e->store, &query, recall_change, e, &err) < 0)
+		log_warn("decision", "copies of blocked environments may be allowed",
+			 LOG_ERR(&err));
+}
+
 int deciding_start(struct engine *e)
 {
 	int rc = decisions_new(&e->envs, &ops, e, &e->decisions);
 
-	if (rc == 0)
-		e->deciding_epoch = e->journal.epoch;
-	return rc;
+	if (rc < 0)
+		return rc;
+	e->deciding_epoch = e->journal.epoch;
+	recall_unacked(e);
+	return 0;
 }
 
 void deciding_stop(struct engine *e)

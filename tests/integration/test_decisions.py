@@ -101,6 +101,24 @@ class Decisions(harness.Case):
         copy = str(site.home / ".conda" / "envs" / "copy")
         harness.wait_for("the copy's block", lambda: "Leaks" in self.check(copy).err, SOON_S)
         self.assertRun(self.check(copy), 4, "same packages")
+        # What the server has not heard of it is remembered, however the agent ended.
+        for end in (site.agent.stop, site.agent.kill):
+            end()
+            site.start_agent()
+            harness.wait_for("the copy's block", lambda: "Leaks" in self.check(copy).err, SOON_S)
+            self.assertRun(self.check(copy), 4, "same packages")
+        # Once it has, what it says holds: the same block, until that is taken away from the copy.
+        site.start_server()
+        harness.wait_for("the copy at the server", lambda: self.at_server(copy), SOON_S)
+        harness.wait_for("the server's word",
+                         lambda: "same packages" not in self.check(copy).err, SOON_S)
+        self.assertRun(self.check(copy), 4, "Leaks")
+        self.assertRun(site.admin("env", "set-status", copy, "ok"), 0)
+        harness.wait_for("its own status", lambda: "Leaks" not in self.check(copy).err, SOON_S)
+        site.agent.stop()
+        site.start_agent()
+        self.wait_check(4, copy)  # by the rule
+        self.assertNotIn("Leaks", self.check(copy).err)
 
     def test_told(self):
         def refusals():

@@ -102,6 +102,12 @@ def status_field(path, field):
     return 0
 
 
+def cpu_s(pid):
+    """The processor time it has used so far, all threads."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()
+    return sum(int(ticks) for ticks in fields[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
 class Site:
     """An agent of its own in a temporary home. Entered: the folders; started: the agent."""
 

@@ -7,8 +7,6 @@ The server and the agents share the processors, so that a part of every figure i
 work: the server's is told beside it. The agents are bench_fleet.c's.
 """
 
-import os
-import pathlib
 import subprocess
 import sys
 import time
@@ -55,8 +53,7 @@ class Fleet:
         return float(line[1])
 
     def server_cpu_s(self):
-        fields = pathlib.Path(f"/proc/{self.site.server.pid}/stat").read_text().rsplit(")")[-1]
-        return sum(int(x) for x in fields.split()[11:13]) / os.sysconf("SC_CLK_TCK")
+        return bench.cpu_s(self.site.server.pid)
 
     def connect(self):
         cpu = self.server_cpu_s()

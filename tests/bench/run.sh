@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the agent, the command and the server against their budgets, and prints the table of
-# docs/performance.md with its date and machine. Takes about seventeen minutes; the machine should have
+# docs/performance.md with its date and machine. Takes about nineteen minutes; the machine should have
 # nothing else to do.
 #
 #   tests/bench/run.sh [--no-build]     programs: build/bench/bin, or the folder EW_BIN
@@ -24,7 +24,7 @@ echo "$(date -u +%Y-%m-%d), $(nproc) x ${cpu:-$(uname -m)}, Linux $(uname -r), $
 echo
 echo "| what | figure | reference | ratio | budget | |"
 echo "|---|---|---|---|---|---|"
-for program in check busy pth scan reread durable idle memory fleet; do
+for program in check busy pth scan reread durable idle memory fleet plan; do
 	python3 "tests/bench/bench_$program.py"
 done
 "$EW_BIN/bench_spec"

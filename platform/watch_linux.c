@@ -34,8 +34,12 @@ struct watch_entry {
 	void *user;
 };
 
-/* Events of watches nobody has adopted yet; the newest ones count, hints may be lost. */
-#define ORPHANS 128
+/*
+ * Watches nobody has adopted yet, or any more, that something was told of: whoever adopts one has
+ * missed that. A number is not used again, so each is here once, however much is told; a move of a
+ * folder of environments ends two watches of each. The newest ones count.
+ */
+#define ORPHANS 4096
 
 struct orphan {
 	int wd;
@@ -141,6 +145,18 @@ static void tell_users(struct watcher *w, const struct inotify_fact *fact)
 	}
 }
 
+static void note_orphan(struct watcher *w, const struct inotify_fact *fact)
+{
+	size_t n = w->next_orphan < ORPHANS ? w->next_orphan : ORPHANS;
+	for (size_t i = 0; i < n; i++) {
+		if (w->orphans[i].wd == fact->wd) {
+			w->orphans[i].ended |= fact->ended;
+			return;
+		}
+	}
+	w->orphans[w->next_orphan++ % ORPHANS] = (struct orphan){fact->wd, fact->ended};
+}
+
 static void deliver(struct watcher *w, const struct inotify_fact *fact)
 {
 	if (fact->kind == WATCH_OVERFLOW) {
@@ -149,7 +165,7 @@ static void deliver(struct watcher *w, const struct inotify_fact *fact)
 	}
 	if (!is_used(w,
 		     fact->wd)) { /* not adopted yet, removed meanwhile, or an end already told */
-		w->orphans[w->next_orphan++ % ORPHANS] = (struct orphan){fact->wd, fact->ended};
+		note_orphan(w, fact);
 		return;
 	}
 	if (fact->kind == WATCH_GONE && !fact->ended)

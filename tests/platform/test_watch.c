@@ -352,6 +352,32 @@ static void several_users(void **state)
 	assert_int_equal(told(p, &users[2], WATCH_GONE), 1);
 }
 
+/* However much is told between the two steps. */
+static void ended_before_it_was_adopted(void **state)
+{
+	struct place *p = *state;
+	char a[TMPDIR_PATH_MAX], b[TMPDIR_PATH_MAX], name[32];
+	int user;
+	int gone = 0, busy = 0;
+	bool missed = false;
+	tmpdir_path(&p->tmp, "a", a);
+	tmpdir_path(&p->tmp, "b", b);
+	assert_int_equal(watcher_mark(p->watcher, a, 0, &gone, NULL), 0);
+	assert_int_equal(watcher_mark(p->watcher, b, 0, &busy, NULL), 0);
+	assert_int_equal(rmdir(a), 0);
+	drain(p);
+	for (int i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "b/%d", i);
+		tmpdir_write_text(&p->tmp, name, "text");
+		tmpdir_mkdir(&p->tmp, "a");
+		watcher_remove(p->watcher, watch(p, "a", &user), &user);
+	}
+	drain(p);
+	assert_int_equal(watcher_adopt(p->watcher, gone, 0, &user, &missed), ERR_NOTFOUND);
+	assert_int_equal(watcher_adopt(p->watcher, busy, 0, &user, &missed), 0);
+	assert_true(missed);
+}
+
 static void refusals(void **state)
 {
 	struct place *p = *state;
@@ -454,6 +480,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(gone_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(removed_tells_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(several_users, setup, teardown),
+		cmocka_unit_test_setup_teardown(ended_before_it_was_adopted, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_open_directory, setup, teardown),
 		cmocka_unit_test_setup(stop_in_callback, setup),

@@ -202,6 +202,7 @@ static void make_stamp(struct look *look)
 	sha256_init(&hash);
 	sha256_update(&hash, out->prefix, strlen(out->prefix) + 1);
 	sha256_update(&hash, out->site_packages, strlen(out->site_packages) + 1);
+	sha256_update(&hash, out->site_above, strlen(out->site_above) + 1);
 	listing_stamp(&look->entries, &hash);
 	listing_stamp(&look->dists, &hash);
 	sha256_final(&hash, out->stamp);
@@ -278,6 +279,7 @@ int examine(const struct examine_request *request, struct arena *arena, struct e
 				 .platform = "",
 				 .tool = "unknown",
 				 .site_packages = "",
+				 .site_above = "",
 				 .config_names = ""};
 	settle_signs_init(&out->signs);
 	rc = open_prefix(&look, err);

@@ -64,7 +64,11 @@ struct examined {
 	struct uuid basis;	   /* the caller's to fill: whose marks they were; zero = none */
 	const char *platform;	   /* subdir of its records, "" when all are noarch */
 	const char *site_packages; /* where it really is, relative to the prefix, "" none */
-	const char *tool;	   /* "conda", "mamba", "pixi", "unknown" */
+	/* While there is none where python's record has it: the deepest folder on the way that is
+	   there, relative, "." = the prefix. "": it is there, or none is to come. */
+	const char *site_above;
+	struct file_info site_info;    /* of the one of the two that is not "" */
+	const char *tool;	       /* "conda", "mamba", "pixi", "unknown" */
 	struct history_facts *history; /* last section, NULL without history */
 	struct history_facts *origin;  /* first section; NULL as above */
 	int64_t history_ns;	       /* when it was written, 0 without */

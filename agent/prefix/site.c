@@ -60,21 +60,47 @@ static void close_site(struct look *look)
 	look->dists = (struct listing){0};
 	look->site_name = "";
 	look->out->site_packages = "";
+	look->out->site_above = "";
 }
 
 /* Links on the way may make it another place than its name says: that is what is to be watched. */
-static int find_real(struct look *look, struct err *err)
+static int find_real(struct look *look, const struct safe_dir *dir, const char **relative,
+		     struct err *err)
 {
 	char path[SAFE_PATH_MAX];
 	size_t n = strlen(look->out->prefix);
-	int rc = safe_dir_real_path(look->site, path, sizeof path, err);
+	int rc = safe_dir_real_path(dir, path, sizeof path, err);
 
+	if (rc == 0)
+		rc = safe_dir_info(dir, &look->out->site_info, err);
 	if (rc < 0)
 		return rc;
-	if (strncmp(path, look->out->prefix, n) != 0 || path[n] != '/')
+	if (strncmp(path, look->out->prefix, n) != 0 || (path[n] != '/' && path[n] != '\0'))
 		return ERR_NOTFOUND; /* moved away meanwhile */
-	look->out->site_packages = arena_strdup(look->arena, path + n + 1);
-	return look->out->site_packages != NULL ? 0 : err_nomem(err);
+	*relative = path[n] != '\0' ? arena_strdup(look->arena, path + n + 1) : ".";
+	return *relative != NULL ? 0 : err_nomem(err);
+}
+
+/* It is to come, or the next folder on the way to it, in one that is there. */
+static int find_above(struct look *look, const char *name, struct err *err)
+{
+	char path[RECORD_PATH_MAX + 1];
+	int rc = ERR_NOTFOUND;
+	char *slash;
+
+	(void)snprintf(path, sizeof path, "%s", name);
+	while (rc != 0 && rc != ERR_NOMEM && (slash = strrchr(path, '/')) != NULL) {
+		struct safe_dir *dir = NULL;
+
+		*slash = '\0';
+		rc = safe_dir_open_inside(look->prefix, path, &dir, NULL);
+		if (rc == 0)
+			rc = find_real(look, dir, &look->out->site_above, err);
+		safe_dir_close(dir);
+	}
+	return rc == 0 || rc == ERR_NOMEM
+		       ? rc
+		       : find_real(look, look->prefix, &look->out->site_above, err);
 }
 
 /* What can't be opened is noted, but for a place that is only guessed. */
@@ -89,7 +115,7 @@ static int open_site(struct look *look, const char *name, bool guessed, struct e
 		return err_nomem(err);
 	rc = safe_dir_open_inside(look->prefix, name, &look->site, &why);
 	if (rc == 0)
-		rc = find_real(look, &why);
+		rc = find_real(look, look->site, &look->out->site_packages, &why);
 	if (rc == 0)
 		rc = listing_read(look->site, python_wants, EXAMINE_ENTRIES_MAX, look->arena,
 				  &look->dists, &why);
@@ -104,7 +130,7 @@ static int open_site(struct look *look, const char *name, bool guessed, struct e
 		look->site = NULL;
 		look->out->site_packages = "";
 	}
-	return 0;
+	return rc == ERR_NOTFOUND && find_above(look, name, err) == ERR_NOMEM ? ERR_NOMEM : 0;
 }
 
 int site_guess(struct look *look, struct err *err)

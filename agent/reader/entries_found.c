@@ -69,10 +69,26 @@ static void go_away(struct entry *e)
 	entry_answer(e, ERR_UNREACHABLE);
 }
 
-static void found_nothing(struct entry *e, enum examine_kind kind)
+/* No environment, but a folder: is watched for a while, or forgotten. */
+static void become_plain(struct entry *e)
+{
+	struct entries *all = e->all;
+
+	entry_answer(e, ERR_NOTFOUND);
+	if (!e->plain)
+		entries_make_room_for_plain(all);
+	entry_set_plain(e, true);
+	entry_make_due(e, e->first_seen_ms + PLAIN_MS);
+}
+
+static void found_nothing(struct entry *e, const struct look_job *job)
 {
 	struct entries *all = e->all;
 	int64_t now = entries_now(all);
+	/* A conda-meta, of this folder or of another that was here: then the folder itself was not
+	   marked, and what comes into it would go unseen. */
+	bool unwatched = e->meta.watch != WATCH_NONE || job->meta.rc == 0;
+	bool young;
 
 	if (entry_is_unmounted(e)) {
 		go_away(e);
@@ -82,25 +98,25 @@ static void found_nothing(struct entry *e, enum examine_kind kind)
 	entry_unwatch(all, &e->site);
 	e->busy = false;
 	tell_away(e, false);
-	if (e->known && !e->vanished) {
+	if ((e->known || e->ino != 0 || e->moved_from != NULL) && !e->vanished) {
 		/* It may have been moved or renamed: whatever took its place speaks up by then. */
 		e->vanished = true;
 		entry_make_due(e, now + GONE_GRACE_SETTLES * all->config.settle_ms);
 		return;
 	}
+	entry_moved_from_is_gone(e);
 	if (e->known)
 		entry_gone(e);
+	entry_leave_inodes(e);
+	e->vanished = false;
 	memset(e->volume, 0, sizeof e->volume);
-	if (kind == EXAMINE_PLAIN && now - e->first_seen_ms < PLAIN_MS &&
-	    e->prefix.watch != WATCH_NONE) {
-		entry_answer(e, ERR_NOTFOUND);
-		if (!e->plain)
-			entries_make_room_for_plain(all);
-		entry_set_plain(e, true);
-		entry_make_due(e, e->first_seen_ms + PLAIN_MS);
-	} else {
+	young = job->kind == EXAMINE_PLAIN && now - e->first_seen_ms < PLAIN_MS;
+	if (young && e->prefix.watch != WATCH_NONE)
+		become_plain(e);
+	else if (young && unwatched)
+		entry_make_due(e, now);
+	else
 		entry_drop(e, ERR_NOTFOUND);
-	}
 }
 
 /* --- moves, and other names --- */
@@ -119,7 +135,7 @@ static bool wait_for_other(struct entry *e, struct entry *other)
 		e->twin_ino = other->ino;
 		e->twin_ms = entries_now(all);
 	}
-	if (other->began_ms > e->twin_ms && other->job == NULL) {
+	if (other->counted_ms > e->twin_ms && other->job == NULL) {
 		if (e->known)
 			entry_gone(e);
 		askers_give(&e->askers, &other->askers);
@@ -267,6 +283,13 @@ static void send_facts(struct entry *e, struct look_job *job)
 		all->config.callbacks->environment(all->config.ctx, e->path);
 }
 
+/* Not later than what has happened meanwhile asks for. */
+static void look_again(struct entry *e, int64_t due_ms)
+{
+	if (!e->dirty || due_ms < e->due_ms)
+		entry_make_due(e, due_ms);
+}
+
 /* Between three and five quarters of it: what was found together is not polled together. */
 static int64_t spread(const struct entry *e, int64_t ms)
 {
@@ -285,7 +308,7 @@ static void after_clean(struct entry *e)
 	e->at_start = false;
 	tell_away(e, false);
 	e->polled = e->polled || e->remote;
-	if (e->polled && !e->automount)
+	if (e->polled && !e->automount && !e->dirty)
 		entry_make_due_in_background(e, entries_now(all) + spread(e, all->config.poll_ms));
 }
 
@@ -306,16 +329,28 @@ static void answer_impatient(struct entry *e)
 		all->config.callbacks->read_done(all->config.ctx, id, ERR_BUSY, e->path);
 }
 
-/* Another Python has another site-packages, while the old one may stay, and be watched. */
-static bool site_moved(struct entry *e, const char *path)
+/*
+ * Another Python has another site-packages, while the old one may stay, and be watched. False: the
+ * watch is not on what the look found, another look will place it.
+ */
+static bool site_is_watched(struct entry *e, const struct look_job *job)
 {
-	bool moved = e->site_path != NULL && strcmp(e->site_path, path) != 0;
+	if (e->site.watch == WATCH_NONE ||
+	    (e->site_ino == job->site_ino && e->site_dev == job->site_dev))
+		return true;
+	entry_unwatch(e->all, &e->site);
+	entry_make_due(e, entries_now(e->all));
+	e->busy = true;
+	return false;
+}
 
-	if (e->site_path == NULL || moved) {
-		mem_free(e->site_path);
-		e->site_path = mem_strdup(path);
-	}
-	return moved;
+/* Of what came before the watch for site-packages nobody heard: that costs another listing. */
+static void after_facts(struct entry *e, const struct look_job *job)
+{
+	if (job->site.rc == 0)
+		entry_make_due(e, entries_now(e->all));
+	else
+		after_clean(e);
 }
 
 static void found_environment(struct entry *e, struct look_job *job)
@@ -328,19 +363,15 @@ static void found_environment(struct entry *e, struct look_job *job)
 	}
 	if (!settle_aliases(e, job))
 		return;
-	if (site_moved(e, job->site_packages) && job->site.rc == 1) {
-		entry_unwatch(all, &e->site);
-		entry_make_due(e, entries_now(all));
-		e->busy = true;
+	if (!site_is_watched(e, job))
 		return;
-	}
 	if (job->verdict.reason != SETTLE_READY) {
 		answer_impatient(e);
 		if (e->unsettled_ms == 0)
 			e->unsettled_ms = entries_now(all);
 		e->busy = true;
 		e->reads = job->unreadable > 0 ? e->reads + 1 : 0;
-		entry_make_due(e, entries_now(all) + job->verdict.wait_ms);
+		look_again(e, entries_now(all) + job->verdict.wait_ms);
 		return;
 	}
 	if (just_came(e)) {
@@ -349,11 +380,20 @@ static void found_environment(struct entry *e, struct look_job *job)
 		return;
 	}
 	send_facts(e, job);
-	if (job->site.rc == 0)
-		entry_make_due(
-			e, entries_now(all)); /* what came before the watch; costs one listing */
-	else
-		after_clean(e);
+	after_facts(e, job);
+}
+
+static void found_unchanged(struct entry *e, const struct look_job *job)
+{
+	entry_let_go(e);
+	e->unsettled_ms = 0;
+	e->vanished = false;
+	e->mount = job->mount;
+	if (!site_is_watched(e, job))
+		return;
+	e->busy = false;
+	entry_answer(e, 0);
+	after_facts(e, job);
 }
 
 static void found_failure(struct entry *e, struct look_job *job)
@@ -377,12 +417,13 @@ static void found(struct entry *e, struct look_job *job)
 		return;
 	}
 	e->failures = 0;
+	e->counted_ms = e->began_ms;
 	e->denied = job->kind == EXAMINE_DENIED;
 	e->remote = job->fs == FS_NETWORK || job->fs == FS_FUSE;
 	switch (job->kind) {
 	case EXAMINE_NOTHING:
 	case EXAMINE_PLAIN:
-		found_nothing(e, job->kind);
+		found_nothing(e, job);
 		break;
 	case EXAMINE_DENIED:
 		if (e->asked_for && !e->known) {
@@ -393,13 +434,7 @@ static void found(struct entry *e, struct look_job *job)
 		entry_answer(e, ERR_PERM);
 		break;
 	case EXAMINE_UNCHANGED:
-		entry_let_go(e);
-		e->busy = false;
-		e->unsettled_ms = 0;
-		e->vanished = false;
-		e->mount = job->mount;
-		entry_answer(e, 0);
-		after_clean(e);
+		found_unchanged(e, job);
 		break;
 	case EXAMINE_ENVIRONMENT:
 		found_environment(e, job);

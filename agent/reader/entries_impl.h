@@ -30,12 +30,13 @@ struct entry {
 	unsigned char volume[MOUNT_VOLUME_SIZE]; /* ... and what that holds, zeroes unknown */
 	uint64_t told_dev;			 /* the directory that was last told */
 	uint64_t told_ino;
-	char *site_path;  /* of site-packages, relative; NULL never looked */
 	char *moved_from; /* its path when it was last told, if it has moved since; else NULL */
 	uint64_t moved_dev;
 	uint64_t moved_ino;
 	struct watch_user meta;
-	struct watch_user site;
+	struct watch_user site; /* of site-packages, or where it would come */
+	uint64_t site_dev;	/* ... the folder it watches */
+	uint64_t site_ino;
 	struct watch_user prefix;
 	struct piece piece;   /* in a lane: waiting, or under way with the job */
 	struct look_job *job; /* under way */
@@ -53,6 +54,7 @@ struct entry {
 	int64_t unquiet_ms;	  /* mono; first hint since the last look that counted, 0 none */
 	int64_t unsettled_ms;	  /* mono; first look in a row that found it unsettled, 0 none */
 	int64_t began_ms;	  /* mono; the last look */
+	int64_t counted_ms;	  /* mono; the last look that told how things are began then */
 	unsigned events;	  /* hints so far */
 	unsigned job_events;	  /* ... when the job began */
 	unsigned reads;		  /* damaged readings in a row */

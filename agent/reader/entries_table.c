@@ -124,7 +124,6 @@ void entry_free(struct entry *e)
 	entry_let_go(e);
 	mem_free(e->last);
 	mem_free(e->path);
-	mem_free(e->site_path);
 	mem_free(e->moved_from);
 	mem_free(e);
 }
@@ -251,19 +250,24 @@ void entry_unwatch(struct entries *all, struct watch_user *user)
 }
 
 /* Takes over the watch a look has placed. False: it can't be watched. */
-static bool adopt_watch(struct entry *e, struct look_watch *placed, struct watch_user *user,
-			unsigned flags)
+static bool adopt_watch(struct entry *e, struct look_watch *placed, struct watch_user *user)
 {
 	struct entries *all = e->all;
 	bool missed = false;
 
 	if (user->watch != WATCH_NONE)
 		return true;
-	if (placed->rc == 0 && all->watcher != NULL)
-		placed->rc = watcher_adopt(all->watcher, placed->watch, flags, user, &missed);
+	if (placed->rc == 0 && all->watcher != NULL) {
+		placed->rc =
+			watcher_adopt(all->watcher, placed->watch, placed->flags, user, &missed);
+		missed = missed || placed->rc == ERR_NOTFOUND;
+	}
 	if (placed->rc == 0)
 		user->watch = placed->watch;
-	e->events += missed; /* what was read may be torn */
+	if (missed) { /* what was read may be torn */
+		e->events++;
+		e->event_ms = entries_now(all);
+	}
 	if (placed->rc == ERR_LIMIT) {
 		e->no_room = true;
 		if (!all->told_exhausted)
@@ -279,13 +283,16 @@ void entry_adopt_watches(struct entry *e, struct look_job *job)
 	bool there = job->meta.rc != ERR_NOTFOUND && job->meta.rc != ERR_INVALID;
 
 	e->no_room = false;
-	e->polled = !adopt_watch(e, &job->meta, &e->meta, 0) && there;
+	e->polled = !adopt_watch(e, &job->meta, &e->meta) && there;
 	if (!there)
-		(void)adopt_watch(e, &job->folder, &e->prefix, WATCH_FOLDERS);
+		(void)adopt_watch(e, &job->folder, &e->prefix);
 	else
 		entry_unwatch(all, &e->prefix);
-	if (job->site.rc != 1 && !adopt_watch(e, &job->site, &e->site, 0))
-		e->polled = true;
+	if (job->site.rc == 1)
+		return;
+	e->polled = !adopt_watch(e, &job->site, &e->site) || e->polled;
+	e->site_dev = job->site_dev;
+	e->site_ino = job->site_ino;
 }
 
 void entries_discard_watches(const struct entries *all, const struct look_job *job)

@@ -80,6 +80,7 @@ static void place_watch(const struct look_job *job, struct look_watch *watch, co
 			 relative);
 
 	watch->rc = 1;
+	watch->flags = flags;
 	if (watch->wanted && job->watcher != NULL && n > 0 && (size_t)n < sizeof path)
 		watch->rc = watcher_mark(job->watcher, path, flags, &watch->watch, NULL);
 }
@@ -91,6 +92,19 @@ static void place_watches(struct look_job *job)
 	job->folder.wanted =
 		job->folder.wanted && (job->meta.rc == ERR_NOTFOUND || job->meta.rc == ERR_INVALID);
 	place_watch(job, &job->folder, "", WATCH_FOLDERS);
+}
+
+/* After the look, which has found it: the next one sees what came before the watch. */
+static void place_site_watch(struct look_job *job, const struct examined *found)
+{
+	bool there = found->site_packages[0] != '\0';
+	const char *folder = there ? found->site_packages : found->site_above;
+
+	if (folder[0] == '\0')
+		return;
+	job->site_dev = found->site_info.dev;
+	job->site_ino = found->site_info.ino;
+	place_watch(job, &job->site, folder, there ? 0 : WATCH_FOLDERS);
 }
 
 /* Which mount the facts are from. */
@@ -119,7 +133,6 @@ static void copy_out(struct look_job *job, const struct examined *found)
 	job->ino = found->info.ino;
 	job->unreadable = found->signs.unreadable;
 	(void)snprintf(job->canonical, sizeof job->canonical, "%s", found->prefix);
-	(void)snprintf(job->site_packages, sizeof job->site_packages, "%s", found->site_packages);
 	memcpy(job->stamp, found->stamp, sizeof job->stamp);
 }
 
@@ -184,8 +197,8 @@ void look_job_run(struct look_job *job)
 			job->rc = facts_pack(&found, job->renamed_from, job->at_start, &arena,
 					     &job->frames, &job->err);
 	}
-	if (found.kind == EXAMINE_ENVIRONMENT && found.site_packages[0] != '\0')
-		place_watch(job, &job->site, found.site_packages, 0);
+	if (found.kind == EXAMINE_ENVIRONMENT || found.kind == EXAMINE_UNCHANGED)
+		place_site_watch(job, &found);
 	copy_out(job, &found);
 	job->last = last_of(job, &found);
 	package_list_deinit(&found.packages);

@@ -25,6 +25,7 @@ struct look_watch {
 	bool wanted; /* in: there is none yet */
 	int rc;	     /* out: 0 placed, 1 not tried, else why not */
 	int watch;
+	unsigned flags; /* out: as placed */
 };
 
 struct look_job {
@@ -49,7 +50,7 @@ struct look_job {
 	struct held_history held; /* in and out; owner's to close */
 
 	struct look_watch meta;	  /* in and out: conda-meta */
-	struct look_watch site;	  /* the site-packages */
+	struct look_watch site;	  /* the site-packages, or where it would come */
 	struct look_watch folder; /* the prefix itself, when there is no conda-meta in it */
 
 	/* out */
@@ -67,7 +68,8 @@ struct look_job {
 	bool by_automount; /* which goes when nobody uses it: looking counts as use */
 	uint64_t dev;
 	uint64_t ino;
-	char site_packages[SAFE_PATH_MAX]; /* relative, "" none */
+	uint64_t site_dev; /* the folder of the watch `site`, 0 none is to be watched */
+	uint64_t site_ino;
 	char renamed_from[SAFE_PATH_MAX];
 	size_t unreadable;
 	struct settle_verdict verdict;

@@ -50,10 +50,12 @@ def identity(package):
 
 
 def wheels_of(prefix):
+    """As pip counts them. Two runs in each other's way can leave a RECORD alone: no distribution."""
     site = prefix / SITE_PACKAGES
     found = set()
     for folder in site.glob("*.dist-info") if site.is_dir() else ():
-        if (folder / "RECORD").exists() and not folder.name.startswith("~"):
+        whole = all((folder / part).exists() for part in ("METADATA", "RECORD"))
+        if whole and not folder.name.startswith("~"):
             name, version = folder.name[:-len(".dist-info")].split("-")
             found.add(f"pypi:{name.replace('_', '-')}-{version}")
     return found
@@ -317,8 +319,8 @@ def run_move_parent(w):
     to = w.work / ("envs" if folder.name != "envs" else "moved")
 
     def steps():
+        w.folders[0] = to  # first: the run may end at any step
         yield from w.tools.move(folder, to)
-        w.folders[0] = to
     n = len([x for x in folder.iterdir() if is_environment(x)])
     return Run("mv of the folder", steps(), to, ["renamed"] * n, source=folder)
 

@@ -63,7 +63,8 @@ struct fixture {
 	struct seen seen[SEEN_MAX];
 	size_t n;
 	bool caught_up;
-	bool blocked; /* the core is behind */
+	bool blocked;	  /* the core is behind */
+	const char *tear; /* something happens there as a look that found no environment ends */
 	bool ending;
 	unsigned stopped;
 };
@@ -159,8 +160,16 @@ static void on_refresh_mounts(void *ctx)
 {
 	struct fixture *f = ctx;
 
+	char path[TMPDIR_PATH_MAX];
+
 	if (f->next_table != NULL)
 		lanes_set_table(f->lanes, f->next_table);
+	if (f->tear != NULL) {
+		tmpdir_path(&f->dir, f->tear, path);
+		f->tear = NULL;
+		f->blocked = true; /* no other look begins before this one has ended */
+		entries_touched(f->entries, path);
+	}
 }
 
 static void on_changed(void *ctx)
@@ -416,6 +425,60 @@ static void ask(struct fixture *f, const char *name, uint64_t id)
 	entries_read(f->entries, path, NULL, id);
 }
 
+static void make_python(struct fixture *f, const char *env)
+{
+	record(f, env, "python", "3.11.9");
+	history(f, env, "create -n a python");
+}
+
+/* What pip leaves. */
+static void dist(struct fixture *f, const char *env, const char *package)
+{
+	char name[256];
+	char text[256];
+
+	(void)snprintf(name, sizeof name,
+		       "%s/lib/python3.11/site-packages/%s-1.0.dist-info/METADATA", env, package);
+	(void)snprintf(text, sizeof text, "Metadata-Version: 2.1\nName: %s\nVersion: 1.0\n\n",
+		       package);
+	tmpdir_write_text(&f->dir, name, text);
+	(void)snprintf(name, sizeof name, "%s/lib/python3.11/site-packages/%s-1.0.dist-info/RECORD",
+		       env, package);
+	tmpdir_write_text(&f->dir, name, "");
+}
+
+static void candidate(struct fixture *f, const char *name)
+{
+	char path[TMPDIR_PATH_MAX];
+
+	tmpdir_path(&f->dir, name, path);
+	assert_int_equal(entries_candidate(f->entries, path, false), 0);
+}
+
+static void await_state(struct fixture *f, const char *name, enum entry_state state)
+{
+	const struct clock *clock = clock_system();
+	int64_t end = clock->mono_ms(clock) + PATIENCE_MS;
+
+	while (state_of(f, name) != state) {
+		if (clock->mono_ms(clock) > end)
+			fail_msg("waited in vain for %s to be %d", name, (int)state);
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	}
+}
+
+static void await_unknown(struct fixture *f, const char *name)
+{
+	const struct clock *clock = clock_system();
+	int64_t end = clock->mono_ms(clock) + PATIENCE_MS;
+
+	while (knows(f, name)) {
+		if (clock->mono_ms(clock) > end)
+			fail_msg("waited in vain for %s to be forgotten", name);
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	}
+}
+
 /* --- tests --- */
 
 static void test_created_and_changed(void **state)
@@ -490,7 +553,6 @@ static void test_moved(void **state)
 	assert_int_equal(await(f, before, SAID_FACTS, "b")->packages, 2);
 }
 
-/* The folder above is not watched: nobody tells that the old path is void. */
 /* However much of the first move was seen when the second came. */
 static void test_moved_and_another_in_its_place(void **state)
 {
@@ -517,6 +579,171 @@ static void test_moved_and_another_in_its_place(void **state)
 	}
 }
 
+/* Each path leads to the directory that the other one is known by. */
+static void test_swapped(void **state)
+{
+	struct fixture *f = *state;
+	size_t before;
+
+	make_env(f, "a");
+	make_env(f, "b");
+	record(f, "b", "bar", "1.0");
+	history(f, "b", "install bar");
+	(void)await(f, 0, SAID_FACTS, "a");
+	(void)await(f, 0, SAID_FACTS, "b");
+	await_state(f, "a", ENTRY_CLEAN);
+	await_state(f, "b", ENTRY_CLEAN);
+	before = f->n;
+	move(f, "a", "elsewhere");
+	move(f, "b", "a");
+	move(f, "elsewhere", "b");
+	assert_int_equal(await(f, before, SAID_FACTS, "a")->packages, 2);
+	assert_int_equal(await(f, before, SAID_FACTS, "b")->packages, 1);
+	await_state(f, "a", ENTRY_CLEAN);
+	await_state(f, "b", ENTRY_CLEAN);
+	before = f->n;
+	record(f, "a", "more", "1.0");
+	history(f, "a", "install more");
+	record(f, "b", "more", "1.0");
+	history(f, "b", "install more");
+	assert_int_equal(await(f, before, SAID_FACTS, "a")->packages, 3);
+	assert_int_equal(await(f, before, SAID_FACTS, "b")->packages, 2);
+}
+
+/* A look that something happened during says nothing about where the old path leads. */
+static void test_moved_and_touched(void **state)
+{
+	struct fixture *f = *state;
+	size_t before;
+
+	make_env(f, "in/a");
+	candidate(f, "in/a");
+	(void)await(f, 0, SAID_FACTS, "in/a");
+	await_state(f, "in/a", ENTRY_CLEAN);
+	before = f->n;
+	move(f, "in/a", "in/b");
+	f->tear = "in/a";
+	candidate(f, "in/b");
+	while (f->tear != NULL)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	f->blocked = false;
+	entries_go_on(f->entries);
+	(void)await(f, before, SAID_FACTS, "in/b");
+	(void)await(f, before, SAID_GONE, "in/a");
+}
+
+/* Nobody has heard of what is at the new path yet when that goes, too. */
+static void test_moved_and_removed(void **state)
+{
+	struct fixture *f = *state;
+	size_t before;
+
+	make_env(f, "a");
+	(void)await(f, 0, SAID_FACTS, "a");
+	await_state(f, "a", ENTRY_CLEAN);
+	before = f->n;
+	tmpdir_write_text(&f->dir, "a/conda-meta/bar-1.0-0.json.c~", "{}"); /* not settled */
+	move(f, "a", "b");
+	await_unknown(f, "a");
+	assert_int_equal(count(f, before, SAID_FACTS), 0);
+	remove_file(f, "b/conda-meta/bar-1.0-0.json.c~");
+	remove_file(f, "b/conda-meta/foo-1.0-0.json");
+	remove_file(f, "b/conda-meta/history");
+	remove_file(f, "b/conda-meta"); /* and b stays */
+	(void)await(f, before, SAID_GONE, "a");
+}
+
+/* The watch that is there went along with what was there before. */
+static void test_folder_in_its_place(void **state)
+{
+	struct fixture *f = *state;
+
+	make_env(f, "a");
+	tmpdir_write_text(&f->dir, "a/conda-meta/bar-1.0-0.json.c~", "{}"); /* not settled */
+	run_for(f, 4 * SETTLE_MS);
+	move(f, "a", "b");
+	tmpdir_mkdir(&f->dir, "a");
+	await_state(f, "a", ENTRY_PLAIN);
+	run_for(f, 4 * SETTLE_MS);
+	make_env(f, "a");
+	assert_int_equal(await(f, 0, SAID_FACTS, "a")->packages, 1);
+}
+
+static void test_site_packages_come_last(void **state)
+{
+	static const char *const steps[] = {"", "a/lib", "a/lib/python3.11",
+					    "a/lib/python3.11/site-packages"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		if (i == 0)
+			make_python(f, "a");
+		else
+			tmpdir_mkdir(&f->dir, steps[i]);
+		(void)await(f, 0, SAID_FACTS, "a");
+		run_for(f, 3 * SETTLE_MS);
+		await_state(f, "a", ENTRY_CLEAN);
+	}
+	f->n = 0;
+	dist(f, "a", "demo");
+	assert_int_equal(await(f, 0, SAID_FACTS, "a")->packages, 2);
+}
+
+static void test_site_packages_come_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	make_python(f, "a");
+	(void)await(f, 0, SAID_FACTS, "a");
+	await_state(f, "a", ENTRY_CLEAN);
+	f->n = 0;
+	dist(f, "a", "demo");
+	assert_int_equal(await(f, 0, SAID_FACTS, "a")->packages, 2);
+}
+
+/* Nothing has changed when it is back; but nobody watches it any more. */
+static void test_there_and_back(void **state)
+{
+	struct fixture *f = *state;
+	size_t before;
+
+	make_python(f, "in/a");
+	dist(f, "in/a", "demo");
+	candidate(f, "in/a");
+	assert_int_equal(await(f, 0, SAID_FACTS, "in/a")->packages, 2);
+	await_state(f, "in/a", ENTRY_CLEAN);
+	before = f->n;
+	move(f, "in", "out");
+	entries_sweep(f->entries);
+	await_state(f, "in/a", ENTRY_BUSY); /* it was not there */
+	move(f, "out", "in");
+	await_state(f, "in/a", ENTRY_CLEAN);
+	assert_int_equal(f->n, before);
+	dist(f, "in/a", "other");
+	assert_int_equal(await(f, before, SAID_FACTS, "in/a")->packages, 3);
+}
+
+/* What is watched has gone elsewhere, and nothing told that. */
+static void test_site_packages_replaced(void **state)
+{
+	struct fixture *f = *state;
+
+	make_python(f, "a");
+	dist(f, "a", "demo");
+	assert_int_equal(await(f, 0, SAID_FACTS, "a")->packages, 2);
+	await_state(f, "a", ENTRY_CLEAN);
+	move(f, "a/lib", "a/old");
+	dist(f, "a", "demo");
+	f->n = 0;
+	entries_sweep(f->entries);
+	assert_int_equal(await(f, 0, SAID_FACTS, "a")->packages, 2);
+	await_state(f, "a", ENTRY_CLEAN);
+	f->n = 0;
+	dist(f, "a", "other");
+	assert_int_equal(await(f, 0, SAID_FACTS, "a")->packages, 3);
+}
+
+/* The folder above is not watched: nobody tells that the old path is void. */
 static void test_moved_unseen(void **state)
 {
 	struct fixture *f = *state;
@@ -555,7 +782,6 @@ static void test_deleted_and_made_again(void **state)
 	assert_int_equal(await(f, before, SAID_FACTS, "a")->packages, 1);
 }
 
-/* What is left after conda remove --all may hold the member's own files, and be used again. */
 /* Whether this process holds a file open, by its path. */
 static bool holds(struct fixture *f, const char *name)
 {
@@ -652,6 +878,7 @@ static void test_gone_is_what_was_told(void **state)
 	assert_int_equal(await(f, before, SAID_GONE, "a")->ino, told.st_ino);
 }
 
+/* What is left after conda remove --all may hold the member's own files, and be used again. */
 static void test_made_again_in_what_was_left(void **state)
 {
 	struct fixture *f = *state;
@@ -897,6 +1124,14 @@ int main(void)
 		T(test_rolled_back_is_no_change),
 		T(test_moved),
 		T(test_moved_and_another_in_its_place),
+		T(test_swapped),
+		T(test_moved_and_touched),
+		T(test_moved_and_removed),
+		T(test_folder_in_its_place),
+		T(test_site_packages_come_last),
+		T(test_site_packages_come_at_once),
+		T(test_there_and_back),
+		T(test_site_packages_replaced),
 		T(test_moved_unseen),
 		T(test_deleted_and_made_again),
 		T(test_removed_by_conda),

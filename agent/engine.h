@@ -47,6 +47,7 @@
 #include "platform/files.h"
 #include "proto/convert.h"
 #include "proto/fallback.h"
+#include "proto/set_file.h"
 
 struct inlet;	/* facts.c: the environment being told by the reader */
 struct checks;	/* checks.c: checks under way */
@@ -55,6 +56,7 @@ struct syncing; /* syncing.c */
 struct waiter;	/* facts.c: who waits for a reading */
 struct follower;
 struct reporting; /* request_report.c: a report under way */
+struct importing; /* request_import.c: an import under way */
 
 #define ENGINE_TEXT_MAX 512
 #define ENGINE_ACCOUNTS_MAX 1024
@@ -116,6 +118,7 @@ struct engine {
 	struct follower *followers;
 	struct reporting *reports; /* under way */
 	size_t n_reports;
+	struct importing *import; /* under way, NULL none */
 	struct unreported unreported[ENGINE_UNREPORTED_MAX];
 	size_t n_unreported;
 	struct local *local;
@@ -298,6 +301,13 @@ uint64_t state_version(const struct engine *e, enum trust_role role);
 void state_held(const struct engine *e, struct sync_position *out);
 void state_timestamp(struct engine *e, const void *data, size_t n);
 void state_bundle(struct engine *e, const char *role, uint64_t version, const void *data, size_t n);
+/*
+ * Takes over the set of a file as one from the server is: as a whole or not at all. The file is
+ * borrowed until done(ctx, rc, err), once, at once or later; rc 0 = it is active, or was already.
+ */
+typedef void (*state_import_cb)(void *ctx, int rc, const struct err *err);
+void state_import(struct engine *e, const struct set_file *set, state_import_cb done, void *ctx);
+int64_t state_stale_ms(const struct engine *e); /* when what is held gets stale; 0 = never */
 /* The first state of an agent that has just enrolled. */
 int state_begin(struct engine *e, struct err *err);
 

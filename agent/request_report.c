@@ -184,13 +184,20 @@ static void store(struct reporting *r)
 		reporting_end(r, rc, err.text);
 }
 
+/* Of another kind of request than this. */
+static bool is_anothers(const Envwarden__Local__Envelope *piece)
+{
+	return piece->kind_case != ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_CHUNK &&
+	       piece->kind_case != ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_END;
+}
+
 static void on_piece(struct local_call *call, const Envwarden__Local__Envelope *piece)
 {
 	struct reporting *r = local_call_data(call);
 	struct err err = ERR_INIT;
 	int rc;
 
-	if (r->state != REPORTING_PIECES) {
+	if (r->state != REPORTING_PIECES || is_anothers(piece)) {
 		if (r->state != REPORTING_STORE)
 			reporting_end(r, ERR_PROTOCOL, "a piece of a report out of place");
 		return;

@@ -291,4 +291,5 @@ const struct local_handlers request_handlers = {.check = checks_handle,
 						.status = request_status,
 						.defer = request_defer,
 						.unlock = request_unlock,
+						.import = request_import,
 						.enroll = request_enroll};

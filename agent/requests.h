@@ -57,6 +57,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 void request_report(void *ctx, struct local_call *call, const Envwarden__Local__ReportBegin *m);
 void request_defer(void *ctx, struct local_call *call, const Envwarden__Local__DeferRequest *m);
 void request_unlock(void *ctx, struct local_call *call, const Envwarden__Local__UnlockRequest *m);
+void request_import(void *ctx, struct local_call *call, const Envwarden__Local__ImportBegin *m);
 void request_enroll(void *ctx, struct local_call *call, const Envwarden__Local__EnrollRequest *m);
 
 #endif

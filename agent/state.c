@@ -6,6 +6,9 @@
  *
  * A refused set changes nothing: the last good one stays, and the server is told why. A timestamp
  * that does not verify, or names a newer root, has the next root fetched, one step at a time.
+ *
+ * A set from a file (state_import) goes the same way; only that all of it is there at once, and
+ * that who brought it is told, not the server.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +36,13 @@ struct state {
 	bool accepting;	  /* a job is making it durable */
 	struct buf later; /* the newest timestamp that came meanwhile */
 	char refused[ENGINE_TEXT_MAX]; /* why the last set was, "" if it was taken */
+
+	struct {
+		const struct set_file *set; /* NULL: none is waited for */
+		state_import_cb done;
+		void *ctx;
+	} import;
+	bool importing; /* the set under way is the import's */
 };
 
 bool state_wants_logging(const struct engine *e)
@@ -127,10 +137,26 @@ static void tell_refused(struct state *s, const char *role, uint64_t version, co
 		sync_report(syncing_client(s->e), role, version, false, err->text);
 }
 
+/* Whoever brought the file is told; nothing refers to it any more. */
+static void import_end(struct state *s, int rc, const struct err *err)
+{
+	state_import_cb done = s->import.done;
+	void *ctx = s->import.ctx;
+
+	s->importing = false;
+	s->import.set = NULL;
+	done(ctx, rc, err);
+}
+
 static void refuse(struct state *s, const char *role, uint64_t version, const struct err *err)
 {
-	tell_refused(s, role, version, err);
+	if (!s->importing)
+		tell_refused(s, role, version, err);
 	forget_set(s);
+	if (s->importing) {
+		log_warn("state", "file refused", LOG_ERR(err));
+		import_end(s, err->code, err);
+	}
 }
 
 /* What a set says, read: of the roles that are new in it. */
@@ -262,6 +288,8 @@ static void take_later(struct state *s)
 	buf_deinit(&later);
 }
 
+static void go_on(struct state *s);
+
 static void accept_done(struct job *job)
 {
 	struct accept_job *a = container_of(job, struct accept_job, job);
@@ -283,11 +311,13 @@ static void accept_done(struct job *job)
 		report_active(s, a);
 	}
 	accept_free(a);
-	if (e->stopping)
-		return;
-	logging_follow(e);
-	deciding_state_changed(e);
-	take_later(s);
+	if (!e->stopping) {
+		logging_follow(e);
+		deciding_state_changed(e);
+	}
+	if (s->importing)
+		import_end(s, 0, NULL);
+	go_on(s);
 }
 
 static void accept_set(struct state *s)
@@ -388,6 +418,134 @@ void state_timestamp(struct engine *e, const void *data, size_t n)
 	else
 		follow_timestamp(s);
 }
+
+/* --- a set from a file --- */
+
+/* The roots of the file that follow ours. */
+static int import_roots(struct state *s, struct err *err)
+{
+	const struct set_file *set = s->import.set;
+	struct trust_blob roots[LIMIT_ROOTS];
+	uint64_t before = s->trust.root.version;
+	int rc;
+
+	for (size_t i = 0; i < set->n_roots; i++)
+		roots[i] = (struct trust_blob){set->roots[i].data, set->roots[i].n};
+	rc = trust_step_roots(&s->trust, roots, set->n_roots, &s->trust, err);
+	if (rc < 0 || s->trust.root.version == before)
+		return rc;
+	buf_clear(&s->root);
+	buf_add(&s->root, roots[set->n_roots - 1].data, roots[set->n_roots - 1].n);
+	log_info("state", "next root", LOG_INT("version", s->trust.root.version));
+	return buf_rc(&s->root);
+}
+
+static int import_names(struct state *s, struct err *err)
+{
+	struct trust_blob blob = {s->timestamp.data, s->timestamp.len};
+	int rc = trust_read_timestamp(&s->trust, &blob, engine_trusted(s->e), &s->names, err);
+
+	if (rc == 0 && trust_lacks(&s->trust, &s->names, TRUST_ROOT))
+		rc = err_set(err, ERR_NOTFOUND, ROLE_ROOT ": the file lacks the one it names");
+	return rc;
+}
+
+/* What the file lacks is found out when the set is accepted. */
+static int import_bundles(struct state *s)
+{
+	const struct set_file *set = s->import.set;
+	const struct set_file_item *items[TRUST_ROLES] = {
+		[TRUST_POLICY] = &set->policy,
+		[TRUST_ADVISORIES] = &set->advisories,
+		[TRUST_STATUS] = &set->status,
+	};
+	int rc = 0;
+
+	for (enum trust_role role = TRUST_POLICY; rc == 0 && role < TRUST_TIMESTAMP; role++) {
+		if (items[role]->n == 0 || !trust_lacks(&s->trust, &s->names, role))
+			continue;
+		buf_add(&s->bundles[role], items[role]->data, items[role]->n);
+		rc = buf_rc(&s->bundles[role]);
+	}
+	return rc;
+}
+
+static void import_begin(struct state *s)
+{
+	struct err err = ERR_INIT;
+	int rc;
+
+	s->importing = true;
+	if (s->timestamp.len > 0 && s->later.len == 0) { /* of the server's: again afterwards */
+		struct buf asked = s->timestamp;
+
+		s->timestamp = s->later;
+		s->later = asked;
+	}
+	forget_set(s);
+	buf_add(&s->timestamp, s->import.set->timestamp.data, s->import.set->timestamp.n);
+	rc = buf_rc(&s->timestamp);
+	if (rc == 0)
+		rc = import_roots(s, &err);
+	if (rc == 0)
+		rc = import_names(s, &err);
+	if (rc == 0)
+		rc = import_bundles(s);
+	if (rc == 0) {
+		accept_set(s);
+		return;
+	}
+	if (err.code == 0)
+		err_set(&err, rc, "%s", err_text(rc));
+	refuse(s, ROLE_TIMESTAMP, 0, &err);
+}
+
+/* A set was dealt with: what waited for that. */
+static void go_on(struct state *s)
+{
+	struct err err = ERR_INIT;
+
+	if (s->e->stopping) {
+		if (s->import.set != NULL)
+			import_end(s, err_set(&err, ERR_CANCELED, "the agent is ending"), &err);
+		return;
+	}
+	if (s->import.set != NULL)
+		import_begin(s);
+	if (!s->accepting)
+		take_later(s);
+}
+
+void state_import(struct engine *e, const struct set_file *set, state_import_cb done, void *ctx)
+{
+	struct state *s = e->state;
+	struct err err = ERR_INIT;
+
+	if (!e->enrolled || s->import.set != NULL) {
+		err_set(&err, e->enrolled ? ERR_BUSY : ERR_CONFLICT,
+			e->enrolled ? "another file is being imported"
+				    : "this machine is not enrolled: there is nothing to verify "
+				      "the file by");
+		done(ctx, err.code, &err);
+		return;
+	}
+	s->import.set = set;
+	s->import.done = done;
+	s->import.ctx = ctx;
+	if (!s->accepting)
+		go_on(s);
+}
+
+int64_t state_stale_ms(const struct engine *e)
+{
+	const struct rulebook *rules = e->state->rules;
+
+	if (rules == NULL || rules->policy.defaults.stale_after_ms == 0)
+		return 0;
+	return e->state->trust.created_ms + rules->policy.defaults.stale_after_ms;
+}
+
+/* --- roots over the wire --- */
 
 /* One step; its bytes stay until a set is stored with them. */
 static void step_root(struct state *s)

@@ -15,6 +15,7 @@
 #include "platform/secret.h"
 #include "platform/sysinfo.h"
 #include "server/agents.h"
+#include "server/airgap.h"
 #include "server/api/api.h"
 #include "server/command.h"
 #include "server/db/db_org.h"
@@ -228,6 +229,7 @@ static int api_listen(struct server *s, struct err *err)
 				    .agent_addresses = addresses,
 				    .n_agent_addresses = n,
 				    .signer = s->signer,
+				    .export_set = airgap_export,
 				    .connected = is_connected,
 				    .ctx = s->agents};
 	int rc;

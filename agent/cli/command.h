@@ -25,6 +25,7 @@ int command_enroll(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_history(int argc, char **argv);
 int command_hooks(int argc, char **argv);
+int command_import(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_record(int argc, char **argv);
 int command_sent(int argc, char **argv);

@@ -30,6 +30,7 @@ static const struct command commands[] = {
 	{"doctor", NULL, command_doctor, "what is wrong with it, and what to do"},
 	{"sent", NULL, command_sent, "what left this machine"},
 	{"enroll", NULL, command_enroll, "join this machine to an organisation"},
+	{"import", NULL, command_import, "signed state from a file, where no server is reached"},
 	{"spec", NULL, command_spec, "how versions compare and what a spec matches"},
 	{"shell-init", NULL, command_shell_init, "shell integration, to be evaluated"},
 	{"hooks", NULL, command_hooks, "what asks the agent, in conda bases"},

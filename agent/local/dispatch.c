@@ -40,6 +40,7 @@ static void handle(struct local *local, struct local_call *call,
 		HANDLE(REPORT, report);
 		HANDLE(DEFER, defer);
 		HANDLE(UNLOCK, unlock);
+		HANDLE(IMPORT, import);
 	default:
 		break;
 	}
@@ -49,8 +50,15 @@ static void handle(struct local *local, struct local_call *call,
 /* Pieces get no answers of their own; those that come too late are of no interest any more. */
 static bool is_piece(const Envwarden__Local__Envelope *envelope)
 {
-	return envelope->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_CHUNK ||
-	       envelope->kind_case == ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_END;
+	switch (envelope->kind_case) {
+	case ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_CHUNK:
+	case ENVWARDEN__LOCAL__ENVELOPE__KIND_REPORT_END:
+	case ENVWARDEN__LOCAL__ENVELOPE__KIND_IMPORT_CHUNK:
+	case ENVWARDEN__LOCAL__ENVELOPE__KIND_IMPORT_END:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void handle_piece(struct conn *conn, const Envwarden__Local__Envelope *envelope)

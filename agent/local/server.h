@@ -56,6 +56,7 @@ struct local_handlers {
 	void (*defer)(void *ctx, struct local_call *call, const Envwarden__Local__DeferRequest *m);
 	void (*unlock)(void *ctx, struct local_call *call,
 		       const Envwarden__Local__UnlockRequest *m);
+	void (*import)(void *ctx, struct local_call *call, const Envwarden__Local__ImportBegin *m);
 };
 
 struct local_limits {
@@ -92,7 +93,7 @@ void local_stop(struct local *local, void (*stopped)(void *owner), void *owner);
 uint32_t local_call_uid(const struct local_call *call); /* of the peer, by the system's word */
 
 /*
- * A request that goes on in pieces: what comes under its id (ReportChunk, ReportEnd) goes to
+ * A request that goes on in pieces: what comes under its id (ReportChunk, ImportEnd...) goes to
  * `piece` until the call ends. Pieces of a call that has ended, or takes none, are passed over.
  */
 void local_call_on_piece(struct local_call *call, local_piece_cb piece);

@@ -23,6 +23,7 @@ static const enum option status_options[] = {OPT_MESSAGE, OPT_UNTIL, OPT_PACKAGE
 					     OPT_N};
 static const enum option history_options[] = {OPT_SINCE, OPT_LIMIT, OPT_FOLLOW, OPT_N};
 static const enum option machine_options[] = {OPT_QUERY, OPT_PLATFORM, OPT_LIMIT, OPT_N};
+static const enum option export_options[] = {OPT_OUT, OPT_VALID, OPT_N};
 static const enum option join_options[] = {OPT_USES,	  OPT_EXPIRES, OPT_LABELS,
 					   OPT_EPHEMERAL, OPT_TITLE,   OPT_N};
 static const enum option audit_options[] = {OPT_LIMIT, OPT_N};
@@ -59,6 +60,10 @@ static const struct command commands[] = {
 	 0, 1, history_options, cmd_env_history, false},
 	{"machine list", "[--query Q] [--platform P] [--limit N]", "the machines enrolled", 0, 0,
 	 machine_options, cmd_machine_list, false},
+	{"machine export-bundle", "MACHINE -o FILE [--valid 7d]",
+	 "its signed state as a file, for a machine that reaches no server: there, envwarden "
+	 "import FILE",
+	 1, 1, export_options, cmd_machine_export, false},
 	{"join-code create",
 	 "[--uses N] [--expires 7d] [--labels A,B] [--ephemeral] [--title TEXT]",
 	 "a code that enrols machines", 0, 0, join_options, cmd_join_code_create, false},

@@ -39,6 +39,8 @@ static const struct {
 	[OPT_FOR] = {"--for", true},
 	[OPT_AND_STATUS] = {"--and-status", false},
 	[OPT_ALL] = {"--all", false},
+	[OPT_OUT] = {"-o", true},
+	[OPT_VALID] = {"--valid", true},
 };
 
 const char *option_name(enum option option)

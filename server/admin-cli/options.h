@@ -42,6 +42,8 @@ enum option {
 	OPT_FOR,
 	OPT_AND_STATUS,
 	OPT_ALL,
+	OPT_OUT,
+	OPT_VALID,
 	OPT_N
 };
 

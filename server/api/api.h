@@ -29,7 +29,19 @@
 struct api;
 struct clock;
 struct db_pool;
+struct db_conn;
 struct signer;
+struct buf;
+
+/* A machine's signed state as one file (proto/set_file.h). */
+struct api_set {
+	struct uuid machine;
+	int64_t now_ms;
+	int64_t valid_ms; /* of its timestamp; 0 = as long as is usual, which is set here then */
+	struct buf *file; /* out, as are these: */
+	uint64_t policy_version; /* 0 = there is none */
+	uint64_t status_version;
+};
 
 /*
  * Pool, clock and ctx are borrowed until api_stop returns, all else for the call of api_start.
@@ -52,6 +64,13 @@ struct api_config {
 
 	const struct signer
 		*signer; /* signs policies; borrowed like the pool; NULL = nothing does */
+
+	/*
+	 * Makes such a file, in a write transaction. ERR_NOTFOUND: no such machine; ERR_PERM: it is
+	 * not active; ERR_LIMIT: valid for too long, or too large. NULL = none are made.
+	 */
+	int (*export_set)(struct db_conn *conn, const struct signer *signer, struct api_set *set,
+			  struct err *err);
 
 	/*
 	 * After a change that machines must hear of (a status, the organisation's settings) became

@@ -123,6 +123,9 @@ int request_audit(struct db_conn *conn, struct request *r, const char *what, con
 /* Whether the machine is connected now, as answers say it of machines. */
 bool request_connected(const struct request *r, const struct uuid *machine);
 
+/* A member with these bytes in base64. ERR_NOMEM. */
+int request_base64(struct request *r, const char *key, const void *data, size_t n);
+
 /* Opens the answer's object with its schema, "envwarden.<name>/1". */
 void request_open(struct request *r, const char *schema);
 void request_close(struct request *r);

@@ -42,6 +42,10 @@ int environment_history_read(struct db_conn *conn, struct request *r);
 int machines_begin(struct request *r);
 int machines_read(struct db_conn *conn, struct request *r);
 
+/* sets.c */
+int export_begin(struct request *r);
+int export_write(struct db_conn *conn, struct request *r);
+
 /* join_codes.c */
 int join_code_begin(struct request *r);
 int join_code_write(struct db_conn *conn, struct request *r);

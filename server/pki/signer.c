@@ -326,29 +326,28 @@ out:
 	return rc;
 }
 
-int signer_sign_timestamp(const struct signer *signer, const struct uuid *machine, uint64_t version,
-			  const struct signer_held *held, size_t n, int64_t now_ms, struct buf *out,
-			  struct err *err)
+int signer_sign_timestamp(const struct signer *signer, const struct signer_timestamp *t,
+			  struct buf *out, struct err *err)
 {
 	Envwarden__Bundle__Body body = ENVWARDEN__BUNDLE__BODY__INIT;
 	Envwarden__Bundle__Timestamp content = ENVWARDEN__BUNDLE__TIMESTAMP__INIT;
 	Envwarden__Bundle__Held roles[LIMIT_ROLES], *list[LIMIT_ROLES];
 
-	if (n > LIMIT_ROLES)
+	if (t->n_held > LIMIT_ROLES)
 		return err_set(err, ERR_LIMIT, "timestamp: more than %d roles", LIMIT_ROLES);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < t->n_held; i++) {
 		envwarden__bundle__held__init(&roles[i]);
-		roles[i].role = wire_text(held[i].role);
-		roles[i].version = held[i].version;
-		roles[i].hash = wire_bytes(held[i].hash, SHA256_SIZE);
+		roles[i].role = wire_text(t->held[i].role);
+		roles[i].version = t->held[i].version;
+		roles[i].hash = wire_bytes(t->held[i].hash, SHA256_SIZE);
 		list[i] = &roles[i];
 	}
-	content.machine = wire_uuid(machine);
-	content.n_roles = n;
+	content.machine = wire_uuid(&t->machine);
+	content.n_roles = t->n_held;
 	content.roles = list;
-	body.version = version;
-	body.created_ms = now_ms;
-	body.expires_ms = now_ms + SIGNER_TIMESTAMP_MS;
+	body.version = t->version;
+	body.created_ms = t->now_ms;
+	body.expires_ms = t->now_ms + t->valid_ms;
 	body.content_case = ENVWARDEN__BUNDLE__BODY__CONTENT_TIMESTAMP;
 	body.timestamp = &content;
 	return sign(signer, R_TIMESTAMP, &body, out, err);

@@ -82,8 +82,15 @@ struct signer_held {
 	uint64_t version;
 	unsigned char hash[SHA256_SIZE];
 };
-int signer_sign_timestamp(const struct signer *signer, const struct uuid *machine, uint64_t version,
-			  const struct signer_held *held, size_t n, int64_t now_ms, struct buf *out,
-			  struct err *err);
+struct signer_timestamp {
+	struct uuid machine;
+	uint64_t version;
+	const struct signer_held *held;
+	size_t n_held;
+	int64_t now_ms;
+	int64_t valid_ms; /* SIGNER_TIMESTAMP_MS, but in air-gap files */
+};
+int signer_sign_timestamp(const struct signer *signer, const struct signer_timestamp *timestamp,
+			  struct buf *out, struct err *err);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "proto/convert.h"
 #include "proto/signed.h"
+#include "server/pki/signer.h"
 #include "server/session/session_impl.h"
 #include "server/session/state.h"
 
@@ -47,7 +48,7 @@ static int store_run(struct db_conn *conn, struct task *task, struct err *err)
 
 static int sign_run(struct db_conn *conn, struct task *task, struct err *err)
 {
-	int rc = state_sign(task->state, task->config->signer, err);
+	int rc = state_sign(task->state, task->config->signer, SIGNER_TIMESTAMP_MS, err);
 
 	(void)conn;
 	if (rc == 0)

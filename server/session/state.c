@@ -275,7 +275,7 @@ int state_prepare(struct db_conn *conn, const struct uuid *machine, const struct
 	return 0;
 }
 
-int state_sign(struct state *s, const struct signer *signer, struct err *err)
+int state_sign(struct state *s, const struct signer *signer, int64_t valid_ms, struct err *err)
 {
 	int rc = 0;
 
@@ -285,8 +285,15 @@ int state_sign(struct state *s, const struct signer *signer, struct err *err)
 		sha256(s->signed_status.data, s->signed_status.len, s->named[NAMED_STATUS].hash);
 	}
 	return rc < 0 ? rc
-		      : signer_sign_timestamp(signer, &s->machine, s->timestamp_version, s->named,
-					      s->n_named, s->now_ms, &s->timestamp, err);
+		      : signer_sign_timestamp(
+				signer,
+				&(struct signer_timestamp){.machine = s->machine,
+							   .version = s->timestamp_version,
+							   .held = s->named,
+							   .n_held = s->n_named,
+							   .now_ms = s->now_ms,
+							   .valid_ms = valid_ms},
+				&s->timestamp, err);
 }
 
 bool state_made(const struct state *s)

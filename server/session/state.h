@@ -43,7 +43,8 @@ struct state;
  */
 int state_prepare(struct db_conn *conn, const struct uuid *machine, const struct state_held *held,
 		  int64_t now_ms, struct state **out, struct err *err);
-int state_sign(struct state *state, const struct signer *signer, struct err *err);
+/* The timestamp is valid for so long: SIGNER_TIMESTAMP_MS, but in air-gap files. */
+int state_sign(struct state *state, const struct signer *signer, int64_t valid_ms, struct err *err);
 bool state_made(const struct state *state); /* a status bundle */
 int state_store(struct db_conn *conn, const struct state *state, struct err *err);
 /* The signed timestamp; lives as long as the state. */

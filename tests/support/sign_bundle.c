@@ -3,7 +3,8 @@
  *
  *   sign_bundle ROLE CONTENT MACHINE VERSION CREATED_MS EXPIRES_MS KEY_FILE... >FILE
  *
- * CONTENT: status or policy (a status allows everything); MACHINE: 32 hex digits; keys are DER.
+ * CONTENT: status, policy or timestamp (a status allows everything, a timestamp names nothing);
+ * MACHINE: 32 hex digits; keys are DER.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ int main(int argc, char **argv)
 	Envwarden__Bundle__Body body = ENVWARDEN__BUNDLE__BODY__INIT;
 	Envwarden__Bundle__Status status = ENVWARDEN__BUNDLE__STATUS__INIT;
 	Envwarden__Bundle__Policy policy = ENVWARDEN__BUNDLE__POLICY__INIT;
+	Envwarden__Bundle__Timestamp timestamp = ENVWARDEN__BUNDLE__TIMESTAMP__INIT;
 	const struct crypto_key *keys[LIMIT_ROLE_KEYS];
 	struct crypto_key *owned[LIMIT_ROLE_KEYS];
 	struct err err = ERR_INIT;
@@ -56,6 +58,10 @@ int main(int argc, char **argv)
 	if (strcmp(argv[2], "status") == 0) {
 		body.content_case = ENVWARDEN__BUNDLE__BODY__CONTENT_STATUS;
 		body.status = &status;
+	} else if (strcmp(argv[2], "timestamp") == 0) {
+		timestamp.machine = wire_uuid(&machine);
+		body.content_case = ENVWARDEN__BUNDLE__BODY__CONTENT_TIMESTAMP;
+		body.timestamp = &timestamp;
 	} else {
 		body.content_case = ENVWARDEN__BUNDLE__BODY__CONTENT_POLICY;
 		body.policy = &policy;

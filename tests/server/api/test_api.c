@@ -108,6 +108,8 @@ static void test_roles(void **state)
 	refused("PUT", path, vic, status, 403, "viewer");
 	refused("PATCH", "/organisation", olga, "{\"logging\":true}", 403, "operator");
 	refused("POST", "/join-codes", olga, "{}", 403, "operator");
+	refused("POST", "/machines/0a0a0a0a-0a0a-0a0a-0a0a-0a0a0a0a0a0a/export", olga, "{}", 403,
+		"operator");
 	refused("GET", "/audit", olga, NULL, 403, "operator");
 }
 

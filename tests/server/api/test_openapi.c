@@ -282,6 +282,7 @@ static const char *body_of(const struct route *r)
 		{"/environments/status", "{\"environments\":[\"0b0b0b0b-0b0b-0b0b-0b0b-"
 					 "0b0b0b0b0b0b\"],\"status\":\"warn\"}"},
 		{"/environments/{id}/status", "{\"status\":\"block\",\"message\":\"No.\"}"},
+		{"/machines/{id}/export", "{\"hours\":48}"},
 		{"/join-codes", "{\"labels\":[\"lab\"]}"},
 		{"/policy", "{\"source\":\"policy: 1\\nrules: []\\n\",\"note\":\"none\"}"},
 		{"/policy/plan", "{\"source\":\"policy: 1\\nrules:\\n  - {id: py, when: {package: "

@@ -137,6 +137,20 @@ static bool is_connected(void *ctx, const struct uuid *machine)
 	return uuid_cmp(&id, machine) == 0;
 }
 
+/* What the machine's state is, is not this API's business. */
+static int export_set(struct db_conn *conn, const struct signer *signer, struct api_set *set,
+		      struct err *err)
+{
+	(void)conn;
+	(void)signer;
+	(void)err;
+	if (set->valid_ms == 0)
+		set->valid_ms = 86400000;
+	buf_adds(set->file, "file");
+	set->status_version = 3;
+	return 0;
+}
+
 static void start_api(struct world *w)
 {
 	static const char *const hosts[] = {"127.0.0.1"};
@@ -177,6 +191,7 @@ static void start_api(struct world *w)
 		buf_deinit(&root);
 	}
 	config.signer = w->signer;
+	config.export_set = export_set;
 	assert_int_equal(ca_admin_identity(ca, hosts, 1, now_ms, &err), 0);
 	ca_root_spki_hash(ca, config.root_hash);
 	ca_free(ca);

@@ -157,15 +157,22 @@ static void test_timestamp(void **state)
 	Envwarden__Bundle__Body *body;
 
 	sha256("bytes", 5, held[1].hash);
-	assert_int_equal(
-		signer_sign_timestamp(f->signer, &machine, 17, held, 2, T0, &f->out, &f->err), 0);
+	assert_int_equal(signer_sign_timestamp(f->signer,
+					       &(struct signer_timestamp){.machine = machine,
+									  .version = 17,
+									  .held = held,
+									  .n_held = 2,
+									  .now_ms = T0,
+									  .valid_ms = 5000},
+					       &f->out, &f->err),
+			 0);
+	assert_int_equal(check(f, ROLE_TIMESTAMP, 17, T0 + 5000, &body), ERR_EXPIRED);
 	assert_int_equal(check(f, ROLE_TIMESTAMP, 17, T0, &body), 0);
 	assert_int_equal(body->timestamp->n_roles, 2);
 	sha256("bytes", 5, hash);
 	assert_memory_equal(body->timestamp->roles[1]->hash.data, hash, sizeof(hash));
 	assert_int_equal(body->timestamp->roles[1]->version, 5);
-	assert_int_equal(body->expires_ms, T0 + 86400000);
-	assert_int_equal(check(f, ROLE_TIMESTAMP, 17, T0 + 86400001, &body), ERR_EXPIRED);
+	assert_int_equal(body->expires_ms, T0 + 5000);
 }
 
 static void test_load(void **state)
@@ -179,7 +186,12 @@ static void test_load(void **state)
 	assert_int_equal(signer_create(f->path, &org, T0, &again, &f->out, &f->err), ERR_EXISTS);
 	assert_int_equal(signer_load(f->path, &again, &f->err), 0);
 	buf_clear(&f->out);
-	assert_int_equal(signer_sign_timestamp(again, &machine, 1, NULL, 0, T0, &f->out, &f->err),
+	assert_int_equal(signer_sign_timestamp(again,
+					       &(struct signer_timestamp){.machine = machine,
+									  .version = 1,
+									  .now_ms = T0,
+									  .valid_ms = 1},
+					       &f->out, &f->err),
 			 0);
 	assert_int_equal(check(f, ROLE_TIMESTAMP, 1, T0, &body), 0);
 	signer_free(again);

@@ -1,0 +1,19 @@
+/* Bytes in the documents of the API (base64), and files of them. */
+#ifndef ENVWARDEN_SERVER_ADMIN_CLI_BYTES_H
+#define ENVWARDEN_SERVER_ADMIN_CLI_BYTES_H
+
+#include <jansson.h>
+
+#include "server/admin-cli/admin.h"
+
+/*
+ * Writes the bytes of a member to a file of this account's alone, or to stdout ("-"). Failures are
+ * said.
+ */
+enum admin_exit bytes_save(struct admin *a, const json_t *document, const char *key,
+			   const char *path);
+/* A file of at most max bytes as a member of a document. */
+enum admin_exit bytes_load(struct admin *a, const char *path, size_t max, json_t *document,
+			   const char *key);
+
+#endif

@@ -580,7 +580,7 @@ static int prepare(struct engine *e, struct err *err)
 	if (rc == 0)
 		telling_start(e);
 	if (rc == 0)
-		graces_start(e);
+		rc = graces_start(e, err);
 	return rc;
 }
 

@@ -323,7 +323,8 @@ void telling_save(struct engine *e);
 void telling_on_time(uv_timer_t *timer);
 
 /* --- graces.c --- */
-void graces_start(struct engine *e); /* reads the store, before the loop runs */
+/* Reads the store, before the loop runs. ERR_NOMEM; what can't be read is told in the log. */
+int graces_start(struct engine *e, struct err *err);
 /* Whether the grace for this case was taken already. */
 bool grace_taken(const struct engine *e, const struct env *env, const char *case_code);
 struct grace {

@@ -147,20 +147,38 @@ int grace_give(struct engine *e, const struct grace *grace, grace_cb done, void 
 	return 0;
 }
 
-void graces_start(struct engine *e)
+static int recall(struct engine *e, const struct buf *bytes, struct err *err)
 {
-	struct buf bytes;
 	struct rd rd;
 
+	rd_init(&rd, bytes->data, bytes->len);
+	if (rd_u8(&rd) != GRACES_VERSION)
+		return err_set(err, ERR_CORRUPT, "graces: not as this version keeps them");
+	e->graces = mem_calloc(GRACES_MAX, sizeof *e->graces);
+	if (e->graces == NULL)
+		return err_nomem(err);
+	while (rd.left > 0 && e->n_graces < GRACES_MAX && take(&rd, &e->graces[e->n_graces]) == 0)
+		apply_grace(e, &e->graces[e->n_graces++]);
+	return 0;
+}
+
+int graces_start(struct engine *e, struct err *err)
+{
+	struct err why = ERR_INIT;
+	struct buf bytes;
+	int rc;
+
 	buf_init(&bytes, STORE_VALUE_MAX);
-	if (store_kv_get(e->store, KEY_GRACES, &bytes, NULL) == 0)
-		e->graces = mem_calloc(GRACES_MAX, sizeof *e->graces);
-	rd_init(&rd, bytes.data, bytes.len);
-	if (e->graces != NULL && rd_u8(&rd) == GRACES_VERSION)
-		while (rd.left > 0 && e->n_graces < GRACES_MAX &&
-		       take(&rd, &e->graces[e->n_graces]) == 0)
-			apply_grace(e, &e->graces[e->n_graces++]);
+	rc = store_kv_get(e->store, KEY_GRACES, &bytes, &why);
+	if (rc == 0)
+		rc = recall(e, &bytes, &why);
 	buf_deinit(&bytes);
+	/* Without them blocks hold again, and the next one given would take the place of all. */
+	if (rc == ERR_NOMEM)
+		return err_nomem(err);
+	if (rc < 0 && rc != ERR_NOTFOUND)
+		log_warn("decision", "graces and codes used are forgotten", LOG_ERR(&why));
+	return 0;
 }
 
 void graces_free(struct engine *e)

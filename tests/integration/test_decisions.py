@@ -66,9 +66,10 @@ class Decisions(harness.Case):
         self.assertRun(site.ew("defer", self.prefix), 0, "warns instead of being blocked until")
         self.assertRun(self.check(self.prefix), 0, "WARNING")
         self.assertRun(site.ew("defer", self.prefix), 7, "not blocked")
-        site.agent.stop()
-        site.start_agent()
-        self.wait_check(0)
+        for end in (site.agent.kill, site.agent.stop):
+            end()
+            site.start_agent()
+            self.wait_check(0)
         # An administrator's own block can't be deferred.
         other = self.make("other")
         self.assertRun(site.admin("env", "set-status", other, "block", "--message", "No"), 0)
@@ -89,6 +90,9 @@ class Decisions(harness.Case):
         for _ in range(4):
             last = site.ew("unlock", self.prefix, wrong)
         self.assertRun(last, 1, "too many codes")
+        site.agent.kill()  # it was durable before it was said
+        site.start_agent()
+        self.wait_check(0)
 
     def test_a_copy_made_offline(self):
         site = self.site

@@ -80,14 +80,18 @@ static void put_identity(struct sink *s, const struct package *p)
 		put_lp(s, p->md5, p->has_md5 ? sizeof(p->md5) : 0);
 }
 
+#define ATTRIBUTES_BUILT 2 /* the version with the time it was built at the end */
+
 /* An md5 is part of the identity while there is no sha256, and a mere claim beside one. */
 static void put_attributes(struct sink *s, const struct package *p)
 {
-	put_version(s);
+	put_be(s, p->built_ms != 0 ? ATTRIBUTES_BUILT : CANONICAL_VERSION, 1);
 	put_text(s, p->license);
 	put_text(s, p->url);
 	put_u64(s, p->size);
 	put_lp(s, p->md5, p->has_sha256 && p->has_md5 ? sizeof(p->md5) : 0);
+	if (p->built_ms != 0)
+		put_i64(s, p->built_ms);
 }
 
 void package_canonical(struct buf *out, const struct package *p)
@@ -134,7 +138,9 @@ static size_t attributes_size(const struct package *p)
 {
 	size_t md5 = p->has_sha256 && p->has_md5 ? sizeof(p->md5) : 0;
 
-	return 1 + 3 * 4 + 8 + strlen(p->license) + strlen(p->url) + md5;
+	size_t built = p->built_ms != 0 ? 8 : 0;
+
+	return 1 + 3 * 4 + 8 + strlen(p->license) + strlen(p->url) + md5 + built;
 }
 
 void package_def_key(const struct package *p, unsigned char key[PACKAGE_KEY_SIZE])

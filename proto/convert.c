@@ -87,6 +87,7 @@ static void package_fill(const struct package *p, Envwarden__Package *wire)
 	wire->license = wire_text(p->license);
 	wire->url = wire_text(p->url);
 	wire->size = p->size;
+	wire->built_ms = p->built_ms;
 	wire->requested = p->requested;
 }
 
@@ -123,6 +124,8 @@ int package_from_wire(const Envwarden__Package *wire, struct package *out, struc
 		return err_set(err, ERR_INVALID, "package without manager or name");
 	if (wire->build_number < PACKAGE_BUILD_NUMBER_UNKNOWN)
 		return err_set(err, ERR_INVALID, "package with a negative build number");
+	if (wire->built_ms < 0 || wire->built_ms > PACKAGE_BUILT_MAX_MS)
+		return err_set(err, ERR_INVALID, "package built at no time");
 	*out = (struct package){
 		.manager = wire->manager,
 		.name = wire->name,
@@ -134,6 +137,7 @@ int package_from_wire(const Envwarden__Package *wire, struct package *out, struc
 		.license = wire->license,
 		.url = wire->url,
 		.size = wire->size,
+		.built_ms = wire->built_ms,
 		.has_sha256 = wire->sha256.len > 0,
 		.has_md5 = wire->md5.len > 0,
 		.requested = wire->requested,

@@ -26,6 +26,7 @@ void document_package(struct json_writer *w, const struct package *package)
 	json_kv_hex_opt(w, "md5", package->md5, package->has_md5 ? sizeof(package->md5) : 0);
 	json_kv_str_opt(w, "license", package->license);
 	json_kv_str_opt(w, "url", package->url);
+	json_kv_time_opt(w, "built", package->built_ms);
 	json_kv_bool(w, "requested", package->requested);
 	json_end_object(w);
 }

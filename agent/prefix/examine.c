@@ -200,6 +200,7 @@ static void make_stamp(struct look *look)
 	struct sha256 hash;
 
 	sha256_init(&hash);
+	sha256_update(&hash, (const unsigned char[]){MARKS_READING}, 1);
 	sha256_update(&hash, out->prefix, strlen(out->prefix) + 1);
 	sha256_update(&hash, out->site_packages, strlen(out->site_packages) + 1);
 	sha256_update(&hash, out->site_above, strlen(out->site_above) + 1);

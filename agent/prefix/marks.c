@@ -53,6 +53,7 @@ uint64_t marks_stamp(const char *name, const struct file_info *info, const struc
 	if (is_racy(info, now_ms) || (second != NULL && is_racy(second, now_ms)))
 		return 0;
 	sha256_init(&hash);
+	sha256_update(&hash, (const unsigned char[]){MARKS_READING}, 1);
 	sha256_update(&hash, name, strlen(name) + 1);
 	add_info(&hash, info);
 	if (second != NULL)

@@ -28,7 +28,11 @@
 #include "platform/safe_open.h"
 
 #define MARKS_RACY_NS 2000000000 /* the coarsest resolution of file times in use: FAT's */
-#define MARKS_PAIR 16		 /* bytes of a stamp and its claim */
+/* Counts up when a look makes more of a file than before: what is known by older ones is read
+ * again.
+ */
+#define MARKS_READING 2
+#define MARKS_PAIR 16 /* bytes of a stamp and its claim */
 
 /* What is known of an environment. */
 struct marks {

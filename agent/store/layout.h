@@ -26,11 +26,12 @@
  *
  *   2: environments with volume, last use, last run; snapshots with the reader's marks; changes
  *      that were folded
+ *   3: packages with the time they were built; all others are as they were
  */
 #ifndef ENVWARDEN_AGENT_STORE_LAYOUT_H
 #define ENVWARDEN_AGENT_STORE_LAYOUT_H
 
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 #define LAYOUT_KEY "layout"
 #define LAYOUT_REWRITE_KEY "rewrite"
 
@@ -38,6 +39,7 @@
 #define LAYOUT_ROW_VERSION 2
 #define LAYOUT_SNAPSHOT_VERSION 2 /* version 1 began with its count, whose first byte is 0 */
 #define LAYOUT_PACKAGE_VERSION 1
+#define LAYOUT_PACKAGE_BUILT 2 /* one whose time of building is known */
 #define LAYOUT_CHANGE_VERSION 1
 #define LAYOUT_FOLDED_VERSION 2 /* a change that others were folded into, or their range */
 #define LAYOUT_EPOCH_VERSION 1

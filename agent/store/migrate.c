@@ -3,7 +3,7 @@
 #include "agent/store/internal.h"
 #include "agent/store/layout.h"
 
-#define LAYOUT_BEFORE 1
+#define LAYOUT_OLDEST 1 /* packages, never removed, stay as any layout wrote them */
 #define BATCH_ROWS 32
 #define BATCH_BYTES (256u << 10) /* of rows, in one transaction */
 
@@ -18,13 +18,13 @@ int migrate_look(struct db_txn *txn, struct store *s, struct err *err)
 		return rc;
 	rd_init(&r, value.data, value.n);
 	version = rd_u32(&r);
-	if (version != LAYOUT_VERSION && version != LAYOUT_BEFORE)
+	if (version < LAYOUT_OLDEST || version > LAYOUT_VERSION)
 		return err_set(err, ERR_UNSUPPORTED,
 			       "store: it was written by a %s version of this program (layout %u; "
 			       "this one knows %d)",
 			       version > LAYOUT_VERSION ? "newer" : "much older", (unsigned)version,
 			       LAYOUT_VERSION);
-	s->old_layout = version == LAYOUT_BEFORE;
+	s->old_layout = version < LAYOUT_VERSION;
 	rc = db_get(txn, DB_META, BYTES_OF_TEXT(LAYOUT_REWRITE_KEY), &value, err);
 	if (rc < 0 && rc != ERR_NOTFOUND)
 		return rc;

@@ -269,7 +269,7 @@ int row_get_environment(const struct uuid *id, struct bytes value, struct arena 
 
 void row_put_package(struct buf *out, const struct package *p, bool sent)
 {
-	buf_add_u8(out, LAYOUT_PACKAGE_VERSION);
+	buf_add_u8(out, p->built_ms != 0 ? LAYOUT_PACKAGE_BUILT : LAYOUT_PACKAGE_VERSION);
 	buf_add_u8(out, sent);
 	put_text(out, p->manager);
 	put_text(out, p->name);
@@ -283,6 +283,8 @@ void row_put_package(struct buf *out, const struct package *p, bool sent)
 	buf_add_u64(out, p->size);
 	buf_add_lp(out, p->sha256, p->has_sha256 ? sizeof(p->sha256) : 0);
 	buf_add_lp(out, p->md5, p->has_md5 ? sizeof(p->md5) : 0);
+	if (p->built_ms != 0)
+		buf_add_u64(out, (uint64_t)p->built_ms);
 }
 
 /* All of it or nothing; true when it is there. */
@@ -305,10 +307,12 @@ int row_get_package(struct bytes value, struct arena *arena, struct package *out
 {
 	struct package p = {0};
 	bool was_sent;
+	bool built;
 	struct rd r;
 
 	rd_init(&r, value.data, value.n);
-	get_version(&r, LAYOUT_PACKAGE_VERSION);
+	built = value.n > 0 && *(const unsigned char *)value.data == LAYOUT_PACKAGE_BUILT;
+	get_version(&r, built ? LAYOUT_PACKAGE_BUILT : LAYOUT_PACKAGE_VERSION);
 	was_sent = rd_u8(&r) != 0;
 	p.manager = get_text(&r, arena);
 	p.name = get_text(&r, arena);
@@ -322,6 +326,8 @@ int row_get_package(struct bytes value, struct arena *arena, struct package *out
 	p.size = rd_u64(&r);
 	p.has_sha256 = get_optional(&r, p.sha256, sizeof(p.sha256));
 	p.has_md5 = get_optional(&r, p.md5, sizeof(p.md5));
+	if (built)
+		p.built_ms = (int64_t)rd_u64(&r);
 	if (get_end(&r) < 0)
 		return get_end(&r);
 	*out = p;

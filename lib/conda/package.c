@@ -66,6 +66,8 @@ int package_cmp_all(const struct package *a, const struct package *b)
 		c = (int)a->has_md5 - (int)b->has_md5;
 	if (c == 0 && a->has_md5)
 		c = memcmp(a->md5, b->md5, sizeof a->md5);
+	if (c == 0)
+		c = cmp_i64(a->built_ms, b->built_ms);
 	return c;
 }
 

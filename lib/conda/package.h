@@ -26,6 +26,7 @@
 #define PACKAGE_MANAGER_MAX 16
 
 #define PACKAGE_BUILD_NUMBER_UNKNOWN (-1)
+#define PACKAGE_BUILT_MAX_MS 253402300799000 /* the end of the year 9999 */
 
 struct package {
 	const char *manager; /* "conda" or "pypi" */
@@ -36,8 +37,10 @@ struct package {
 	const char *channel;  /* canonical: URL without credentials and subdir, or a bare name */
 	const char *subdir;   /* "linux-64", "noarch", ... */
 	const char *license;
-	const char *url; /* credentials masked */
-	uint64_t size;	 /* bytes of the archive, 0 unknown */
+	const char *url;  /* credentials masked */
+	uint64_t size;	  /* bytes of the archive, 0 unknown */
+	int64_t built_ms; /* when it was built; 0 unknown, as of all of pip's; to
+			     PACKAGE_BUILT_MAX_MS */
 	unsigned char sha256[SHA256_SIZE];
 	unsigned char md5[16];
 	bool has_sha256;
@@ -56,8 +59,8 @@ struct package {
  */
 int package_cmp(const struct package *a, const struct package *b);
 
-/* Same order plus the attributes outside the identity (license, url, size, requested, md5); the
- * reader's marks count nowhere. */
+/* Same order plus the attributes outside the identity (license, url, size, requested, md5, built);
+ * the reader's marks count nowhere. */
 int package_cmp_all(const struct package *a, const struct package *b);
 
 /* Deep copy; ERR_NOMEM. */

@@ -1,5 +1,6 @@
 #include "lib/conda/record.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
@@ -7,6 +8,7 @@
 #include "lib/base/text.h"
 #include "lib/conda/channel.h"
 
+#define SECONDS_BELOW (PACKAGE_BUILT_MAX_MS / 1000) /* a timestamp */
 #define RECORD_SUFFIX ".json"
 
 const struct json_limits record_limits = {
@@ -32,6 +34,7 @@ struct draft {
 	char site_packages_path[RECORD_PATH_MAX + 1];
 	int64_t build_number;
 	uint64_t size;
+	int64_t built_ms;
 	unsigned char sha256[SHA256_SIZE];
 	unsigned char md5[16];
 	bool has_sha256, has_md5;
@@ -172,6 +175,40 @@ static int read_size(const struct scan *s)
 
 	if (rc == 0)
 		s->draft->size = (uint64_t)value;
+	return rc;
+}
+
+/* The text of a number with a fraction or an exponent; negative or too big ones end at the limits.
+ */
+static int64_t whole_of(const char *text)
+{
+	double value = strtod(text, NULL);
+
+	return value >= (double)PACKAGE_BUILT_MAX_MS + 1 ? PACKAGE_BUILT_MAX_MS + 1
+	       : value > 0				 ? (int64_t)value
+							 : 0;
+}
+
+/*
+ * When it was built: milliseconds, or seconds in old records, told apart as conda does. Nothing
+ * else depends on it, so one that makes no sense is no reason to refuse the record.
+ */
+static int read_timestamp(const struct scan *s)
+{
+	enum json_token token;
+	int64_t value = 0;
+	size_t n;
+	int rc = next(s, &token);
+
+	if (rc == 0 && token == JSON_INT)
+		value = json_num(s->reader);
+	else if (rc == 0 && token == JSON_NUMBER)
+		value = whole_of(json_text(s->reader, &n));
+	else if (rc == 0 && (token == JSON_OBJECT || token == JSON_ARRAY))
+		return malformed(s, "timestamp", "is not a number");
+	if (value > 0 && value < SECONDS_BELOW)
+		value *= 1000;
+	s->draft->built_ms = value > 0 && value <= PACKAGE_BUILT_MAX_MS ? value : 0;
 	return rc;
 }
 
@@ -341,6 +378,7 @@ static const struct {
 } other_fields[] = {
 	{"build_number", read_build_number},
 	{"size", read_size},
+	{"timestamp", read_timestamp},
 	{"md5", read_md5},
 	{"sha256", read_sha256},
 	{"requested_spec", read_requested_spec},
@@ -494,6 +532,7 @@ static int keep(struct draft *d, struct arena *arena, struct record *out)
 		return ERR_NOMEM;
 	p->build_number = d->build_number;
 	p->size = d->size;
+	p->built_ms = d->built_ms;
 	p->has_sha256 = d->has_sha256;
 	p->has_md5 = d->has_md5;
 	if (d->has_sha256)

@@ -8,6 +8,7 @@
  * UTF-8 or holds a NUL make the whole file malformed. null counts as absent.
  *   license  cut at PACKAGE_LICENSE_MAX (at a character)
  *   url, channel, subdir, fn, site packages path   "" when over their limit: a cut one misleads
+ *   timestamp   a text, and a number that is no time from 1970 to 9999, is as none
  *   md5, sha256   absent when ""; anything else but hex of the right length is malformed
  */
 #ifndef ENVWARDEN_LIB_CONDA_RECORD_H

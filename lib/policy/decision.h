@@ -49,8 +49,8 @@ struct status_entry {
 	enum action action;
 	const char *message;
 	int64_t until_ms; /* 0 = no end */
-	/* It ends with the first snapshot of the environment in which no package fits any of the
-	 * specs (conda's, for packages of every manager): the cause is gone. At least one then. */
+	/* It holds while a package fits any of the specs (conda's, for packages of every manager),
+	 * and again if one comes back. At least one then. */
 	bool until_fixed;
 	const char *const *fixed_specs;
 	size_t n_fixed_specs;

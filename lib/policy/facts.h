@@ -28,7 +28,6 @@ struct finding {
 
 struct policy_package {
 	const struct package *package;
-	int64_t built_ms; /* when it was built or published, 0 unknown */
 	const struct finding *findings;
 	size_t n_findings;
 };

@@ -374,7 +374,7 @@ static void eval_age(const struct universe *u, const struct condition *c, set_wo
 		     int64_t *until_ms)
 {
 	for (size_t i = 0; i < u->facts->n_packages; i++) {
-		int64_t built_ms = u->facts->packages[i].built_ms;
+		int64_t built_ms = u->facts->packages[i].package->built_ms;
 
 		/* One whose age is not known is not young: the others of its kind would all be. */
 		if (built_ms > 0 && !has_passed(u, built_ms, c->duration_ms, until_ms))

@@ -134,6 +134,7 @@ void document_package(struct json_writer *w, const struct package *p, bool with_
 	json_kv_hex_opt(w, "md5", p->md5, p->has_md5 ? sizeof(p->md5) : 0);
 	json_kv_str_opt(w, "license", p->license);
 	json_kv_str_opt(w, "url", p->url);
+	json_kv_time_opt(w, "built", p->built_ms);
 	if (with_requested)
 		json_kv_bool(w, "requested", p->requested);
 	json_end_object(w);

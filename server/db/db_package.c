@@ -17,6 +17,7 @@ int package_read(struct sql_rows *rows, int c, struct arena *arena, struct packa
 		.url = sql_text(rows, c + 8, arena),
 		.size = (uint64_t)sql_int(rows, c + 9),
 	};
+	out->built_ms = sql_int(rows, c + 12);
 	out->has_sha256 = sql_fixed(rows, c + 10, out->sha256, SHA256_SIZE);
 	out->has_md5 = sql_fixed(rows, c + 11, out->md5, sizeof(out->md5));
 	return out->manager && out->name && out->version && out->build && out->channel &&
@@ -93,14 +94,15 @@ static int package_insert(struct db_conn *conn, const struct package *p,
 		conn, id, &found, err,
 		"INSERT INTO package (def_key, manager, name_id, version, build,"
 		" build_number, channel_id, subdir, license, url, size, sha256, md5,"
-		" env_count, first_seen_ms)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14)"
+		" env_count, first_seen_ms, built_ms)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $15)"
 		" RETURNING id",
 		ARG_BLOB(key, PACKAGE_KEY_SIZE), ARG_TEXT(p->manager), ARG_INT(name),
 		ARG_TEXT(p->version), ARG_TEXT(p->build), ARG_INT(p->build_number),
 		ARG_INT(channel), ARG_TEXT(p->subdir), ARG_TEXT(p->license), ARG_TEXT(p->url),
 		ARG_INT(p->size), p->has_sha256 ? ARG_BLOB(p->sha256, SHA256_SIZE) : ARG_NULL,
-		p->has_md5 ? ARG_BLOB(p->md5, sizeof(p->md5)) : ARG_NULL, ARG_INT(now_ms));
+		p->has_md5 ? ARG_BLOB(p->md5, sizeof(p->md5)) : ARG_NULL, ARG_INT(now_ms),
+		ARG_INT(p->built_ms));
 }
 
 static int find_id(struct db_conn *conn, const unsigned char *key, int64_t *id, bool *found,

@@ -6,5 +6,6 @@ extern const char *const sqlite_001[];
 extern const char *const sqlite_002[];
 extern const char *const sqlite_003[];
 extern const char *const sqlite_004[];
+extern const char *const sqlite_005[];
 
 #endif

@@ -38,8 +38,11 @@ static void test_packages(void **state)
 	struct package numpy = sample_numpy();
 	struct package openssl = sample_openssl();
 	struct package requests = sample_requests();
+	struct package built = sample_numpy();
 
 	(void)state;
+	built.built_ms = 1700000000123;
+	check_package(&built, "built");
 	check_package(&numpy, "numpy");
 	check_package(&openssl, "openssl");
 	check_package(&requests, "requests");
@@ -101,6 +104,12 @@ static void test_claims(void **state)
 	b = a;
 	b.size++;
 	package_def_key(&b, def2);
+	assert_memory_not_equal(def, def2, sizeof(def));
+	b = a;
+	b.built_ms = 1;
+	package_key(&b, key2);
+	package_def_key(&b, def2);
+	assert_memory_equal(key, key2, sizeof(key));
 	assert_memory_not_equal(def, def2, sizeof(def));
 	b = a;
 	b.has_sha256 = false;

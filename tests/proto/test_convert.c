@@ -35,6 +35,7 @@ static void test_packages(void **state)
 	(void)state;
 	arena_init(&arena, LIMIT_LOCAL_MEMORY);
 	sample_packages(&list);
+	list.items[1].built_ms = 1700000000123;
 	assert_int_equal(packages_to_wire(list.items, list.n, &arena, &item.packages), 0);
 	item.n_packages = list.n;
 	msg.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_PACKAGES;
@@ -55,8 +56,12 @@ static void test_bad_packages(void **state)
 {
 	static const struct {
 		const char *manager, *name;
-		int64_t build_number;
-	} table[] = {{"", "numpy", 0}, {"conda", "", 0}, {"conda", "numpy", -2}};
+		int64_t build_number, built_ms;
+	} table[] = {{"", "numpy", 0, 0},
+		     {"conda", "", 0, 0},
+		     {"conda", "numpy", -2, 0},
+		     {"conda", "numpy", 0, -1},
+		     {"conda", "numpy", 0, PACKAGE_BUILT_MAX_MS + 1}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -67,6 +72,7 @@ static void test_bad_packages(void **state)
 		wire.manager = wire_text(table[i].manager);
 		wire.name = wire_text(table[i].name);
 		wire.build_number = table[i].build_number;
+		wire.built_ms = table[i].built_ms;
 		assert_int_equal(package_from_wire(&wire, &p, &err), ERR_INVALID);
 		assert_int_equal(err.code, ERR_INVALID);
 		assert_string_equal(p.name, "untouched");

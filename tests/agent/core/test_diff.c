@@ -57,7 +57,7 @@ static void attributes_are_no_difference_of_packages(void **state)
 	(void)state;
 	arena_init(&arena, 1 << 20);
 	sample_snapshot(&before, &arena, "/e", 1, "a=1 b=1");
-	for (int field = 0; field < 4; field++) {
+	for (int field = 0; field < 5; field++) {
 		struct package *p;
 		struct diff d;
 
@@ -67,6 +67,7 @@ static void attributes_are_no_difference_of_packages(void **state)
 		p->license = field == 1 ? "GPL" : p->license;
 		p->url = field == 2 ? "https://x" : p->url;
 		p->size = field == 3 ? 5 : p->size;
+		p->built_ms = field == 4 ? 5 : p->built_ms;
 		assert_int_equal(diff_packages(&before.packages, &after.packages, &d), 0);
 		assert_int_equal(d.added.n + d.removed.n, 0);
 		assert_true(d.attributes);

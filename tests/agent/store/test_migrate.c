@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "agent/store/internal.h"
+#include "agent/store/layout.h"
 #include "tests/agent/store/fixture.h"
 #include "tests/support/fault.h"
 
@@ -239,7 +240,7 @@ static void everything_is_taken_over(void **state)
 	make_old(f);
 	assert_int_equal(store_probe(f->dir.path, NULL), 0);
 	fixture_reopen(f);
-	assert_int_equal(layout_of(f), 2);
+	assert_int_equal(layout_of(f), LAYOUT_VERSION);
 	c = count_rows(f);
 	assert_int_equal(c.old, 0);
 	assert_int_equal(c.n, 59 + 54);
@@ -277,7 +278,7 @@ static void killed_while_it_is_taken_over(void **state)
 		assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
 		assert_int_equal(store_probe(f->dir.path, NULL), 0);
 		fixture_reopen(f);
-		assert_int_equal(layout_of(f), 2);
+		assert_int_equal(layout_of(f), LAYOUT_VERSION);
 		assert_int_equal(count_rows(f).old, 0);
 		all_there(f);
 		arena_reset(&f->arena);
@@ -312,11 +313,26 @@ static int put_layout(struct db_txn *txn, void *ctx, struct err *err)
 	return db_put(txn, DB_META, BYTES_OF_TEXT("layout"), (struct bytes){version, 4}, err);
 }
 
+/* Only packages have changed since, and those that were there are as they were. */
+static void layout_2_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	unsigned char two = 2;
+
+	see_many(f);
+	assert_int_equal(db_write(f->store->db, DB_ADD, put_layout, &two, NULL), 0);
+	assert_int_equal(store_probe(f->dir.path, NULL), 0);
+	fixture_reopen(f);
+	assert_int_equal(layout_of(f), LAYOUT_VERSION);
+	assert_int_equal(count_rows(f).old, 0);
+	all_there(f);
+}
+
 static void a_newer_layout_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	unsigned char newer = 3;
-	unsigned char present = 2;
+	unsigned char newer = LAYOUT_VERSION + 1;
+	unsigned char present = LAYOUT_VERSION;
 	struct err err = ERR_INIT;
 	struct store *s;
 	struct db *db;
@@ -332,16 +348,15 @@ static void a_newer_layout_is_refused(void **state)
 	assert_int_equal(db_write(db, DB_ADD, put_layout, &present, NULL), 0);
 	db_close(db);
 	fixture_reopen(f);
-	assert_int_equal(layout_of(f), 2);
+	assert_int_equal(layout_of(f), LAYOUT_VERSION);
 }
 
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(everything_is_taken_over),
-		TEST(killed_while_it_is_taken_over),
-		TEST(stopped_anywhere),
+		TEST(everything_is_taken_over),	 TEST(killed_while_it_is_taken_over),
+		TEST(stopped_anywhere),		 TEST(layout_2_goes_on),
 		TEST(a_newer_layout_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,7 @@ static void attributes_are_stored_but_no_change(void **state)
 	sample_snapshot(&s, &f->arena, PREFIX, 7, "a=1");
 	s.packages.items[0].requested = true;
 	s.packages.items[0].license = "BSD";
+	s.packages.items[0].built_ms = 1700000000123;
 	assert_int_equal(snapshot_seal(&s), 0);
 	a = fixture_apply(f, &s);
 	assert_false(a.changed);
@@ -76,6 +77,7 @@ static void attributes_are_stored_but_no_change(void **state)
 	assert_int_equal(list.n, 1);
 	assert_true(list.items[0].requested);
 	assert_string_equal(list.items[0].license, "BSD");
+	assert_int_equal(list.items[0].built_ms, 1700000000123);
 	package_list_deinit(&list);
 }
 

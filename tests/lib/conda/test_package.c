@@ -41,6 +41,9 @@ static const struct {
 	/* Beside a sha256 the md5 is no part of the identity. */
 	{{PLAIN, MIT, .has_sha256 = true, .sha256 = {0, 2}, .has_md5 = true}, false},
 	{{PLAIN, MIT, .has_sha256 = true, .sha256 = {0, 2}, .has_md5 = true, .md5 = {1}}, false},
+	{{PLAIN, MIT, .has_sha256 = true, .sha256 = {0, 2}, .has_md5 = true, .md5 = {1},
+	  .built_ms = 1},
+	 false},
 	{{ID("conda", "b", "1", "h_0", 4, "b", "noarch"), MIT}, true},
 	{{ID("conda", "b", "1.1", "h_0", 3, "b", "noarch"), MIT}, true},
 	{{ID("conda", "ba", "1", "h_0", 3, "b", "noarch"), MIT}, true},

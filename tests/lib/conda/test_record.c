@@ -227,6 +227,27 @@ static const struct {
 	{"\"md5\":\"00112233445566778899AABBCCDDEEFF\"", "md5", "00112233445566778899aabbccddeeff"},
 	{"\"md5\":\"00112233445566778899aabbccddeeff\",\"md5\":null", "md5", ""},
 	{"\"sha256\":null", "sha256", ""},
+	{"\"timestamp\":1700000000123", "built", "1700000000123"},
+	{"\"timestamp\":1700000000", "built", "1700000000000"}, /* old ones: seconds */
+	{"\"timestamp\":1700000000.75", "built", "1700000000000"},
+	{"\"timestamp\":1.7e12", "built", "1700000000000"},
+	{"\"timestamp\":253402300798", "built", "253402300798000"},
+	{"\"timestamp\":253402300799", "built", "253402300799"},
+	{"\"timestamp\":253402300799000", "built", "253402300799000"},
+	{"\"timestamp\":253402300799001", "built", "0"},
+	{"\"timestamp\":0", "built", "0"},
+	{"\"timestamp\":null", "built", "0"},
+	{"\"timestamp\":-1", "built", "0"},
+	{"\"timestamp\":-9223372036854775808", "built", "0"},
+	{"\"timestamp\":9223372036854775807", "built", "0"},
+	{"\"timestamp\":99999999999999999999999", "built", "0"},
+	{"\"timestamp\":1e30", "built", "0"},
+	{"\"timestamp\":-1e30", "built", "0"},
+	{"\"timestamp\":1e999", "built", "0"},
+	{"\"timestamp\":1e-9", "built", "0"},
+	{"\"timestamp\":\"1700000000123\"", "built", "0"},
+	{"\"timestamp\":true", "built", "0"},
+	{"\"timestamp\":1700000000123,\"timestamp\":\"\"", "built", "0"},
 	{"\"requested_spec\":\"foo\"", "requested", "1"},
 	{"\"requested_spec\":\"\"", "requested", "0"},
 	{"\"requested_spec\":\"None\"", "requested", "0"},
@@ -265,6 +286,8 @@ static void add_field(struct buf *out, const struct record *r, const char *field
 		buf_addf(out, "%lld", (long long)p->build_number);
 	else if (strcmp(field, "size") == 0)
 		buf_addf(out, "%llu", (unsigned long long)p->size);
+	else if (strcmp(field, "built") == 0)
+		buf_addf(out, "%lld", (long long)p->built_ms);
 	else if (strcmp(field, "license") == 0)
 		buf_adds(out, p->license);
 	else if (strcmp(field, "fn") == 0)
@@ -323,6 +346,8 @@ static const struct {
 	{"{\"name\":\"foo\",\"build\":\"h_0\"}", ERR_INVALID, "no version"},
 	{"{\"name\":\"foo\",\"version\":\"1.0\"}", ERR_INVALID, "no build"},
 	{REST "\"build\":null}", ERR_INVALID, "no build"},
+	{REST "\"timestamp\":[1]}", ERR_INVALID, "timestamp"},
+	{REST "\"timestamp\":{}}", ERR_INVALID, "timestamp"},
 	{REST "\"name\":\"\"}", ERR_INVALID, "no name"},
 	{REST "\"name\":\"bar\"}", ERR_INVALID, "another package"},
 	{REST "\"name\":\"Foo\"}", ERR_INVALID, "another package"},

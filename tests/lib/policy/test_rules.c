@@ -23,7 +23,8 @@ static const struct package packages[] = {
 	 .channel = "https://repo.anaconda.com/pkgs/main",
 	 .subdir = "linux-64",
 	 .license = "OpenSSL",
-	 .url = ""},
+	 .url = "",
+	 .built_ms = 995 * DAY_MS},
 	{.manager = "conda",
 	 .name = "python",
 	 .version = "3.9.18",
@@ -39,7 +40,8 @@ static const struct package packages[] = {
 	 .channel = "https://mirror.example.org/tools",
 	 .subdir = "linux-64",
 	 .license = "AGPL-3.0-or-later",
-	 .url = ""},
+	 .url = "",
+	 .built_ms = 10 * DAY_MS},
 	{.manager = "pypi",
 	 .name = "pyyaml",
 	 .version = "5.3.1",
@@ -68,9 +70,9 @@ static const struct finding findings[] = {
 #define NOW (1000 * DAY_MS)
 
 static const struct policy_package installed[] = {
-	{.package = &packages[0], .built_ms = 995 * DAY_MS},
+	{.package = &packages[0]},
 	{.package = &packages[1]},
-	{.package = &packages[2], .built_ms = 10 * DAY_MS},
+	{.package = &packages[2]},
 	{.package = &packages[3], .findings = findings, .n_findings = 2},
 };
 

@@ -24,6 +24,7 @@ static void test_put_and_get(void **state)
 	p.has_sha256 = true;
 	p.sha256[0] = 9;
 	p.requested = true;
+	p.built_ms = 1700000000123;
 	assert_int_equal(db_package_put(s->conn, &p, T0, &id, &created, &s->err), 0);
 	assert_true(created);
 	p.requested = false; /* outside the definition */

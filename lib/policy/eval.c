@@ -5,6 +5,7 @@
 #include "lib/base/err.h"
 #include "lib/base/wildcard.h"
 #include "lib/policy/package_set.h"
+#include "lib/policy/remedy.h"
 #include "lib/policy/template.h"
 
 /* Reasons of one strength, the first ones. */
@@ -20,6 +21,7 @@ struct evaluating {
 	set_word *hits;	      /* the packages a rule's condition holds for */
 	set_word *candidates; /* rules, by number */
 	int64_t until_ms;     /* the decision holds that long */
+	const char *fixing;   /* what lifts an explicit status; "": not sure */
 	struct list blocks;
 	struct list warnings;
 	struct list monitored;
@@ -134,6 +136,9 @@ static int add_reason(struct evaluating *e, const struct rule *rule, const struc
 			      &reason->message);
 	if (rc == 0)
 		rc = template_fix(rule->fix, &values, DECISION_MESSAGE_MAX, e->arena, &reason->fix);
+	if (rc == 0 && !*rule->fix)
+		rc = remedy_of_condition(&rule->when, e->in->facts, package, e->arena,
+					 &reason->fix);
 	if (rc == 0)
 		list->n++;
 	return rc;
@@ -193,6 +198,18 @@ static int eval_rules(struct evaluating *e)
 
 /* --- the explicit status --- */
 
+/* What lifts it where one package is the cause; of several it would be a part. */
+static int remedy_of_hits(struct evaluating *e, const struct condition *fits)
+{
+	size_t n = universe_size(e->universe);
+	size_t first = set_next(e->hits, 0, n);
+
+	if (set_next(e->hits, first + 1, n) < n)
+		return 0;
+	return remedy_of_condition(fits, e->in->facts, e->in->facts->packages[first].package,
+				   e->arena, &e->fixing);
+}
+
 /* Until fixed: as long as a package fits one of the specs. One that can't be read counts as fit. */
 static int is_fixed(struct evaluating *e, bool *out)
 {
@@ -212,9 +229,10 @@ static int is_fixed(struct evaluating *e, bool *out)
 			return rc == ERR_NOMEM ? rc : 0;
 	}
 	rc = condition_eval(e->universe, &fits, e->hits, &e->until_ms);
-	if (rc == 0)
-		*out = e->in->facts->n_packages == 0 || set_next(e->hits, 0, n) >= n;
-	return rc;
+	if (rc < 0)
+		return rc;
+	*out = e->in->facts->n_packages == 0 || set_next(e->hits, 0, n) >= n;
+	return *out ? 0 : remedy_of_hits(e, &fits);
 }
 
 static bool asks_packages(const struct status_entry *status)
@@ -240,7 +258,8 @@ static int status_reason(struct evaluating *e, struct reason *out)
 {
 	const struct status_entry *status = e->in->status;
 
-	*out = (struct reason){.kind = "status", .id = "", .fix = "", .action = status->action};
+	*out = (struct reason){
+		.kind = "status", .id = "", .fix = e->fixing, .action = status->action};
 	if (status->until_ms != 0)
 		holds_until(e, status->until_ms);
 	out->message = arena_strdup(e->arena, status->message);
@@ -317,6 +336,7 @@ int policy_eval(const struct eval_input *in, struct arena *arena, struct evaluat
 	e->in = in;
 	e->arena = arena;
 	e->until_ms = INT64_MAX;
+	e->fixing = "";
 	if (in->index || asks_packages(in->status))
 		rc = evaluate(e, &result);
 	if (rc == 0)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/text.h"
 #include "lib/policy/condition_text.h"
 #include "lib/policy/condition_within.h"
 #include "lib/policy/template.h"
@@ -300,6 +301,14 @@ static void check_scope(struct checking *c, const struct rule *rule, const struc
 				     rule->id, scope->platform.items[i]);
 }
 
+/* conda's update takes names alone, for versions there is its install; mamba takes either. */
+static bool updates_to_version(const char *fix)
+{
+	bool conda = text_starts(fix, "conda update ") || text_starts(fix, "{tool} update ");
+
+	return conda && strpbrk(fix, "<>=") != NULL;
+}
+
 static void check_rule(struct checking *c, const struct rule *rule)
 {
 	if (rule->from_ms != 0 && rule->action != ACTION_BLOCK)
@@ -321,6 +330,9 @@ static void check_rule(struct checking *c, const struct rule *rule)
 		tell(c, PROBLEM_WARNING, rule->line, "write {target}",
 		     "rule \"%s\": the fix is wrong for environments without a name, or with one",
 		     rule->id);
+	if (updates_to_version(rule->fix))
+		tell(c, PROBLEM_WARNING, rule->line, "write install",
+		     "rule \"%s\": conda update takes no version, as the fix has one", rule->id);
 	check_condition(c, &rule->when);
 }
 

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/text.h"
 
@@ -30,27 +29,58 @@ static bool is_known(const char *text, size_t n)
 	return false;
 }
 
+/* --- what an environment is to its tool --- */
+
+/* The length of a workspace's path: WORKSPACE/.pixi/envs/NAME. 0: it is in none. */
+static size_t workspace_of(const struct policy_facts *facts)
+{
+	static const char folder[] = "/.pixi/envs/";
+	const char *slash = strrchr(facts->path, '/');
+	size_t n = slash ? (size_t)(slash - facts->path) + 1 : 0;
+
+	if (strcmp(facts->tool, "pixi") != 0 || n < sizeof(folder) ||
+	    memcmp(facts->path + n - (sizeof(folder) - 1), folder, sizeof(folder) - 1) != 0)
+		return 0;
+	return n - (sizeof(folder) - 1);
+}
+
+bool template_is_pixi_default(const struct policy_facts *facts)
+{
+	return workspace_of(facts) > 0 && text_ends(facts->path, "/default");
+}
+
 /*
- * What names the environment to its tool: a name is looked up in folders of environments, so it
- * stands only for a folder in one called "envs".
+ * A name is looked up in folders of environments, so it stands only for a folder in one called
+ * "envs".
  */
-static void add_target(struct buf *out, const struct policy_facts *facts)
+void template_add_target(struct buf *out, const struct policy_facts *facts)
 {
 	const char *slash = strrchr(facts->path, '/');
 	size_t n = slash ? (size_t)(slash - facts->path) : 0;
 	bool named = n >= 5 && memcmp(facts->path + n - 5, "/envs", 5) == 0 &&
 		     strcmp(slash + 1, facts->name) == 0 && strcmp(facts->tool, "pixi") != 0;
+	size_t workspace = workspace_of(facts);
+	char folder[4096];
 
+	if (workspace > 0 && workspace < sizeof(folder)) {
+		memcpy(folder, facts->path, workspace);
+		folder[workspace] = '\0';
+		buf_adds(out, "--manifest-path ");
+		text_shell_quote(out, folder);
+		return;
+	}
 	buf_adds(out, named ? "-n " : "-p ");
 	text_shell_quote(out, named ? facts->name : facts->path);
 }
 
-static const char *tool_of(const struct policy_facts *facts)
+const char *template_tool(const struct policy_facts *facts)
 {
 	bool known = *facts->tool && strcmp(facts->tool, "unknown") != 0;
 
 	return known ? facts->tool : "conda";
 }
+
+/* --- filling in --- */
 
 static const char *value_of(const char *name, size_t n, const struct template_values *v)
 {
@@ -59,7 +89,7 @@ static const char *value_of(const char *name, size_t n, const struct template_va
 	if (is_name(name, n, "prefix"))
 		return v->facts->path;
 	if (is_name(name, n, "tool"))
-		return tool_of(v->facts);
+		return template_tool(v->facts);
 	if (is_name(name, n, "package"))
 		return v->package ? v->package->name : "";
 	if (is_name(name, n, "version"))
@@ -75,7 +105,7 @@ static void add_value(struct buf *out, const char *name, size_t n,
 		      const struct template_values *values, bool quote)
 {
 	if (is_name(name, n, "target"))
-		add_target(out, values->facts);
+		template_add_target(out, values->facts);
 	else if (quote)
 		text_shell_quote(out, value_of(name, n, values));
 	else

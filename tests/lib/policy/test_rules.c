@@ -477,6 +477,10 @@ static const struct check_case check_cases[] = {
 	 "\"numpy 1.26\" is that very version alone"},
 	{CR "  - {id: a, when: {package: x}, action: warn, fix: 'conda update -n {env} x'}",
 	 PROBLEM_WARNING, 4, "rule \"a\": the fix is wrong"},
+	{CR "  - {id: a, when: {package: x}, action: warn, fix: '{tool} update {target} \"x>=3\"'}",
+	 PROBLEM_WARNING, 4, "rule \"a\": conda update takes no version"},
+	{CR "  - {id: a, when: {package: x}, action: warn, fix: '{tool} update {target} x'}",
+	 PROBLEM_ERROR, 0, NULL},
 	{CR "  - {id: a, when: {package: x}, action: warn, message: 'see {url}'}", PROBLEM_WARNING,
 	 4, "rule \"a\": message has {url}"},
 	{CR "  - {id: a, when: {package: x}, action: block}\n"

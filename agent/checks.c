@@ -491,21 +491,40 @@ static void interactive_found(void *ctx, const struct lookup_result *result)
 	struct engine *e = local_call_data(ctx);
 
 	bool lives = result->rc == 0 && result->env != NULL && result->env->lives;
-	bool refused = lives && ruling_action(&result->env->ruling) == ACTION_BLOCK;
+	bool blocked = lives && ruling_action(&result->env->ruling) == ACTION_BLOCK;
 
 	/* First the answer: it may be about its not having been used. */
 	check_found(ctx, result);
 	if (lives)
 		telling_checked(e, result->env);
-	if (lives && !refused)
+	if (lives && !blocked)
 		use_note(e, result->env);
+}
+
+/* The same for one that is active already, past the gate: nobody was refused, it is in use. */
+static void active_found(void *ctx, const struct lookup_result *result)
+{
+	struct engine *e = local_call_data(ctx);
+	bool lives = result->rc == 0 && result->env != NULL && result->env->lives;
+
+	check_found(ctx, result);
+	if (!lives)
+		return;
+	if (ruling_action(&result->env->ruling) == ACTION_BLOCK)
+		telling_runs(e, result->env);
+	else
+		telling_checked(e, result->env);
+	use_note(e, result->env);
 }
 
 void checks_handle(void *ctx, struct local_call *call, const Envwarden__Local__CheckRequest *m)
 {
+	lookup_cb done = check_found;
+
+	if (m->interactive)
+		done = m->active ? active_found : interactive_found;
 	local_call_set_data(call, ctx);
-	checks_lookup(ctx, local_call_uid(call), m->target,
-		      m->interactive ? interactive_found : check_found, call);
+	checks_lookup(ctx, local_call_uid(call), m->target, done, call);
 }
 
 /* --- life --- */

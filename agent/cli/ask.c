@@ -35,6 +35,7 @@ static void question_send(struct question *q, const struct ask *request, const c
 		return;
 	check.target = &target;
 	check.interactive = request->interactive;
+	check.active = request->active;
 	m.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_CHECK;
 	m.check = &check;
 	rc = client_send(&q->client, &m, request->deadline_ms, &q->why);

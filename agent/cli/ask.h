@@ -24,6 +24,7 @@ struct ask {
 	struct ask_place own; /* the named socket's, or this account's own */
 	const struct target *target;
 	bool interactive;    /* somebody is activating it */
+	bool active;	     /* it is active already */
 	int64_t deadline_ms; /* for all of it, clock_system's mono_ms */
 };
 

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/cli/args.h"
@@ -9,8 +10,10 @@
 #include "agent/cli/document.h"
 #include "agent/cli/message.h"
 #include "agent/cli/output.h"
+#include "agent/cli/pixi.h"
 #include "agent/cli/report.h"
 #include "agent/cli/shown.h"
+#include "agent/cli/typed.h"
 #include "lib/base/text.h"
 #include "platform/clock.h"
 #include "platform/safe_open.h"
@@ -19,6 +22,8 @@
 #define TIMEOUT_MS 150 /* what a shell may wait for us */
 #define TIMEOUT_MAX_MS 600000
 #define WIDTH_MAX 80
+#define DAY_MS INT64_C(86400000)
+#define AGAIN_MS 10000 /* another layer of the gate asks about the same activation */
 #define MEMORY_MAX (8 * 1048576)
 
 struct options {
@@ -26,6 +31,8 @@ struct options {
 	const char *timeout;
 	const char *socket;
 	bool hook;
+	bool active;
+	bool typed;
 	bool json;
 };
 
@@ -38,6 +45,10 @@ static const struct arg_option option_table[] = {
 	{"--base", "PATH", "the base of that tool", offsetof(struct options, words.base)},
 	{"--hook", NULL, "the gate asks: somebody is activating it",
 	 offsetof(struct options, hook)},
+	{"--active", NULL, "the gate asks about what is active already",
+	 offsetof(struct options, active)},
+	{"--typed", NULL, "behind -- is what was typed behind the tool's name",
+	 offsetof(struct options, typed)},
 	{"--timeout-ms", "N", "how long to wait for the agent (150)",
 	 offsetof(struct options, timeout)},
 	ARG_JSON(struct options),
@@ -111,12 +122,13 @@ static int print_document(const struct decision_reply *reply, struct err *err)
 	return rc;
 }
 
-static void print_message(const struct decision_reply *reply)
+static void print_message(const struct decision_reply *reply, bool active)
 {
 	struct message_style style = {
 		.width = WIDTH_MAX,
 		.colour = terminal_colour(TERMINAL_ERR),
 		.one_line = !terminal_is(TERMINAL_ERR),
+		.active = active,
 	};
 	int width = terminal_width(TERMINAL_ERR);
 	struct buf text;
@@ -137,20 +149,6 @@ static bool asked_by_person(const struct options *options)
 	       terminal_is(TERMINAL_ERR);
 }
 
-static void tell(const struct options *options, const struct decision_reply *reply)
-{
-	const struct clock *clock = clock_system();
-	bool person = asked_by_person(options);
-
-	if (person && reply->decision.action == ACTION_ALLOW && strcmp(reply->source, "agent") == 0)
-		output_say("\"%s\" may be activated.", reply->name);
-	if (reply->decision.action == ACTION_WARN && !person &&
-	    shown_lately(reply->prefix, reply->decision.case_code, clock->wall_ms(clock)))
-		return;
-	if (!message_is_silent(reply))
-		print_message(reply);
-}
-
 /* The prefix as this account sees it, free of links: what the agent could not look at. */
 static bool find_real(const struct target *target, char real[PATHS_MAX])
 {
@@ -162,6 +160,52 @@ static bool find_real(const struct target *target, char real[PATHS_MAX])
 
 	safe_dir_close(dir);
 	return found;
+}
+
+/* The environment an answer is about, to know it again: agents that don't answer name no prefix. */
+static void find_key(const struct target *target, const struct decision_reply *reply,
+		     struct buf *out)
+{
+	char real[PATHS_MAX];
+
+	if (*reply->prefix)
+		buf_adds(out, reply->prefix);
+	else if (find_real(target, real))
+		text_from_path(out, real);
+	else
+		buf_adds(out, reply->name);
+}
+
+/* Said before: a warning today, or that nobody answered when another layer asked just now. */
+static bool said_before(const struct target *target, const struct decision_reply *reply)
+{
+	const struct clock *clock = clock_system();
+	bool warns = reply->decision.action == ACTION_WARN;
+	struct buf key;
+	bool before;
+
+	buf_init(&key, 4 * PATHS_MAX);
+	find_key(target, reply, &key);
+	before = shown_lately(buf_cstr(&key), warns ? reply->decision.case_code : "unchecked",
+			      warns ? DAY_MS : AGAIN_MS, clock->wall_ms(clock));
+	buf_deinit(&key);
+	return before;
+}
+
+static void tell(const struct options *options, const struct target *target,
+		 const struct decision_reply *reply)
+{
+	bool person = asked_by_person(options);
+	bool silent = message_is_silent(reply);
+
+	if (person && reply->decision.action == ACTION_ALLOW && strcmp(reply->source, "agent") == 0)
+		output_say("\"%s\" may be activated.", reply->name);
+	if (silent ||
+	    (reply->decision.action == ACTION_WARN && !person && said_before(target, reply)))
+		return;
+	if (options->hook && reply->decision.action == ACTION_ALLOW && said_before(target, reply))
+		return;
+	print_message(reply, options->active);
 }
 
 /*
@@ -184,7 +228,8 @@ static void ask_by_real_path(const struct ask *first, struct target *target, con
 static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 {
 	struct target target;
-	struct ask request = {.target = &target, .interactive = options->hook};
+	struct ask request = {
+		.target = &target, .interactive = options->hook, .active = options->active};
 	struct places places;
 	struct decision_reply reply;
 	char real[PATHS_MAX], text[LIMIT_PATH + 1];
@@ -207,7 +252,7 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 	if (options->json)
 		rc = print_document(&reply, err);
 	else
-		tell(options, &reply);
+		tell(options, &target, &reply);
 	if (rc < 0)
 		output_say("%s", err->text);
 	if (reply.decision.action == ACTION_BLOCK)
@@ -220,9 +265,58 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 	return rc;
 }
 
+/* What was typed behind "--", if it says so before; *argc then ends there. */
+static size_t cut_typed(int *argc, char **argv, char *const **words)
+{
+	bool typed = false;
+
+	for (int i = 1; i < *argc; i++) {
+		typed = typed || strcmp(argv[i], "--typed") == 0;
+		if (typed && strcmp(argv[i], "--") == 0) {
+			size_t n = (size_t)(*argc - i - 1);
+
+			*words = argv + i + 1;
+			*argc = i;
+			return n;
+		}
+	}
+	return 0;
+}
+
+/* false: nothing is activated by it, or what is can't be told. room: for a path. */
+static bool take_typed(struct target_words *to, const struct typed *typed, char room[PATHS_MAX])
+{
+	const char *active = getenv("CONDA_PREFIX");
+
+	switch (typed->kind) {
+	case TYPED_NOTHING:
+		return false;
+	case TYPED_ACTIVE:
+		to->env = active && *active ? NULL : "base";
+		return true;
+	case TYPED_ENV:
+		to->env = typed->what;
+		return true;
+	case TYPED_NAME:
+		to->name = typed->what;
+		return true;
+	case TYPED_PREFIX:
+		to->prefix = typed->what;
+		return true;
+	case TYPED_PIXI:
+		to->prefix = room;
+		return pixi_find(typed->manifest, typed->what, room, NULL) == 0;
+	}
+	return false;
+}
+
 int command_check(int argc, char **argv)
 {
+	char *const *words = NULL;
+	size_t n_words = cut_typed(&argc, argv, &words);
 	struct options options = {0};
+	char room[PATHS_MAX];
+	struct typed typed;
 	struct err err = ERR_INIT;
 	struct args args = {0};
 	int64_t timeout_ms = 0;
@@ -235,5 +329,10 @@ int command_check(int argc, char **argv)
 	if (rc < 0)
 		return output_usage(argv[0], &err);
 	options.words.env = args.n_words > 0 ? args.words[0] : NULL;
+	if (options.typed) {
+		typed = typed_read(options.words.tool ? options.words.tool : "", n_words, words);
+		if (!take_typed(&options.words, &typed, room))
+			return EXIT_FINE;
+	}
 	return decide(&options, timeout_ms, &err);
 }

@@ -176,7 +176,9 @@ static void block_page(const struct page *p)
 {
 	const char *fix = fix_of(&p->reply->decision);
 
-	headline(p, &(struct headline){"", "is", "BLOCKED", RED, "and was not activated."});
+	headline(p, &(struct headline){"", "is", "BLOCKED", RED,
+				       p->style->active ? "and is active all the same."
+							: "and was not activated."});
 	add_why(p);
 	if (*fix) {
 		wrap_command(p->out, p->style->width, "  Fix   ", MARGIN "  ", fix);
@@ -234,7 +236,7 @@ static void unchecked_page(const struct page *p)
 
 /* --- one line --- */
 
-static void one_line(struct buf *out, const struct decision_reply *reply)
+static void one_line(struct buf *out, const struct decision_reply *reply, bool active)
 {
 	const struct decision *d = &reply->decision;
 	const char *fix = fix_of(d);
@@ -248,8 +250,9 @@ static void one_line(struct buf *out, const struct decision_reply *reply)
 		buf_addf(&text, "\"%s\": %s", reply->name, reply->notice);
 	} else {
 		buf_addf(&text, "\"%s\" is %s: ", reply->name,
-			 d->action == ACTION_BLOCK ? "BLOCKED and was not activated"
-						   : "active, with a WARNING");
+			 d->action != ACTION_BLOCK ? "active, with a WARNING"
+			 : active		   ? "BLOCKED and is active all the same"
+						   : "BLOCKED and was not activated");
 		if (d->n_reasons > 0) {
 			message_cause(&text, &d->reasons[0]);
 			if (*d->reasons[0].message)
@@ -290,7 +293,7 @@ void message_decision(struct buf *out, const struct decision_reply *reply,
 	if (message_is_silent(reply))
 		return;
 	if (style->one_line) {
-		one_line(out, reply);
+		one_line(out, reply, style->active);
 		return;
 	}
 	if (reply->decision.action == ACTION_BLOCK)

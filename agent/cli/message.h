@@ -16,6 +16,7 @@ struct message_style {
 	size_t width; /* columns at most; what can't be cut (a word to paste) may be longer */
 	bool colour;
 	bool one_line; /* nobody looks at a terminal: for logs */
+	bool active;   /* it is active already: a block comes after the fact */
 };
 
 /*

@@ -11,9 +11,9 @@
 #define MARK "@ENVWARDEN@"
 
 static const struct arg_table table = {
-	.synopsis = "shell-init bash|zsh|fish|posix|tcsh|powershell",
+	.synopsis = "shell-init bash|zsh|fish|posix|tcsh|powershell|cmd",
 	.help = "Prints the text that makes a shell ask the agent before it activates an "
-		"environment.\n"
+		"environment, and at a prompt about one that is active unasked.\n"
 		"For bash, at the end of ~/.bashrc:  eval \"$(envwarden shell-init bash)\"",
 	.max_words = 1,
 };
@@ -27,19 +27,36 @@ static const struct shell_text *find(const char *shell)
 	return NULL;
 }
 
-/* Between single quotes; a path with characters that some shell reads even there is refused. */
-static int quote(const char *path, bool powershell, struct buf *out, struct err *err)
-{
-	const char *special = powershell ? "\r\n" : "\\!\r\n'";
+/* How a shell quotes, and what it reads even there: a path with that is refused. */
+struct quoting {
+	const char *shell; /* NULL: all others */
+	char mark;
+	const char *special;
+};
 
-	if (strpbrk(path, special))
+static const struct quoting quotings[] = {
+	{"powershell", '\'', "\r\n"},
+	{"cmd", '"', "\"$%!\r\n"}, /* in a macro of doskey */
+	{NULL, '\'', "\\!\r\n'"},
+};
+
+static int quote(const char *path, const char *shell, struct buf *out, struct err *err)
+{
+	const struct quoting *q = quotings;
+
+	while (q->shell && strcmp(q->shell, shell) != 0)
+		q++;
+	if (strpbrk(path, q->special))
 		return err_set(err, ERR_UNSUPPORTED,
 			       "%s: this path can't be quoted for every shell; install elsewhere",
 			       path);
-	buf_addc(out, '\'');
-	for (const char *p = path; *p; p++)
-		buf_adds(out, *p == '\'' ? "''" : (char[]){*p, '\0'});
-	buf_addc(out, '\'');
+	buf_addc(out, q->mark);
+	for (const char *p = path; *p; p++) {
+		if (*p == q->mark)
+			buf_addc(out, q->mark);
+		buf_addc(out, *p);
+	}
+	buf_addc(out, q->mark);
 	return 0;
 }
 
@@ -70,7 +87,7 @@ static int print(const struct shell_text *text, struct err *err)
 	buf_init(&out, OUTPUT_MAX);
 	rc = process_own_path(path, sizeof(path), err);
 	if (rc == 0)
-		rc = quote(path, strcmp(text->shell, "powershell") == 0, &quoted, err);
+		rc = quote(path, text->shell, &quoted, err);
 	if (rc == 0) {
 		fill_in(text, buf_cstr(&quoted), &out);
 		rc = output_write(&out, err);
@@ -92,7 +109,7 @@ int command_shell_init(int argc, char **argv)
 	if (rc == 0 && args.n_words > 0)
 		text = find(args.words[0]);
 	if (rc == 0 && !text)
-		err_set(&err, ERR_USAGE, "name one of: bash zsh fish posix tcsh powershell");
+		err_set(&err, ERR_USAGE, "name one of: bash zsh fish posix tcsh powershell cmd");
 	if (!text)
 		return output_usage(argv[0], &err);
 	if (print(text, &err) < 0) {

@@ -38,8 +38,10 @@ static void add_line(struct buf *out, int64_t time_ms, const char *key)
 	buf_addf(out, "%" PRId64 " %s\n", time_ms, key);
 }
 
-/* Copies the lines of the last day; true: key is among them. */
-static bool keep_recent(const char *text, int64_t now_ms, const char *key, struct buf *out)
+/* Copies the lines of the last day; true: key is among them, not older than for_ms. A line of it
+ * that is older is left out: another will be written. */
+static bool keep_recent(const char *text, int64_t now_ms, int64_t for_ms, const char *key,
+			struct buf *out)
 {
 	bool found = false;
 
@@ -51,11 +53,14 @@ static bool keep_recent(const char *text, int64_t now_ms, const char *key, struc
 		if (blank && text_to_i64(text, (size_t)(blank - text), &time_ms) == 0 &&
 		    time_ms <= now_ms && now_ms - time_ms < DAY_MS) {
 			size_t key_n = (size_t)(text + n - blank - 1);
+			bool same = key_n == strlen(key) && memcmp(blank + 1, key, key_n) == 0;
+			bool recent = now_ms - time_ms < for_ms;
 
-			buf_add(out, text, n);
-			buf_addc(out, '\n');
-			found = found ||
-				(key_n == strlen(key) && memcmp(blank + 1, key, key_n) == 0);
+			found = found || (same && recent);
+			if (!same || recent) {
+				buf_add(out, text, n);
+				buf_addc(out, '\n');
+			}
 		}
 		text += n + (text[n] == '\n');
 	}
@@ -72,7 +77,7 @@ static void write_file(const char *path, struct buf *text)
 	(void)fclose(file);
 }
 
-bool shown_lately(const char *prefix, const char *case_code, int64_t now_ms)
+bool shown_lately(const char *prefix, const char *what, int64_t for_ms, int64_t now_ms)
 {
 	char folder[PATHS_MAX], path[PATHS_MAX];
 	struct buf key, before, after;
@@ -83,11 +88,11 @@ bool shown_lately(const char *prefix, const char *case_code, int64_t now_ms)
 	buf_init(&key, 8 * PATHS_MAX);
 	buf_init(&before, FILE_MAX_BYTES + 1);
 	buf_init(&after, FILE_MAX_BYTES);
-	text_escape(&key, case_code, strlen(case_code));
+	text_escape(&key, what, strlen(what));
 	buf_addc(&key, ' ');
 	text_escape(&key, prefix, strlen(prefix));
 	if (files_read_whole(path, FILE_MAX_BYTES, &before, NULL) == 0)
-		found = keep_recent(buf_cstr(&before), now_ms, buf_cstr(&key), &after);
+		found = keep_recent(buf_cstr(&before), now_ms, for_ms, buf_cstr(&key), &after);
 	if (!found) {
 		add_line(&after, now_ms, buf_cstr(&key));
 		write_file(path, &after);

@@ -1,5 +1,6 @@
 /*
- * Which warnings were shown lately: each is shown once a day per environment and case. Kept in a
+ * What was said lately of an environment, so that a warning comes once a day and what several
+ * layers of the gate notice comes once. Kept in a
  * small file of this account's cache; what can't be read or written is taken as "not shown".
  */
 #ifndef ENVWARDEN_AGENT_CLI_SHOWN_H
@@ -8,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether it was shown within a day before now_ms; if not, it is noted as shown now. */
-bool shown_lately(const char *prefix, const char *case_code, int64_t now_ms);
+/* Whether it was shown in the for_ms (a day at most) before now_ms; if not, it is noted as shown
+ * now. what: the case code, or another word for what was said. */
+bool shown_lately(const char *prefix, const char *what, int64_t for_ms, int64_t now_ms);
 
 #endif

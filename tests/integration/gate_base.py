@@ -5,7 +5,7 @@ shells and conda speak: `conda shell.SHELL hook` prints text that defines a func
 tcsh) `conda`; that one evaluates what `conda shell.SHELL activate ENV` prints if it ends well.
 `conda run` starts the program in an inner shell that activates, and goes on if that fails, as conda
 does. Environments are looked up in <base>/envs. What it prints is less than what conda prints: the
-variable CONDA_PREFIX is all there is to an activation here.
+variables CONDA_PREFIX and CONDA_SHLVL are all there is to an activation here.
 """
 
 import os
@@ -21,6 +21,7 @@ BASE = sys.prefix
 CONDA = os.path.join(BASE, "bin", "conda")
 HOOKS = {
     "posix": """
+export CONDA_EXE='%(conda)s'
 conda() {
     case "${1-}" in
     activate|deactivate)
@@ -32,6 +33,7 @@ conda() {
 }
 """,
     "fish": """
+set -gx CONDA_EXE '%(conda)s'
 function conda
     switch $argv[1]
         case activate deactivate
@@ -41,7 +43,7 @@ function conda
     end
 end
 """,
-    "csh": "alias conda source '%(base)s/etc/profile.d/conda.csh'\n",
+    "csh": "setenv CONDA_EXE '%(conda)s' ;\nalias conda source '%(base)s/etc/profile.d/conda.csh'\n",
 }
 SET = {"posix": "export %s='%s'\n", "fish": 'set -gx %s "%s";\n', "csh": "setenv %s '%s';\n"}
 
@@ -70,6 +72,7 @@ def shell(name, words):
     named = [w for w in words[1:] if w not in ("", "--dev", "--stack", "--no-stack")]
     prefix = locate(named[0] if named else "base") if words[0] == "activate" else ""
     sys.stdout.write(SET[kind] % ("CONDA_PREFIX", prefix))
+    sys.stdout.write(SET[kind] % ("CONDA_SHLVL", "1" if prefix else "0"))
 
 
 def run(words):
@@ -134,6 +137,8 @@ def make_base(base):
     program.write_text(f"#!{python}\nfrom conda.__main__ import main\nmain()\n")
     program.chmod(0o755)
     (base / "etc" / "profile.d" / "conda.csh").write_text(CSH % {"conda": program})
+    (base / "bin" / "activate").write_text(
+        f"eval \"$('{program}' shell.posix hook)\"\nconda activate \"$@\"\n")
     (base / "conda-meta" / "history").write_text("")
     make_record(base)
     return base

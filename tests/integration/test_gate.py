@@ -5,8 +5,12 @@ of one. What is seen is put into a table, which docs/gate.md carries: `test_gate
 it there, the test compares. ROWS has one entry for a shell, a tool and a way; a new row needs what
 the shell reads before (`init`), and the line that activates (`line`).
 
-The base is a stand-in (gate_base.py). With EW_CONDA_BASE, a copy of that installation of a real
-conda is used instead.
+Rows of the base's line run scripts in shells that know nothing of envwarden. Rows of the shell
+integration have a base without the pieces. Those at a prompt type to an interactive shell.
+
+The bases are stand-ins (gate_base.py), as are mamba, micromamba and pixi (gate_tools.py): they speak
+the protocols of the real ones, with this machine's python3 and sh. With EW_CONDA_BASE, a copy of that
+installation of a real conda is used instead of the first.
 """
 
 import concurrent.futures
@@ -15,6 +19,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -24,14 +29,16 @@ import threading
 import time
 
 import gate_base
+import gate_tools
 import harness
+import terminal
 
 DOCS = harness.ROOT / "docs" / "gate.md"
 BEGIN, END = "<!-- matrix: by tests/integration/test_gate.py --write -->", "<!-- end of matrix -->"
-FIRST = "ca-certificates-2024.2.2-hf0a4a13_0"
+STATUSES = ("ok", "warn", "block")
 SLOW_S = 0.04  # well within the deadline, there and back
 HANGS_S = 30  # a shell that took so long would have waited for somebody who never answers
-RETRIES = 5  # a busy machine may miss the agent's deadline; what it left on disk decides the same
+RETRIES = 20  # a busy machine may miss the agent's deadline; what it left on disk decides the same
 
 # --- how shells are spoken to ---------------------------------------------------------------------
 
@@ -52,6 +59,36 @@ HOOK = {
 }
 
 
+INTEGRATION = {
+    "bash": "eval \"$(cat '{file}')\"",
+    "dash": "eval \"$(cat '{file}')\"",
+    "zsh": "eval \"$(cat '{file}')\"",
+    "fish": "cat '{file}' | source",
+    "tcsh": "eval \"`cat '{file}'`\"",
+}
+EVALUATED = {
+    "bash": "eval \"$(pixi shell-hook -s bash)\"",
+    "dash": "eval \"$(pixi shell-hook -s bash)\"",
+    "zsh": "eval \"$(pixi shell-hook -s zsh)\"",
+    "fish": "pixi shell-hook -s fish | source",
+    "tcsh": "eval \"`pixi shell-hook -s csh`\"",
+}
+EXPORT = {
+    "bash": "export {}='{}'", "dash": "export {}='{}'", "zsh": "export {}='{}'",
+    "fish": "set -gx {} '{}'", "tcsh": "setenv {} '{}'",
+}
+# Interactive ones, and how they get their prompt.
+TYPED = {
+    "bash": ("bash --noprofile --noediting --rcfile {rc} -i", "PS1='ready> '"),
+    "dash": ("env ENV={rc} dash -i", "PS1='ready> '"),
+    "zsh": ("env ZDOTDIR={folder} zsh -d -i +Z", "PROMPT='ready> '\nunsetopt prompt_sp prompt_cr"),
+    "fish": ("fish --no-config -i -C 'source {rc}'",
+             "function fish_prompt; set -g n (math $n + 1); echo -n \"ready$fish_pid.$n> \"; end\n"
+             "function fish_title; end"),
+    "tcsh": ("tcsh -f -i", "set prompt = 'ready> '"),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One line of the matrix."""
@@ -63,10 +100,17 @@ class Row:
     init: str  # what the shell has read before: {base}
     runs: bool = False  # a program is run in the environment; the shell stays as it was
     of_base: bool = False  # the environment is the base itself
+    place: str = "base"  # whose environments: of the base with pieces, the bare one, or of pixi
+    integrated: bool = False  # envwarden's shell integration is read after init
+    typed: bool = False  # at a prompt; else a script
+    inherited: bool = False  # CONDA_PREFIX is in the environment the shell starts with
+    blind: bool = False  # the shell has no way to look at a prompt
+    refused: int | None = 1  # the status after a refusal; None: not told
 
     def drops_status(self):
         """What conda's own functions lose: fish that of what it evaluates, tcsh after a switch."""
-        return self.tool == "conda" and self.shell == ("tcsh" if self.runs else "fish")
+        return self.refused is None or (self.tool == "conda" and not self.integrated and
+                                        self.shell == ("tcsh" if self.runs else "fish"))
 
 
 def conda_rows():
@@ -79,7 +123,42 @@ def conda_rows():
                   "conda run -n {name} printenv CONDA_PREFIX", init, runs=True)
 
 
-ROWS = [*conda_rows()]
+def integration_rows():
+    """Scripts: the shell integration alone."""
+    here = {"place": "bare", "integrated": True, "refused": 4}
+    for shell in SHELLS:
+        yield Row(shell, "conda, shell integration", "conda activate ENV", "conda activate {name}",
+                  HOOK[shell], **here)
+        for tool in ("mamba", "micromamba"):
+            init = "{" + tool + "}"
+            yield Row(shell, tool, f"{tool} activate ENV", f"{tool} activate {{name}}", init,
+                      **here)
+            yield Row(shell, tool, f"{tool} run -n ENV",
+                      f"{tool} run -n {{name}} printenv CONDA_PREFIX", init, runs=True, **here)
+        here_pixi = {**here, "place": "pixi"}
+        yield Row(shell, "pixi", "pixi run", "pixi run printenv CONDA_PREFIX", "", runs=True,
+                  **here_pixi)
+        yield Row(shell, "pixi", "pixi shell-hook, evaluated", EVALUATED[shell], "",
+                  **{**here_pixi, "refused": None})
+        if shell != "tcsh":  # not among those that pixi starts
+            yield Row(shell, "pixi", "pixi shell", "pixi shell", "", typed=True, **here_pixi)
+
+
+def prompt_rows():
+    """What nobody is asked about before: seen at the next prompt."""
+    here = {"integrated": True, "typed": True}
+    for shell in SHELLS:
+        if shell in ("bash", "zsh"):
+            yield Row(shell, "conda", "source activate ENV",
+                      "source '{base}/bin/activate' {name}", HOOK[shell], **here)
+        bare = {**here, "place": "bare", "refused": None, "blind": shell == "dash"}
+        yield Row(shell, "any", "a shell in an active environment", EXPORT[shell].format(
+            "CONDA_SHLVL", "1"), HOOK[shell], inherited=True, **bare)
+        yield Row(shell, "any", "CONDA_PREFIX exported", EXPORT[shell].format(
+            "CONDA_PREFIX", "{prefix}"), "", **bare)
+
+
+ROWS = [*conda_rows(), *integration_rows(), *prompt_rows()]
 
 # --- what is seen ---------------------------------------------------------------------------------
 
@@ -87,6 +166,7 @@ NOTHING = r"\A\Z"
 WARNED = r"\Aenvwarden: .*WARNING"
 BLOCKED = r"\Aenvwarden: .*BLOCKED"
 UNREACHABLE = r"envwarden: agent not reachable"
+AFTERWARDS = r"BLOCKED and is active all the same"
 # A column: (title, agent's state, the environment's status, what is said, is it activated).
 COLUMNS = (
     ("allow", "up", (("ok", NOTHING, True),)),
@@ -97,7 +177,8 @@ COLUMNS = (
     ("agent slow", "slow", (("ok", NOTHING, True), ("block", BLOCKED, False))),
     ("no command", "missing", (("ok", NOTHING, True), ("block", NOTHING, True))),
 )
-GATED, TOLD, UNGATED = "gated", "warned after the fact", "none"
+GATED, UNGATED = "gated", "none"
+TOLD, UNDONE = "warned after the fact", "deactivated after the fact"
 
 
 class Seen:
@@ -105,9 +186,12 @@ class Seen:
 
     def __init__(self, row, code, out, err, prefix):
         self.code, self.out, self.err = code, out, err
-        end = re.search(r"^status=(\d*) prefix=(.*)$", out, re.MULTILINE)
+        end = re.search(r"^status=(\d+) prefix=(.*)$", out, re.MULTILINE)
         self.status = int(end[1]) if end else code  # tcsh ends a script where conda refuses
         told = out[:end.start()] if end else out
+        if row.typed:
+            self.err = "\n".join(re.findall(r"^(?:# )?(envwarden: .*)$", out, re.MULTILINE))
+            told = ""
         if row.runs:
             self.active = told == f"{prefix}\n"
             self.stray = "" if self.active else told
@@ -171,19 +255,26 @@ class Gate(harness.Case):
             self.copy_base(pathlib.Path(real))
         else:
             gate_base.make_base(self.base)
-        for status in ("ok", "warn", "block"):
-            meta = self.prefix(status) / "conda-meta"
-            meta.mkdir(parents=True)
-            (meta / "history").write_text("")
+        self.bare = gate_base.make_base(site.home / "bare")
+        for prefix in self.prefixes():
+            (prefix / "conda-meta").mkdir(parents=True)
+            (prefix / "conda-meta" / "history").write_text("")
+        for status in STATUSES:
+            (self.workspace(status) / "pixi.toml").write_text("")
         (site.home / ".conda").mkdir()
         (site.home / ".conda" / "environments.txt").write_text(
-            "".join(f"{p}\n" for p in (self.base, *map(self.prefix, ("ok", "warn", "block")))))
+            "".join(f"{p}\n" for p in (self.base, *self.prefixes())))
         site.env["CONDA_AUTO_ACTIVATE"] = "false"
+        self.tools = site.dir / "tools"
+        gate_tools.make_tools(self.tools, self.bare)
         # A command of its own, so that it can go missing.
         self.command = site.dir / "bin" / "envwarden"
         self.command.parent.mkdir()
         shutil.copy(harness.BIN / "envwarden", self.command)
         self.place()
+        for shell in SHELLS:  # once, as the command will be gone in some rows
+            text = site.must(self.command, "shell-init", {"dash": "posix"}.get(shell, shell)).out
+            (site.dir / f"init.{shell}").write_text(text)
 
     def copy_base(self, real):
         """A real conda, moved: its own paths are in two small files."""
@@ -196,8 +287,19 @@ class Gate(harness.Case):
     def place(self):
         self.site.must(self.command, "hooks", "place", "--base", self.base)
 
-    def prefix(self, status, row=None):
-        return self.base if row and row.of_base else self.base / "envs" / f"e-{status}"
+    def workspace(self, status):
+        return self.site.home / f"w-{status}"
+
+    def prefix(self, status, row=None, place="base"):
+        if row and row.of_base:
+            return self.base
+        place = row.place if row else place
+        if place == "pixi":
+            return self.workspace(status) / ".pixi" / "envs" / "default"
+        return (self.bare if place == "bare" else self.base) / "envs" / f"e-{status}"
+
+    def prefixes(self):
+        return [self.prefix(s, place=p) for p in ("base", "bare", "pixi") for s in STATUSES]
 
     # --- the agent's states
 
@@ -205,12 +307,12 @@ class Gate(harness.Case):
         site = self.site
         site.start_everything()
         site.log_in_command()
-        prefixes = {str(self.prefix(status)) for status in ("ok", "warn", "block")}
-        prefixes.add(str(self.base))
+        prefixes = {str(self.base), *map(str, self.prefixes())}
         harness.wait_for("all environments at the server", lambda: prefixes <= {
             e["prefix"] for e in site.api("/environments")["environments"]})
         for status in ("warn", "block"):
-            self.set_status(self.prefix(status), status)
+            for place in ("base", "bare", "pixi"):
+                self.set_status(self.prefix(status, place=place), status)
 
     def set_status(self, prefix, status):
         words = [] if status == "ok" else ["--message", "Ask IT"]
@@ -239,23 +341,58 @@ class Gate(harness.Case):
 
     def activate(self, row, status, env):
         prefix = self.prefix(status, row)
-        program, code = SHELLS[row.shell]
-        values = {"base": self.base, "name": prefix.name, "prefix": prefix}
-        script = [row.init.format(**values), row.line.format(**values),
-                  f'echo "status={code} prefix=$CONDA_PREFIX"']
-        if row.shell == "tcsh":  # a variable that is not set is an error there
-            script.insert(0, "setenv CONDA_PREFIX ''")
+        base = self.bare if row.place == "bare" else self.base
+        values = {"base": base, "name": prefix.name, "prefix": prefix}
+        for tool in ("mamba", "micromamba"):
+            values[tool] = gate_tools.mamba_init(row.shell, tool, self.tools, self.bare)
+        init = [row.init.format(**values)]
+        if row.integrated:
+            init.append(INTEGRATION[row.shell].format(file=self.site.dir / f"init.{row.shell}"))
+        if row.shell == "tcsh" and not row.inherited:  # an error there, if it is not set
+            init.insert(0, "setenv CONDA_PREFIX ''")
+        lines = [row.line.format(**values),
+                 f'echo "status={SHELLS[row.shell][1]} prefix=$CONDA_PREFIX"']
+        env = {**self.site.env, **env, "PATH": f"{self.tools}:{self.site.env['PATH']}"}
+        if row.inherited:
+            env.update(CONDA_PREFIX=str(prefix), CONDA_SHLVL="1")
+        began = time.monotonic()
         with tempfile.TemporaryDirectory(dir=self.site.dir) as folder:
-            file = pathlib.Path(folder) / "script"
-            file.write_text("\n".join(script) + "\n")
-            began = time.monotonic()
-            done = subprocess.run([*program.split(), file], capture_output=True, text=True,
-                                  stdin=subprocess.DEVNULL, timeout=harness.COMMAND_S,
-                                  cwd=self.site.home, check=False,
-                                  env={**self.site.env, **env, "XDG_CACHE_HOME": folder})
+            env["XDG_CACHE_HOME"] = folder
+            cwd = self.workspace(status) if row.place == "pixi" else self.site.home
+            run = self.type if row.typed else self.script
+            code, out, err = run(row, init, lines, pathlib.Path(folder), env, cwd)
         self.assertLess(time.monotonic() - began, HANGS_S)
-        self.assertNotRegex(done.stderr, harness.ALARM)
-        return Seen(row, done.returncode, done.stdout, done.stderr, prefix)
+        self.assertNotRegex(out + err, harness.ALARM)
+        return Seen(row, code, out, err, prefix)
+
+    def script(self, row, init, lines, folder, env, cwd):
+        (folder / "script").write_text("\n".join(init + lines) + "\n")
+        done = subprocess.run([*SHELLS[row.shell][0].split(), folder / "script"], env=env,
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              timeout=harness.COMMAND_S, cwd=cwd, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def type(self, row, init, lines, folder, env, cwd):
+        words, prompt = TYPED[row.shell]
+        rc = folder / (".zshrc" if row.shell == "zsh" else "rc")
+        rc.write_text("\n".join([*init, prompt]) + "\n")
+        words = shlex.split(words.format(rc=rc, folder=folder))
+        env = {**env, "GATE_TEST_SHELL": f"{folder}/start"}
+        (folder / "start").write_text(f"#!/bin/sh\nexec {shlex.join(words)}\n")
+        (folder / "start").chmod(0o755)
+        shown = terminal.Terminal(words, env, cwd, harness.COMMAND_S)
+        try:
+            if row.shell == "tcsh":  # reads no file of ours
+                shown.typed_at = -1
+                shown.type(f"source {rc}")
+            for line in [*lines, "exit", *["exit"] * (row.way == "pixi shell")]:
+                shown.type(line)
+                if line == "exit" and row.way == "pixi shell" and "not activated" in shown.text:
+                    break
+            code = shown.finish()
+        finally:
+            shown.close()
+        return code, shown.text, ""
 
     def expect(self, row, column, status, said, active):
         """Whether it went as it should; a machine that is too busy gets another chance."""
@@ -263,16 +400,16 @@ class Gate(harness.Case):
         env = {"ENVWARDEN_SOCKET": str(self.sockets[state])}
         for _ in range(RETRIES):
             seen = self.activate(row, status, env)
-            if seen.active == active and re.search(said, seen.err):
+            if re.search(said, seen.err) or not re.search(UNREACHABLE, seen.err):
                 break
-            if not re.search(UNREACHABLE, seen.err):
-                break
+        self.assertLess(len(re.findall(r'^envwarden: (?:"|agent)', seen.err, re.MULTILINE)), 2,
+                        f"said twice: {row}, {title}, {status}: {seen!r}")
         where = f"{row.shell}, {row.way}, {title}, {status}: {seen!r}"
         self.assertEqual(seen.stray, "", where)
-        if active:
+        if active or re.search(AFTERWARDS, seen.err):
             self.assertEqual(seen.status, 0, where)
-        elif not row.drops_status():
-            self.assertEqual(seen.status, 1, where)
+        elif not row.drops_status() and not seen.active:
+            self.assertEqual(seen.status, row.refused, where)
         return seen, bool(re.search(said, seen.err)), where
 
     def cell(self, row, column):
@@ -281,15 +418,20 @@ class Gate(harness.Case):
         for status, said, active in column[2]:
             seen, told, where = self.expect(row, column, status, said, active)
             why.append(where)
-            if status != "block":
+            if row.blind:
+                self.assertTrue(seen.active and not seen.err, where)
+                words.add(UNGATED)
+            elif status != "block":
                 self.assertTrue(seen.active, where)
                 self.assertTrue(told, where)
                 words.add("" if status == "ok" else "warned")
+            elif re.search(AFTERWARDS, seen.err):
+                words.add(TOLD if seen.active else UNDONE)
             elif not seen.active:
                 self.assertTrue(told, where)
                 words.add(GATED)
             else:
-                words.add(TOLD if re.search(BLOCKED, seen.err) else UNGATED)
+                words.add(UNGATED)
         return ", ".join(sorted(words - {""})) or "activated", "\n".join(why)
 
     # --- all of them
@@ -306,7 +448,7 @@ class Gate(harness.Case):
             present = [c for c in COLUMNS if c[1] != "missing"]
             missing = [c for c in COLUMNS if c[1] == "missing"]
             fill([r for r in ROWS if not r.of_base], present)
-            for status in ("ok", "warn", "block"):  # the base has one at a time
+            for status in STATUSES:  # the base has one at a time
                 self.set_status(self.base, status)
                 self.sockets = {c[1]: self.socket_of(c[1]) for c in present}
                 for title, state, cells in present:

@@ -1,44 +1,103 @@
-# envwarden for zsh: asks the agent before conda, mamba or micromamba activate an environment.
+# envwarden for zsh: asks the agent before conda, mamba, micromamba or pixi activate an environment,
+# and at a prompt about one that became active past them.
 # Evaluated by: eval "$(envwarden shell-init zsh)"
 typeset -g __envwarden_command=@ENVWARDEN@
 
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
 __envwarden_gate() {
 	emulate -L zsh
-	local tool="$1"
-	local -a target
-	[[ "${2-}" == activate ]] || return 0
 	[[ -x "$__envwarden_command" ]] || return 0
-	shift 2
-	while (( $# > 0 )); do
-		case "$1" in
-		(-h|--help) return 0 ;;
-		(-n|--name) target=(--name "${2-}"); (( $# > 1 )) && shift ;;
-		(-p|--prefix) target=(--prefix "${2-}"); (( $# > 1 )) && shift ;;
-		(--name=*|--prefix=*) target=("$1") ;;
-		(-*) ;;
-		(*) target=(-- "$1") ;;
+	command "$__envwarden_command" check --hook --tool "$1" --typed -- "${@:2}" </dev/null 1>&2 ||
+		(( $? != 4 )) || return 4
+}
+
+# What is active in this shell was asked about. With the shell's number: it may be exported.
+__envwarden_passed() {
+	emulate -L zsh
+	(( $1 != 0 )) || typeset -g __envwarden_seen="$$:${CONDA_PREFIX-}"
+	__envwarden_hook
+	return $1
+}
+
+# __envwarden_wrap TOOL: puts the gate in front of its function.
+__envwarden_wrap() {
+	emulate -L zsh
+	[[ "$functions[$1]" != *__envwarden_gate* ]] || return 0
+	local run="__envwarden_gate $1 \"\$@\" || return"
+	[[ "$1" != conda ]] || run=:
+	functions[__envwarden_own_$1]="$functions[$1]"
+	functions[$1]="
+		case \"\${1-}\" in
+		(activate) ;;
+		(run) $run
+			__envwarden_own_$1 \"\$@\"
+			return ;;
+		(*) __envwarden_own_$1 \"\$@\"
+			return ;;
 		esac
-		shift
+		__envwarden_gate $1 \"\$@\" || return
+		__envwarden_own_$1 \"\$@\"
+		__envwarden_passed \$?"
+}
+
+__envwarden_pixi() {
+	case " $* " in
+	(*" shell "*|*" s "*|*" run "*|*" r "*|*" shell-hook "*) __envwarden_gate pixi "$@" || return ;;
+	esac
+	command pixi "$@"
+}
+
+# What is active now was not asked about: it was activated past the gate, or before this shell.
+__envwarden_look() {
+	emulate -L zsh
+	typeset -g __envwarden_seen="$$:${CONDA_PREFIX-}"
+	[[ -n "${CONDA_PREFIX-}" && -x "$__envwarden_command" ]] || return 0
+	command "$__envwarden_command" check --hook --active --prefix "$CONDA_PREFIX" </dev/null 1>&2 ||
+		(( $? != 4 )) || __envwarden_leave
+}
+
+__envwarden_leave() {
+	local tool before="$CONDA_PREFIX"
+	for tool in conda mamba micromamba; do
+		(( $+functions[$tool] )) || continue
+		[[ "$before" != */.pixi/envs/* && "${CONDA_SHLVL:-0}" != 0 ]] || break
+		$tool deactivate </dev/null >/dev/null || :
+		break
 	done
-	(( $#target > 0 )) || target=(-- base)
-	command "$__envwarden_command" check --hook --tool "$tool" "${target[@]}" </dev/null 1>&2
-	(( $? != 4 )) || return 4
+	if [[ "${CONDA_PREFIX-}" == "$before" ]]; then
+		print -u2 'envwarden: leave it: "exit" this shell, or "conda deactivate".'
+	else
+		print -u2 'envwarden: it was deactivated.'
+	fi
 }
 
 # The tools' own functions may be defined, or defined again, after this: at each prompt, look.
-__envwarden_prompt() {
-	local before=$? tool
+# Nothing is started for that, nor for an environment that was asked about.
+__envwarden_wrap_all() {
+	emulate -L zsh
+	local tool
 	for tool in conda mamba micromamba; do
-		(( $+functions[$tool] )) || continue
-		[[ "$functions[$tool]" != *__envwarden_gate* ]] || continue
-		functions[__envwarden_own_$tool]="$functions[$tool]"
-		functions[$tool]="__envwarden_gate $tool \"\$@\" || return; __envwarden_own_$tool \"\$@\""
+		(( ! $+functions[$tool] )) || __envwarden_wrap $tool
 	done
+	if (( ! $+functions[pixi] && $+commands[pixi] )); then
+		functions[pixi]='__envwarden_pixi "$@"'
+	fi
+}
+
+__envwarden_prompt() {
+	local before=$?
+	emulate -L zsh
+	__envwarden_wrap_all
+	[[ "${__envwarden_seen-}" == "$$:${CONDA_PREFIX-}" ]] || __envwarden_look
 	return $before
 }
 
+__envwarden_hook() {
+	emulate -L zsh
+	typeset -ga precmd_functions
+	(( $precmd_functions[(Ie)__envwarden_prompt] )) || precmd_functions+=(__envwarden_prompt)
+}
+
 zmodload zsh/parameter
-typeset -ga precmd_functions
-(( $precmd_functions[(Ie)__envwarden_prompt] )) || precmd_functions+=(__envwarden_prompt)
-__envwarden_prompt
+__envwarden_hook
+__envwarden_wrap_all

@@ -154,6 +154,16 @@ static void test_one_line(void **state)
 		expect(i, "line", &(struct message_style){.width = 80, .one_line = true});
 }
 
+/* Seen at a prompt: a block comes after the fact. */
+static void test_active(void **state)
+{
+	(void)state;
+	expect(0, "active.80", &(struct message_style){.width = 80, .active = true});
+	expect(0, "active.40", &(struct message_style){.width = 40, .active = true});
+	expect(0, "active.line",
+	       &(struct message_style){.width = 80, .active = true, .one_line = true});
+}
+
 static void test_colour(void **state)
 {
 	(void)state;
@@ -166,6 +176,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_one_line),
+		cmocka_unit_test(test_active),
 		cmocka_unit_test(test_colour),
 	};
 

@@ -245,17 +245,31 @@ static void test_broken(void **state)
 	each_shell(state, broken);
 }
 
-/* What is evaluated is the same text twice over without harm. */
-static void test_powershell_text(void **state)
+/* Those of shells that are not here: the path is where it belongs, quoted as they quote. */
+static void test_texts_of_other_shells(void **state)
 {
-	static const char *const args[] = {"shell-init", "powershell", NULL};
+	static const struct {
+		const char *shell;
+		const char *before;
+		const char *behind;
+	} texts[] = {
+		{"powershell", "$global:EnvwardenCommand = '", "'\n"},
+		{"cmd", "\n@doskey pixi=\"", "\" check --hook --tool pixi --typed -- $* $T if "},
+	};
 	struct fixture *f = *state;
 	struct run_options options = {.home = f->home.path};
 
-	run_envwarden(&options, args, &f->run);
-	assert_int_equal(f->run.code, 0);
-	assert_null(strstr(f->run.out, "@ENVWARDEN@"));
-	assert_non_null(strstr(f->run.out, run_command_path()));
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		const char *args[] = {"shell-init", texts[i].shell, NULL};
+		char want[8192];
+
+		run_envwarden(&options, args, &f->run);
+		snprintf(want, sizeof(want), "%s%s%s", texts[i].before, run_command_path(),
+			 texts[i].behind);
+		assert_int_equal(f->run.code, 0);
+		assert_null(strstr(f->run.out, "@ENVWARDEN@"));
+		assert_non_null(strstr(f->run.out, want));
+	}
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -266,7 +280,7 @@ int main(void)
 		CASE(test_known_before),
 		CASE(test_known_after),
 		CASE(test_broken),
-		CASE(test_powershell_text),
+		CASE(test_texts_of_other_shells),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,21 +33,33 @@ static int tear_down(void **state)
 static void test_once_a_day(void **state)
 {
 	(void)state;
-	assert_false(shown_lately("/envs/a", "EW-1", NOW));
-	assert_true(shown_lately("/envs/a", "EW-1", NOW + 1));
-	assert_true(shown_lately("/envs/a", "EW-1", NOW + DAY - 1));
-	assert_false(shown_lately("/envs/a", "EW-2", NOW + 2)); /* another reason */
-	assert_false(shown_lately("/envs/b", "EW-1", NOW + 2)); /* another environment */
-	assert_false(shown_lately("/envs/a", "EW-1", NOW + DAY));
-	assert_true(shown_lately("/envs/a", "EW-1", NOW + DAY + 1));
-	assert_false(shown_lately("/envs/a", "EW-1", NOW - DAY)); /* a clock that was wrong */
+	assert_false(shown_lately("/envs/a", "EW-1", DAY, NOW));
+	assert_true(shown_lately("/envs/a", "EW-1", DAY, NOW + 1));
+	assert_true(shown_lately("/envs/a", "EW-1", DAY, NOW + DAY - 1));
+	assert_false(shown_lately("/envs/a", "EW-2", DAY, NOW + 2)); /* another reason */
+	assert_false(shown_lately("/envs/b", "EW-1", DAY, NOW + 2)); /* another environment */
+	assert_false(shown_lately("/envs/a", "EW-1", DAY, NOW + DAY));
+	assert_true(shown_lately("/envs/a", "EW-1", DAY, NOW + DAY + 1));
+	assert_false(shown_lately("/envs/a", "EW-1", DAY, NOW - DAY)); /* a clock that was wrong */
+}
+
+/* Other layers of the gate ask within a moment; an older line of the same gives way. */
+static void test_for_a_moment(void **state)
+{
+	(void)state;
+	assert_false(shown_lately("/envs/a", "unchecked", 10, NOW));
+	assert_false(shown_lately("/envs/a", "EW-1", DAY, NOW));
+	assert_true(shown_lately("/envs/a", "unchecked", 10, NOW + 9));
+	assert_false(shown_lately("/envs/a", "unchecked", 10, NOW + 10));
+	assert_true(shown_lately("/envs/a", "unchecked", 10, NOW + 19));
+	assert_true(shown_lately("/envs/a", "EW-1", DAY, NOW + 20));
 }
 
 static void test_forged_line(void **state)
 {
 	(void)state;
-	assert_false(shown_lately("/envs/x\n1795367862123 EW-9 /envs/y", "EW-1", NOW));
-	assert_false(shown_lately("/envs/y", "EW-9", NOW));
+	assert_false(shown_lately("/envs/x\n1795367862123 EW-9 /envs/y", "EW-1", DAY, NOW));
+	assert_false(shown_lately("/envs/y", "EW-9", DAY, NOW));
 }
 
 /* Nonsense in the file, and no file to write, mean: show it. */
@@ -56,14 +68,14 @@ static void test_failures(void **state)
 	struct tmpdir *dir = *state;
 
 	tmpdir_write_text(dir, "envwarden/shown", "nonsense\n99999999999999999999 EW-1 /a\n\n x");
-	assert_false(shown_lately("/a", "EW-1", NOW));
-	assert_true(shown_lately("/a", "EW-1", NOW));
+	assert_false(shown_lately("/a", "EW-1", DAY, NOW));
+	assert_true(shown_lately("/a", "EW-1", DAY, NOW));
 	tmpdir_remove(dir);
 	tmpdir_make(dir);
 	tmpdir_write_text(dir, "envwarden", "a file where the folder belongs");
 	assert_int_equal(setenv("XDG_CACHE_HOME", dir->path, 1), 0);
-	assert_false(shown_lately("/a", "EW-1", NOW));
-	assert_false(shown_lately("/a", "EW-1", NOW));
+	assert_false(shown_lately("/a", "EW-1", DAY, NOW));
+	assert_false(shown_lately("/a", "EW-1", DAY, NOW));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -72,6 +84,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_once_a_day),
+		CASE(test_for_a_moment),
 		CASE(test_forged_line),
 		CASE(test_failures),
 	};

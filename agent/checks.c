@@ -473,6 +473,8 @@ static void check_found(void *ctx, const struct lookup_result *result)
 	want_report(e, local_call_uid(call), result, &reply);
 	reply.notice =
 		result->rc == ERR_NOTFOUND ? "There is no such environment." : result->notice;
+	if (*reply.notice == '\0' && result->env != NULL)
+		reply.notice = asking_notice(e, result->env, local_call_uid(call), arena);
 	if (decision_to_wire(&reply, arena, &answer.decision) < 0)
 		goto nomem;
 	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_DECISION;

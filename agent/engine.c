@@ -581,6 +581,8 @@ static int prepare(struct engine *e, struct err *err)
 		telling_start(e);
 	if (rc == 0)
 		rc = graces_start(e, err);
+	if (rc == 0)
+		asking_start(e);
 	return rc;
 }
 
@@ -635,6 +637,7 @@ static void engine_free(struct engine *e)
 {
 	deciding_stop(e);
 	graces_free(e);
+	asking_free(e);
 	state_stop(e);
 	if (e->syncing != NULL)
 		syncing_free(e);

@@ -10,6 +10,7 @@
  *   state.c     signed state: taken over, told
  *   logging.c   the organisation's logging switch
  *   graces.c    what members were granted on the spot: deferrals, unlock codes
+ *   asking.c    members' requests for exceptions: kept, sent, answered
  *   telling.c   what the server is told of decisions
  *   deciding.c  decisions: when they are made again, and answers from what is kept
  *   syncing.c   what the sync client asks for, with syncing_read.c, syncing_keep.c, syncing_enrol.c
@@ -28,6 +29,7 @@
 #include <uv.h>
 
 #include "agent/accounts.h"
+#include "agent/asked.h"
 #include "agent/config.h"
 #include "agent/core/resolve.h"
 #include "agent/core/trust.h"
@@ -137,7 +139,9 @@ struct engine {
 	uv_timer_t tell_timer;	    /* counters are to be told, and kept */
 	struct grace *graces;	    /* given so far, oldest first */
 	size_t n_graces;
-	bool grace_giving; /* one is being made durable */
+	bool grace_giving;	 /* one is being made durable */
+	struct asked_list asked; /* members' requests for exceptions */
+	bool asking;		 /* one is being made durable */
 	struct syncing *syncing;
 	struct enrol *enrol;
 	struct trusted_time time;
@@ -339,6 +343,24 @@ struct grace {
 typedef void (*grace_cb)(void *ctx, int rc);
 int grace_give(struct engine *e, const struct grace *grace, grace_cb done, void *ctx);
 void graces_free(struct engine *e);
+
+/* --- asking.c --- */
+void asking_start(struct engine *e); /* reads the store, before the loop runs */
+/*
+ * Makes a request durable, then known and sent; done(ctx, rc) once, later. ERR_LIMIT: too many of
+ * this member's, or of all, wait for an answer; ERR_NOMEM; ERR_BUSY: not begun.
+ */
+typedef void (*asking_cb)(void *ctx, int rc);
+int asking_ask(struct engine *e, const struct asked *asked, asking_cb done, void *ctx);
+void asking_go(struct engine *e);   /* sends what the server has not confirmed, if it can now */
+void asking_hear(struct engine *e); /* there is other signed state */
+void asking_lost(struct engine *e); /* the connection */
+/* What became of this member's newest request about what holds an environment back now, as a line
+ * in the arena; "" when there is nothing to say. */
+const char *asking_notice(const struct engine *e, const struct env *env, uint32_t uid,
+			  struct arena *arena);
+void asking_forget(struct engine *e); /* all of it: another organisation */
+void asking_free(struct engine *e);
 
 /* --- logging.c --- */
 void logging_restore(struct engine *e); /* at start: how it was */

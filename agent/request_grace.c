@@ -22,7 +22,7 @@ struct asked_grace {
 	char case_code[CASE_CODE_MAX];
 };
 
-static void asked_free(struct asked_grace *a)
+static void asked_grace_free(struct asked_grace *a)
 {
 	crypto_wipe(a->code, sizeof a->code);
 	mem_free(a);
@@ -30,7 +30,7 @@ static void asked_free(struct asked_grace *a)
 
 static void refuse(struct local_call *call, struct asked_grace *a, int code, const char *why)
 {
-	asked_free(a);
+	asked_grace_free(a);
 	local_call_fail(call, code, why);
 }
 
@@ -51,7 +51,7 @@ static void given(void *ctx, int rc)
 	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_GRACE;
 	answer.grace = &reply;
 	local_call_end(call, &answer);
-	asked_free(a);
+	asked_grace_free(a);
 }
 
 static void give(struct local_call *call, struct asked_grace *a)
@@ -179,7 +179,7 @@ static void found(void *ctx, const struct lookup_result *result)
 	const struct env *env = request_found(result);
 
 	if (result->rc < 0 || env == NULL || !env->lives) {
-		asked_free(a);
+		asked_grace_free(a);
 		request_no_environment(call, result);
 		return;
 	}

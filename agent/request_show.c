@@ -131,13 +131,13 @@ static void show_done(struct job *job)
 }
 
 /* What is asked, until it is clear that the asker may know. */
-struct asked {
+struct show_asked {
 	struct engine *e;
 	char *notice;
 	bool can_prove;
 };
 
-static void asked_free(struct asked *asked)
+static void show_asked_free(struct show_asked *asked)
 {
 	mem_free(asked->notice);
 	mem_free(asked);
@@ -145,12 +145,12 @@ static void asked_free(struct asked *asked)
 
 static void show_permitted(struct local_call *call, struct env *env)
 {
-	struct asked *asked = local_call_data(call);
+	struct show_asked *asked = local_call_data(call);
 	struct engine *e = asked->e;
 	struct show *show = env != NULL ? mem_calloc(1, sizeof *show) : NULL;
 
 	if (show == NULL) {
-		asked_free(asked);
+		show_asked_free(asked);
 		if (env == NULL)
 			request_not_permitted(call);
 		else
@@ -172,12 +172,12 @@ static void show_permitted(struct local_call *call, struct env *env)
 static void show_found(void *ctx, const struct lookup_result *result)
 {
 	struct local_call *call = ctx;
-	struct asked *asked = local_call_data(call);
+	struct show_asked *asked = local_call_data(call);
 
 	const struct env *env = request_found(result);
 
 	if (result->rc < 0 || env == NULL || !env->lives) {
-		asked_free(asked);
+		show_asked_free(asked);
 		request_no_environment(call, result);
 		return;
 	}
@@ -187,7 +187,7 @@ static void show_found(void *ctx, const struct lookup_result *result)
 
 void request_show(void *ctx, struct local_call *call, const Envwarden__Local__ShowRequest *m)
 {
-	struct asked *asked = mem_calloc(1, sizeof *asked);
+	struct show_asked *asked = mem_calloc(1, sizeof *asked);
 
 	if (asked == NULL) {
 		request_nomem(call);

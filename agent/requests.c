@@ -292,4 +292,6 @@ const struct local_handlers request_handlers = {.check = checks_handle,
 						.defer = request_defer,
 						.unlock = request_unlock,
 						.import = request_import,
+						.exception_ask = request_exception_ask,
+						.exception_states = request_exception_states,
 						.enroll = request_enroll};

@@ -58,6 +58,10 @@ void request_report(void *ctx, struct local_call *call, const Envwarden__Local__
 void request_defer(void *ctx, struct local_call *call, const Envwarden__Local__DeferRequest *m);
 void request_unlock(void *ctx, struct local_call *call, const Envwarden__Local__UnlockRequest *m);
 void request_import(void *ctx, struct local_call *call, const Envwarden__Local__ImportBegin *m);
+void request_exception_ask(void *ctx, struct local_call *call,
+			   const Envwarden__Local__ExceptionAsk *m);
+void request_exception_states(void *ctx, struct local_call *call,
+			      const Envwarden__Local__ExceptionStates *m);
 void request_enroll(void *ctx, struct local_call *call, const Envwarden__Local__EnrollRequest *m);
 
 #endif

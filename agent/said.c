@@ -103,6 +103,12 @@ static int copy_labels(const Envwarden__Bundle__Status *status, struct said *sai
 	return all != NULL ? 0 : ERR_NOMEM;
 }
 
+static int cmp_request(const void *a, const void *b)
+{
+	return uuid_cmp(&((const struct said_request *)a)->id,
+			&((const struct said_request *)b)->id);
+}
+
 static int copy_requests(const Envwarden__Bundle__Status *status, struct said *said)
 {
 	struct said_request *all = arena_calloc(&said->arena, status->n_requests + 1, sizeof *all);
@@ -110,13 +116,19 @@ static int copy_requests(const Envwarden__Bundle__Status *status, struct said *s
 	for (size_t i = 0; all != NULL && i < status->n_requests; i++) {
 		uuid_from_wire(&status->requests[i]->id, &all[i].id);
 		all[i].state = status->requests[i]->state;
-		all[i].message = arena_strdup(&said->arena, status->requests[i]->message);
-		if (all[i].message == NULL)
+		all[i].until_ms = status->requests[i]->until_ms;
+		all[i].message = status->requests[i]->message;
+		all[i].exception = status->requests[i]->exception;
+		if (!own(&said->arena, &all[i].message) || !own(&said->arena, &all[i].exception))
 			return ERR_NOMEM;
 	}
+	if (all == NULL)
+		return ERR_NOMEM;
+	if (status->n_requests > 1)
+		qsort(all, status->n_requests, sizeof *all, cmp_request);
 	said->requests = all;
 	said->n_requests = status->n_requests;
-	return all != NULL ? 0 : ERR_NOMEM;
+	return 0;
 }
 
 static int copy_unlocking(const Envwarden__Bundle__Status *status, struct said *said)
@@ -187,6 +199,15 @@ const struct status_entry *said_status(const struct said *said, const struct uui
 	if (said == NULL || said->n_statuses == 0)
 		return NULL;
 	return bsearch(&key, said->statuses, said->n_statuses, sizeof key, cmp_status);
+}
+
+const struct said_request *said_request(const struct said *said, const struct uuid *id)
+{
+	struct said_request key = {.id = *id};
+
+	if (said == NULL || said->n_requests == 0)
+		return NULL;
+	return bsearch(&key, said->requests, said->n_requests, sizeof key, cmp_request);
 }
 
 bool said_revoked(const struct said *said, uint32_t serial)

@@ -24,6 +24,8 @@ struct said_request {
 	struct uuid id;
 	uint32_t state; /* 1 open, 2 approved, 3 denied */
 	const char *message;
+	const char *exception; /* approved: its id */
+	int64_t until_ms;      /* ... and when that ends */
 };
 
 struct said {
@@ -41,7 +43,7 @@ struct said {
 	unsigned char unlock_key[UNLOCK_KEY_SIZE];
 	const unsigned char *revoked; /* serials of unlock codes, 4 bytes each */
 	size_t n_revoked;
-	const struct said_request *requests;
+	const struct said_request *requests; /* sorted by id */
 	size_t n_requests;
 };
 
@@ -52,6 +54,8 @@ void said_drop(struct said *said);	   /* NULL is fine */
 
 /* The explicit status of an environment; NULL: none. said NULL: nothing was said yet. */
 const struct status_entry *said_status(const struct said *said, const struct uuid *environment);
+/* What became of a request; NULL: it is not said. said may be NULL. */
+const struct said_request *said_request(const struct said *said, const struct uuid *id);
 bool said_revoked(const struct said *said, uint32_t serial);
 
 #endif

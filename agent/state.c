@@ -313,6 +313,7 @@ static void accept_done(struct job *job)
 	accept_free(a);
 	if (!e->stopping) {
 		logging_follow(e);
+		asking_hear(e);
 		deciding_state_changed(e);
 	}
 	if (s->importing)
@@ -613,6 +614,7 @@ int state_begin(struct engine *e, struct err *err)
 	struct state *s = e->state;
 
 	forget_said(s);
+	asking_forget(e);
 	e->logged = false;
 	return begin(s, e->identity.root.data, e->identity.root.len, err);
 }

@@ -66,8 +66,10 @@ static void on_state(void *ctx, bool connected, const char *server, const char *
 	if (connected != s->connected)
 		log_info("sync", connected ? "connected" : "disconnected",
 			 LOG_STR("server", server), LOG_STR("why", why));
-	if (!connected)
+	if (!connected) {
 		telling_lost(e);
+		asking_lost(e);
+	}
 	s->connected = connected;
 	(void)snprintf(s->server, sizeof s->server, "%s", server);
 	(void)snprintf(s->why, sizeof s->why, "%s", why);

@@ -155,7 +155,10 @@ void telling_go(struct engine *e)
 	Envwarden__Sync__DecisionReport message = ENVWARDEN__SYNC__DECISION_REPORT__INIT;
 	bool sent = false;
 
-	if (e->stopping || !may_tell(e))
+	if (e->stopping)
+		return;
+	asking_go(e); /* under the same conditions */
+	if (!may_tell(e))
 		return;
 	arena_init(&report.arena, REPORT_MEMORY_MAX);
 	report.list = arena_calloc(&report.arena, ENVIRONMENTS_MAX, sizeof *report.list);

@@ -48,6 +48,7 @@
 #define LIMIT_CONDITIONS POLICY_CONDITIONS_MAX /* of one rule */
 #define LIMIT_POLICY_ITEMS POLICY_ITEMS_MAX
 #define LIMIT_REQUESTS 10000 /* of one machine's members */
+#define LIMIT_ASKED 16	     /* of those, about one environment, told to a member */
 
 /* --- texts --- */
 #define LIMIT_TEXT 1024		 /* error and refusal texts, notices, degraded lines */

@@ -28,6 +28,7 @@ int command_hooks(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_record(int argc, char **argv);
+int command_request(int argc, char **argv);
 int command_sent(int argc, char **argv);
 int command_shell_init(int argc, char **argv);
 int command_show(int argc, char **argv);

@@ -129,6 +129,26 @@ void wrap_text(struct wrap *w, const char *text, const char *style)
 	buf_deinit(&harmless);
 }
 
+void wrap_whole(struct wrap *w, const char *text)
+{
+	struct buf harmless;
+	size_t columns;
+
+	buf_init(&harmless, 16 * strlen(text) + 16);
+	text_escape(&harmless, text, strlen(text));
+	if (buf_rc(&harmless) == 0) {
+		columns = wrap_columns(harmless.data, harmless.len);
+		if (!w->fresh && w->column + 1 + columns > w->width)
+			new_line(w);
+		if (!w->fresh)
+			buf_addc(w->out, ' ');
+		w->column += columns + !w->fresh;
+		buf_add(w->out, harmless.data, harmless.len);
+		w->fresh = false;
+	}
+	buf_deinit(&harmless);
+}
+
 void wrap_end(struct wrap *w)
 {
 	buf_addc(w->out, '\n');

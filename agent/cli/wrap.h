@@ -29,6 +29,9 @@ void wrap_begin(struct wrap *w, struct buf *out, size_t width, const char *first
  * word, switched off behind it; NULL = none. */
 void wrap_text(struct wrap *w, const char *text, const char *style);
 
+/* Adds what is to be copied as it stands, blanks and all: never broken, however long. */
+void wrap_whole(struct wrap *w, const char *text);
+
 /* Ends the paragraph's last line. */
 void wrap_end(struct wrap *w);
 

@@ -41,6 +41,8 @@ static void handle(struct local *local, struct local_call *call,
 		HANDLE(DEFER, defer);
 		HANDLE(UNLOCK, unlock);
 		HANDLE(IMPORT, import);
+		HANDLE(EXCEPTION_ASK, exception_ask);
+		HANDLE(EXCEPTION_STATES, exception_states);
 	default:
 		break;
 	}

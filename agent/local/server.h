@@ -57,6 +57,10 @@ struct local_handlers {
 	void (*unlock)(void *ctx, struct local_call *call,
 		       const Envwarden__Local__UnlockRequest *m);
 	void (*import)(void *ctx, struct local_call *call, const Envwarden__Local__ImportBegin *m);
+	void (*exception_ask)(void *ctx, struct local_call *call,
+			      const Envwarden__Local__ExceptionAsk *m);
+	void (*exception_states)(void *ctx, struct local_call *call,
+				 const Envwarden__Local__ExceptionStates *m);
 };
 
 struct local_limits {

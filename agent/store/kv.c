@@ -56,6 +56,38 @@ int store_kv_get(struct store *s, const char *key, struct buf *out, struct err *
 	return rc;
 }
 
+struct walk {
+	const char *prefix;
+	store_kv_cb cb;
+	void *ctx;
+	bool over; /* a name behind those that begin so has come */
+};
+
+static int walk_one(void *ctx, struct bytes key, struct bytes value, struct err *err)
+{
+	struct walk *walk = ctx;
+	size_t n = strlen(walk->prefix);
+
+	(void)err;
+	walk->over = key.n < n || memcmp(key.data, walk->prefix, n) != 0;
+	return walk->over ? 1 : walk->cb(walk->ctx, key.data, key.n, value.data, value.n);
+}
+
+int store_kv_each(struct store *s, const char *prefix, store_kv_cb cb, void *ctx, struct err *err)
+{
+	struct walk walk = {.prefix = prefix, .cb = cb, .ctx = ctx};
+	struct db_txn *txn;
+	int rc = check_key(prefix, err);
+
+	if (rc == 0)
+		rc = db_begin(s->db, &txn, err);
+	if (rc < 0)
+		return rc;
+	rc = db_each(txn, DB_KV, BYTES_OF_TEXT(prefix), walk_one, &walk, err);
+	db_end(txn);
+	return walk.over ? 0 : rc;
+}
+
 static int delete_txn(struct db_txn *txn, void *ctx, struct err *err)
 {
 	return db_delete(txn, DB_KV, BYTES_OF_TEXT((const char *)ctx), err);

@@ -266,5 +266,11 @@ int store_kv_put(struct store *s, const char *key, const void *data, size_t n, s
 int store_kv_get(struct store *s, const char *key, struct buf *out,
 		 struct err *err);					/* ERR_NOTFOUND */
 int store_kv_delete(struct store *s, const char *key, struct err *err); /* fine if there is none */
+/*
+ * The settings whose names begin so, by name; all borrowed for the call, the name without its end.
+ * A non-zero result of cb ends the walk and becomes its result. Nothing may be written meanwhile.
+ */
+typedef int (*store_kv_cb)(void *ctx, const char *key, size_t key_n, const void *data, size_t n);
+int store_kv_each(struct store *s, const char *prefix, store_kv_cb cb, void *ctx, struct err *err);
 
 #endif

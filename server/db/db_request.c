@@ -92,8 +92,12 @@ int db_request_put(struct db_conn *conn, const struct db_request *r, bool *creat
 #define COLUMNS                                                                                    \
 	"q.id, q.uuid, m.uuid, q.environment, q.user, q.reason, q.case_code, q.made_ms, "          \
 	"q.received_ms, q.state, q.answer, q.answered_by, q.answered_ms, m.hostname, "             \
-	"(SELECT e.path FROM env e WHERE e.uuid = q.environment AND e.machine_id = m.id)"
-#define FROM " FROM exception_request q JOIN machine m ON m.id = q.machine_id"
+	"(SELECT e.path FROM env e WHERE e.uuid = q.environment AND e.machine_id = m.id), "        \
+	"x.uuid, CASE WHEN x.revoked_ms > 0 AND x.revoked_ms < x.expires_ms"                       \
+	" THEN x.revoked_ms ELSE x.expires_ms END"
+#define FROM                                                                                       \
+	" FROM exception_request q JOIN machine m ON m.id = q.machine_id"                          \
+	" LEFT JOIN exception x ON x.environment = q.environment AND x.request = q.uuid"
 
 static int request_read(struct sql_rows *rows, struct arena *arena, struct db_request *out)
 {
@@ -112,6 +116,8 @@ static int request_read(struct sql_rows *rows, struct arena *arena, struct db_re
 	out->answered_ms = sql_int(rows, 12);
 	out->hostname = sql_text(rows, 13, arena);
 	out->prefix = sql_text(rows, 14, arena);
+	sql_uuid(rows, 15, &out->exception);
+	out->until_ms = sql_int(rows, 16);
 	return out->user && out->reason && out->case_code && out->answer && out->answered_by &&
 			       out->hostname && out->prefix
 		       ? 0

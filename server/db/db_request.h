@@ -31,8 +31,10 @@ struct db_request {
 	const char *answer; /* the admin's words */
 	const char *answered_by;
 	int64_t answered_ms;
-	const char *hostname; /* lists only */
-	const char *prefix;   /* lists only: "" when the environment is not known (yet) */
+	struct uuid exception; /* read only: that it was answered with; zero = none */
+	int64_t until_ms;      /* read only: when that ends, or was revoked */
+	const char *hostname;  /* lists only */
+	const char *prefix;    /* lists only: "" when the environment is not known (yet) */
 };
 
 /*

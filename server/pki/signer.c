@@ -242,15 +242,23 @@ static int requests_fill(const struct signer_status *status, struct arena *arena
 {
 	Envwarden__Bundle__RequestState *items =
 		arena_calloc(arena, status->n_requests + 1, sizeof(*items));
+	struct {
+		char text[UUID_TEXT_MAX];
+	} *texts = arena_calloc(arena, status->n_requests + 1, sizeof(*texts));
 
 	out->requests = arena_calloc(arena, status->n_requests + 1, sizeof(*out->requests));
-	if (!items || !out->requests)
+	if (!items || !texts || !out->requests)
 		return err_nomem(err);
 	for (size_t i = 0; i < status->n_requests; i++) {
 		envwarden__bundle__request_state__init(&items[i]);
 		items[i].id = wire_uuid(&status->requests[i].id);
 		items[i].state = status->requests[i].state;
 		items[i].message = wire_text(status->requests[i].message);
+		items[i].until_ms = status->requests[i].until_ms;
+		if (!uuid_is_zero(&status->requests[i].exception)) {
+			uuid_format(&status->requests[i].exception, texts[i].text);
+			items[i].exception = texts[i].text;
+		}
 		out->requests[i] = &items[i];
 	}
 	out->n_requests = status->n_requests;

@@ -64,6 +64,8 @@ struct signer_request {
 	struct uuid id;
 	uint32_t state; /* enum db_request_state */
 	const char *message;
+	struct uuid exception; /* zero = none */
+	int64_t until_ms;
 };
 int signer_sign_status(const struct signer *signer, const struct signer_org *org,
 		       const struct signer_status *status, int64_t now_ms, struct buf *out,

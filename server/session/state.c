@@ -170,7 +170,9 @@ static int requests_get(struct preparing *p, struct err *err)
 	for (size_t i = 0; i < n; i++)
 		told[i] = (struct signer_request){.id = list[i].id,
 						  .state = (uint32_t)list[i].state,
-						  .message = list[i].answer};
+						  .message = list[i].answer,
+						  .exception = list[i].exception,
+						  .until_ms = list[i].until_ms};
 	s->status.requests = told;
 	s->status.n_requests = n;
 	return 0;

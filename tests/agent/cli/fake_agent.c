@@ -488,6 +488,80 @@ static void on_enroll(void *ctx, struct local_call *call, const Envwarden__Local
 	local_call_end(call, &answer);
 }
 
+/* --- requests for exceptions --- */
+
+static const struct {
+	Envwarden__Local__AskedException__State state;
+	const char *reason;
+	const char *message;
+	const char *exception;
+	int64_t until_ms;
+} asked[] = {
+	{ENVWARDEN__LOCAL__ASKED_EXCEPTION__STATE__OPEN, "The driver needs it until March.", "", "",
+	 0},
+	{ENVWARDEN__LOCAL__ASKED_EXCEPTION__STATE__DENIED, "please\033[2J\nState   approved",
+	 "No.\n\342\200\256Use the build from the mirror.", "", 0},
+	{ENVWARDEN__LOCAL__ASKED_EXCEPTION__STATE__APPROVED, "demo", "Until then.",
+	 "0f7b2a3e-8f9c-4c1b-9a59-0f1d2c3b4a5e", TIME_MS + 48 * HOUR_MS},
+	{ENVWARDEN__LOCAL__ASKED_EXCEPTION__STATE__ENDED, "demo", "", "EX-17", TIME_MS - HOUR_MS},
+	{ENVWARDEN__LOCAL__ASKED_EXCEPTION__STATE__QUEUED, "first", "", "", 0},
+};
+
+static void answer_asked(struct local_call *call, const char *typed, size_t first, size_t n,
+			 bool existed)
+{
+	static uint8_t id[16] = {9, 9};
+	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__AskedReply reply = ENVWARDEN__LOCAL__ASKED_REPLY__INIT;
+	Envwarden__Local__AskedException items[ARRAY_SIZE(asked)], *list[ARRAY_SIZE(asked)];
+
+	for (size_t i = 0; i < n; i++) {
+		envwarden__local__asked_exception__init(&items[i]);
+		items[i].id = (ProtobufCBinaryData){.len = sizeof(id), .data = id};
+		items[i].state = asked[first + i].state;
+		items[i].user = (char *)(uintptr_t) "ana";
+		items[i].reason = (char *)(uintptr_t)asked[first + i].reason;
+		items[i].case_code = (char *)(uintptr_t) "EW-91C0";
+		items[i].made_ms = TIME_MS - (int64_t)i * HOUR_MS;
+		items[i].message = (char *)(uintptr_t)asked[first + i].message;
+		items[i].exception = (char *)(uintptr_t)asked[first + i].exception;
+		items[i].until_ms = asked[first + i].until_ms;
+		list[i] = &items[i];
+	}
+	reply.name = (char *)(uintptr_t)typed;
+	reply.requests = list;
+	reply.n_requests = n;
+	reply.existed = existed;
+	reply.connected = strcmp(typed, "legacy-etl") == 0;
+	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_ASKED;
+	answer.asked = &reply;
+	local_call_end(call, &answer);
+}
+
+static void on_ask(void *ctx, struct local_call *call, const Envwarden__Local__ExceptionAsk *m)
+{
+	const char *typed = m->target->typed;
+
+	(void)ctx;
+	if (strcmp(typed, "secret") == 0)
+		local_call_fail(call, ERR_PERM,
+				"not permitted: only its owner, or root, may do that");
+	else if (strcmp(typed, "legacy-etl") == 0)
+		answer_asked(call, typed, 4, 1, false);
+	else
+		answer_asked(call, typed, strcmp(typed, "twice") == 0 ? 0 : 4, 1,
+			     strcmp(typed, "twice") == 0);
+}
+
+static void on_states(void *ctx, struct local_call *call,
+		      const Envwarden__Local__ExceptionStates *m)
+{
+	const char *typed = m->target->typed;
+
+	(void)ctx;
+	answer_asked(call, typed, 0, strcmp(typed, "fine") == 0 ? 0 : ARRAY_SIZE(asked), false);
+}
+
 /* --- the process --- */
 
 static const struct local_handlers handlers = {
@@ -501,6 +575,8 @@ static const struct local_handlers handlers = {
 	.record = on_record,
 	.status = on_status,
 	.enroll = on_enroll,
+	.exception_ask = on_ask,
+	.exception_states = on_states,
 };
 
 static void serve(const char *socket, const struct fake_options *options, int ready)

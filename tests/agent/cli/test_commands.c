@@ -188,6 +188,38 @@ static void test_reads(void **state)
 		run_case(f, &reads[i]);
 }
 
+static const struct command_case requests[] = {
+	{"request", {"request", "legacy-etl"}, 0, 80, NULL, NULL},
+	{"request_narrow", {"request", "legacy-etl"}, 0, 40, NULL, NULL},
+	{"request_json", {"request", "legacy-etl", "--json"}, 0, 0, NULL, NULL},
+	{"request_none", {"request", "fine"}, 0, 0, NULL, NULL},
+	{"request_none_json", {"request", "fine", "--json"}, 0, 0, NULL, NULL},
+	{"request_made", {"request", "legacy-etl", "--reason", "why"}, 0, 80, NULL, NULL},
+	{"request_made_json",
+	 {"request", "legacy-etl", "--reason=why", "--json"},
+	 0,
+	 0,
+	 NULL,
+	 NULL},
+	{"request_queued", {"request", "it's mine", "--reason", "why"}, 0, 40, NULL, NULL},
+	{"request_twice", {"request", "twice", "--reason", "why"}, 0, 0, NULL, NULL},
+	{"request_hostile", {"request", "e\033[2J\nx", "--reason", "why"}, 0, 0, NULL, NULL},
+	{"request_not_permitted", {"request", "secret", "--reason", "why"}, 7, 0, NULL, NULL},
+	{"request_no_reason", {"request", "legacy-etl", "--reason", " \n"}, 2, 0, NULL, NULL},
+	{"request_help", {"help", "request"}, 0, 0, NULL, NULL},
+};
+
+static void test_requests(void **state)
+{
+	struct fixture *f = *state;
+
+	serve(f, &(struct fake_options){0});
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		run_case(f, &requests[i]);
+	fake_agent_stop(&f->agent);
+	run_case(f, &(struct command_case){"request_no_agent", {"request", "x"}, 3, 0, NULL, NULL});
+}
+
 /* These ask nobody. */
 static const struct command_case specs[] = {
 	{"spec_less", {"spec", "compare", "1.1.1a", "1.1.1"}, 0, 0, NULL, NULL},
@@ -382,9 +414,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_check),  CASE(test_check_without_agent),
-		CASE(test_reads),  CASE(test_spec),
-		CASE(test_status), CASE(test_enroll),
-		CASE(test_doctor),
+		CASE(test_reads),  CASE(test_requests),
+		CASE(test_spec),   CASE(test_status),
+		CASE(test_enroll), CASE(test_doctor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,198 @@
+"""Members ask for exceptions, with the real programs: offline, connected, killed in between."""
+
+import shlex
+
+import harness
+
+SAMPLE = harness.ROOT / "packaging" / "sample" / "make-sample.sh"
+SOON_S = 20
+FIRST = "ca-certificates-2024.2.2-hf0a4a13_0"
+POLICY = """policy: 1
+defaults: {contact: "it@example.org"}
+rules:
+  - id: old-certificates
+    when: {package: "ca-certificates <2025"}
+    action: block
+    message: "Too old."
+"""
+
+
+GUIDE = harness.ROOT / "docs" / "policy.md"
+HEADING = "## Asking for an exception"
+
+
+def guide_commands():
+    text = GUIDE.read_text().split(HEADING)[1].split("\n## ")[0]
+    return [shlex.split(line) for line in text.splitlines() if line.startswith("    ")]
+
+
+class Requests(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.site.start_everything()
+        self.site.log_in_command()
+        self.prefix = self.make("old")
+        file = self.site.dir / "policy.yaml"
+        file.write_text(POLICY)
+        self.assertRun(self.site.admin("policy", "apply", file, "--yes"), 0)
+        self.wait_check(4)
+
+    def make(self, name):
+        self.site.must(SAMPLE, "create", name, FIRST)
+        prefix = str(self.site.home / ".conda" / "envs" / name)
+        harness.wait_for(f"{name} at the server", lambda: self.at_server(prefix), SOON_S)
+        return prefix
+
+    def at_server(self, prefix):
+        found = self.site.admin("--json", "env", "list", "--query", prefix)
+        return found.json()["environments"] if found.code == 0 else None
+
+    def check(self, *words):
+        return self.site.ew("check", "--prefix", self.prefix, "--timeout-ms", "5000", *words)
+
+    def wait_check(self, code):
+        return harness.wait_for(f"check to exit with {code}", lambda: self.check().code == code,
+                                SOON_S)
+
+    def requests(self):
+        """The member's view, the newest first."""
+        return self.site.ew("request", "--json", self.prefix).json()["requests"]
+
+    def state(self):
+        known = self.requests()
+        return known[0]["state"] if known else None
+
+    def wait_state(self, state):
+        harness.wait_for(f"the request to be {state}", lambda: self.state() == state, SOON_S)
+        return self.requests()[0]
+
+    def at_admin(self, *words):
+        return self.site.admin("--json", "request", "list", *words).json()["requests"]
+
+    def restart_agent_killed(self):
+        self.site.agent.kill()
+        self.site.start_agent()
+
+    def test_the_story(self):
+        site = self.site
+        self.assertRun(site.ew("request", self.prefix), 0, out="No exception")
+        # Without the network it waits here, over the agent's sudden end.
+        site.server.kill()
+        harness.wait_for("the loss", lambda: not site.status()["connected"], SOON_S)
+        asked = site.ew("request", self.prefix, "--reason", "the <driver>\nneeds \033[1mit")
+        self.assertRun(asked, 0, "waits on this machine")
+        self.assertEqual(self.state(), "queued")
+        self.restart_agent_killed()
+        self.assertEqual(self.state(), "queued")
+        first = self.requests()[0]
+        # Asking again is the same request.
+        again = site.ew("request", "--json", self.prefix, "--reason", "please").json()
+        self.assertEqual((again["new"], again["requests"][0]["id"]), (False, first["id"]))
+        # Connected, it reaches the administrators, once.
+        site.start_server()
+        site.wait_connected()
+        self.wait_state("open")
+        self.restart_agent_killed()
+        site.server.kill()
+        site.start_server()
+        self.wait_state("open")
+        seen = self.at_admin()
+        self.assertEqual([(r["id"], r["prefix"], r["reason"]) for r in seen],
+                         [(first["id"], self.prefix, "the <driver>\nneeds \033[1mit")])
+        self.assertNotIn("\033", site.admin("request", "list").out)
+        shown = site.ew("request", self.prefix).out
+        self.assertNotIn("\033", shown)
+        self.assertIn("| the <driver>", shown)
+        # Denied: the member reads why, also after a restart, and is still blocked.
+        self.assertRun(site.admin("request", "deny", first["id"], "--message",
+                                  "Use the mirror.\nReally \033[2J"), 0)
+        told = self.wait_state("denied")
+        self.assertEqual(told["message"], "Use the mirror.\nReally \033[2J")
+        site.server.stop()
+        self.restart_agent_killed()
+        self.assertEqual(self.state(), "denied")
+        shown = site.ew("request", self.prefix).out
+        self.assertIn("| Use the mirror.", shown)
+        self.assertNotIn("\033", shown)
+        self.wait_check(4)
+        # Asked again, approved: the block lifts by itself.
+        site.start_server()
+        site.wait_connected()
+        self.assertRun(site.ew("request", self.prefix, "--reason", "It can't be built there"), 0)
+        second = self.wait_state("open")
+        self.assertNotEqual(second["id"], first["id"])
+        self.assertRun(site.admin("request", "approve", second["id"], "--expires", "30d"), 0)
+        self.wait_check(0)
+        told = self.wait_state("approved")
+        granted = site.admin("--json", "exception", "list").json()["exceptions"]
+        self.assertEqual([told["exception"]], [x["id"] for x in granted])
+        self.assertIn(f"as exception {told['exception']}",
+                      " ".join(site.ew("request", self.prefix).out.split()))
+        self.assertRun(site.ew("request", self.prefix, "--reason", "more"), 7, "nothing holds it")
+        # It is in force without server and after a restart; revoked, it ends.
+        site.server.kill()
+        self.restart_agent_killed()
+        self.wait_check(0)
+        site.start_server()
+        site.wait_connected()
+        self.assertRun(site.admin("exception", "revoke", told["exception"]), 0)
+        self.wait_check(4)
+        self.wait_state("ended")
+        self.assertEqual([r["state"] for r in self.requests()], ["ended", "denied"])
+        self.assertRun(self.check("--json"), 4, out="granted ended on")
+
+    def test_refused(self):
+        site = self.site
+        self.assertRun(site.ew("request", self.prefix, "--reason", " \n"), 2, "why")
+        self.assertRun(site.ew("request", self.prefix, "--reason", "x" * 1025), 2, "1024")
+        self.assertRun(site.ew("request", "nowhere", "--reason", "x"), 1)
+        self.assertEqual(self.requests(), [])
+        # What nothing holds back needs no exception.
+        file = site.dir / "policy.yaml"
+        file.write_text("policy: 1\nrules: []\n")
+        self.assertRun(site.admin("policy", "apply", file, "--yes"), 0)
+        self.wait_check(0)
+        self.assertRun(site.ew("request", self.prefix, "--reason", "x"), 7, "nothing holds it")
+
+    def test_as_the_docs_say(self):
+        site = self.site
+        outcomes = []
+        for words in guide_commands():
+            known = self.requests()
+            if words[:3] == ["envwarden-admin", "request", "approve"]:
+                # One that was denied can't be approved: the member asks again.
+                self.assertRun(site.ew("request", self.prefix, "--reason", "once more"), 0)
+                known = [self.wait_state("open")]
+            words = [known[0]["id"] if word == "ID" else word for word in words]
+            program, *rest = words
+            result = (site.admin(*rest) if program == "envwarden-admin"
+                      else site.ew(*rest, CONDA_ENVS_DIRS=str(site.home / ".conda" / "envs")))
+            self.assertRun(result, 0)
+            if rest[:1] == ["request"] and program == "envwarden":
+                self.wait_state("open")
+            outcomes.append(rest[1] if program == "envwarden-admin" else rest[0])
+        self.assertEqual(outcomes, ["request", "request", "list", "deny", "approve"])
+        self.wait_check(0)
+        self.wait_state("approved")
+
+    def test_killed_while_asking(self):
+        """Whatever was said to be asked is, once; whenever the agent is killed."""
+        site = self.site
+        for i in range(6):
+            before = {r["id"] for r in self.requests()}
+            process = site.agent.pid
+            asked = site.ew("request", "--json", self.prefix, "--reason", f"try {i}")
+            self.assertEqual(asked.code, 0, asked)
+            self.assertEqual(process, site.agent.pid)
+            site.agent.kill()
+            site.start_agent()
+            known = self.requests()
+            self.assertEqual(len(known), 1)
+            self.assertTrue(before <= {known[0]["id"]})
+        site.wait_connected()
+        self.wait_state("open")
+        self.assertEqual(len(self.at_admin()), 1)
+
+
+if __name__ == "__main__":
+    harness.main()

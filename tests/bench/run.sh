@@ -24,7 +24,7 @@ echo "$(date -u +%Y-%m-%d), $(nproc) x ${cpu:-$(uname -m)}, Linux $(uname -r), $
 echo
 echo "| what | figure | reference | ratio | budget | |"
 echo "|---|---|---|---|---|---|"
-for program in check busy pth scan reread durable idle memory fleet plan; do
+for program in check busy pth scan reread durable idle memory policy fleet plan; do
 	python3 "tests/bench/bench_$program.py"
 done
 "$EW_BIN/bench_spec"

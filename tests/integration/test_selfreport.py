@@ -17,6 +17,7 @@ import harness
 SERVICE, ANA, BOB, CAROL = 61001, 61002, 61003, 61004  # numbers only: no such accounts exist
 TEAM = 61010
 RUN = pathlib.Path("/run/envwarden")
+FLOOD = harness.ROOT / "tests" / "support" / "socket_flood.py"
 FORGE = harness.ROOT / "tests" / "support" / "report_client.py"
 NOT_PERMITTED, INVALID, LIMIT, PROTOCOL, BUSY = -50007, -50002, -50003, -50022, -50011
 IN_NAMESPACE = "EW_SELFREPORT_NAMESPACE"
@@ -251,7 +252,59 @@ class SelfReport(harness.Case):
         self.assertTrue(said.startswith(f"error {NOT_PERMITTED} "), said)
         self.assertEqual(self.packages(ANA, shared), ["foo"])
 
+    def by_bob(self, *words):
+        """Bob's program, once it has said its first line."""
+        program = subprocess.Popen([*as_account(BOB), sys.executable, "-B", FLOOD, *words],
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(program.stdout.close)
+        self.addCleanup(program.wait)
+        self.addCleanup(program.kill)
+        self.assertIn(program.stdout.readline().strip(), ("flooding", "serving"))
+        return program
+
     def test_a_block_holds(self):
+        self.block_work()
+        site = self.site
+
+        def check(*words, **env):
+            return site.member(ANA, "check", *words, "--timeout-ms", "5000", **env)
+        link = site.homes[ANA] / "link"
+        link.symlink_to(self.work)
+        self.assertRun(check("--prefix", link), 4, err="Not this one.")
+        self.assertRun(check("work", CONDA_ENVS_DIRS=str(self.envs)), 4, err="Not this one.")
+        self.assertRun(check("--prefix", self.envs), 0)
+
+    def test_a_member_floods_the_socket(self):
+        self.block_work()
+        self.by_bob(self.site.socket)
+        for _ in range(20):
+            check = self.site.member(ANA, "check", "--prefix", self.work, "--json",
+                                     "--timeout-ms", "5000")
+            self.assertRun(check, 4)
+            self.assertEqual(json.loads(check.out)["source"], "agent")
+        self.assertTrue(self.status()["connected"])
+
+    def test_a_member_forges_the_socket(self):
+        self.block_work()
+        forged = self.site.dir / "bob"
+        forged.mkdir()
+        os.chown(forged, BOB, BOB)
+        bob = self.by_bob("--serve", forged / "agent.sock")
+        for words in (("--socket", forged / "agent.sock"), ()):
+            check = self.site.as_member(ANA, harness.BIN / "envwarden", "check", *words,
+                                        "--prefix", self.work, "--timeout-ms", "5000",
+                                        ENVWARDEN_SOCKET=str(forged / "agent.sock"))
+            # The machine's own agent is asked, whatever else is.
+            self.assertRun(check, 4, err="Not this one.")
+        told = self.site.as_member(ANA, harness.BIN / "envwarden", "list", "--socket",
+                                   forged / "agent.sock")
+        self.assertRun(told, 1, err="not trusted")
+        bob.kill()
+        said = bob.stdout.read()
+        self.assertNotIn(str(self.work), said)
+        self.assertEqual(said.replace("heard b''\n", ""), "")
+
+    def block_work(self):
         site = self.site
         site.start_everything()
         site.log_in_command()
@@ -263,15 +316,8 @@ class SelfReport(harness.Case):
         self.assertIs(told["self_reported"], True)
         self.assertRun(site.admin("env", "set-status", str(self.work), "block", "--message",
                                   "Not this one."), 0)
-
-        def check(*words, **env):
-            return site.member(ANA, "check", *words, "--timeout-ms", "5000", **env)
-        harness.wait_for("the block", lambda: check("--prefix", self.work).code == 4)
-        link = site.homes[ANA] / "link"
-        link.symlink_to(self.work)
-        self.assertRun(check("--prefix", link), 4, err="Not this one.")
-        self.assertRun(check("work", CONDA_ENVS_DIRS=str(self.envs)), 4, err="Not this one.")
-        self.assertRun(check("--prefix", self.envs), 0)
+        harness.wait_for("the block", lambda: site.member(
+            ANA, "check", "--prefix", self.work, "--timeout-ms", "5000").code == 4)
 
 
 def in_namespace():

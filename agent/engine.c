@@ -16,7 +16,7 @@
 
 #define PROBE_MS 60000 /* how long checking a store after a crash may take */
 #define ADOPT_MS 5000  /* how long a new store waits for the ids the server knows */
-#define LOCK_MS 3000
+#define LOCK_MS 10000
 #define LOCK_STEP_MS 20
 #define DAMAGED_FILE "damaged"
 #define EPOCH_FILE "epoch" /* of the journal, 16 bytes: a store that takes its place names it */
@@ -501,19 +501,23 @@ static int load_environment(void *ctx, const struct environment *env)
 	return envs_put(ctx, env);
 }
 
-/* A core whose supervisor was killed a moment ago is about to end, and lets go then. */
+/* A core that was killed a moment ago ends, and lets go then: on a busy machine not at once. */
 static int take_lock(struct engine *e, const char *path, struct err *err)
 {
-	for (int waited = 0; waited < LOCK_MS; waited += LOCK_STEP_MS) {
-		int rc = files_lock_take(path, &e->lock, NULL);
+	int64_t deadline = engine_mono(e) + LOCK_MS;
+	struct err why = ERR_INIT;
+	int rc = files_lock_take(path, &e->lock, &why);
 
-		if (rc == 0)
-			return 0;
-		if (rc != ERR_BUSY)
-			break;
+	if (rc == ERR_BUSY)
+		log_info("core", "waits for another agent to end", LOG_ERR(&why));
+	while (rc == ERR_BUSY && engine_mono(e) < deadline) {
 		uv_sleep(LOCK_STEP_MS);
+		why = ERR_INIT;
+		rc = files_lock_take(path, &e->lock, &why);
 	}
-	return files_lock_take(path, &e->lock, err);
+	if (rc < 0 && err)
+		*err = why;
+	return rc;
 }
 
 static int open_state_dir(struct engine *e, struct err *err)
@@ -611,18 +615,24 @@ static int go(struct engine *e, struct err *err)
 	return 0;
 }
 
-static void give_up_rights(const struct options *options)
+/* ERR_CANCELED: the supervisor has ended, and with it all reason to begin. */
+static int give_up_rights(const struct options *options)
 {
 	struct err err = ERR_INIT;
+	int rc;
 
 	process_set_name("envwarden-core");
-	if (process_end_with_parent(options->parent, &err) < 0)
+	rc = process_end_with_parent(options->parent, &err);
+	if (rc == ERR_CANCELED)
+		return rc;
+	if (rc < 0)
 		log_warn("core", "may outlive its supervisor", LOG_ERR(&err));
 	if (process_set_limits(&(struct process_limits){.no_core = true, .open_files = 4096},
 			       &err) < 0)
 		log_warn("core", "limits stay", LOG_ERR(&err));
 	if (process_drop_rights(false, &err) < 0)
 		log_warn("core", "rights stay", LOG_ERR(&err));
+	return 0;
 }
 
 static void mark_clean(struct engine *e)
@@ -654,7 +664,8 @@ int engine_main(const struct options *options, int channel_fd)
 	struct engine *e = &engine;
 	struct err err = ERR_INIT;
 
-	give_up_rights(options);
+	if (give_up_rights(options) < 0)
+		return 0;
 	e->options = options;
 	e->clock = clock_system();
 	e->channel_fd = channel_fd;

@@ -690,12 +690,17 @@ static void on_link_closed(void *ctx, int rc)
 	places_stop(r->places, on_places_stopped, r);
 }
 
-static void give_up_rights(int64_t parent)
+/* ERR_CANCELED: the supervisor has ended, and with it all reason to begin. */
+static int give_up_rights(int64_t parent)
 {
 	struct err err = ERR_INIT;
+	int rc;
 
 	process_set_name("envwarden-read");
-	if (process_end_with_parent(parent, &err) < 0)
+	rc = process_end_with_parent(parent, &err);
+	if (rc == ERR_CANCELED)
+		return rc;
+	if (rc < 0)
 		log_warn("reader", "may outlive its supervisor", LOG_ERR(&err));
 	if (process_set_limits(&(struct process_limits){.no_core = true}, &err) < 0)
 		log_warn("reader", "core files stay on", LOG_ERR(&err));
@@ -703,6 +708,7 @@ static void give_up_rights(int64_t parent)
 		log_warn("reader", "rights stay", LOG_ERR(&err));
 	if (sandbox_reader(&err) < 0)
 		log_info("reader", "sandbox incomplete", LOG_ERR(&err));
+	return 0;
 }
 
 static const struct link_callbacks link_callbacks = {.message = on_message,
@@ -714,7 +720,8 @@ int reader_main(int fd, int64_t parent)
 	struct reader *r = &reader;
 	struct err err = ERR_INIT;
 
-	give_up_rights(parent);
+	if (give_up_rights(parent) < 0)
+		return 0;
 	CHECK(uv_loop_init(&r->loop) == 0);
 	CHECK(uv_timer_init(&r->loop, &r->sweep) == 0);
 	CHECK(uv_timer_init(&r->loop, &r->health) == 0);

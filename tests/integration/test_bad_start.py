@@ -178,6 +178,12 @@ class Agent(BadStart):
         self.assertTrue(self.site.status())
         self.assertFalse((self.site.dir / "own.sock").exists())
 
+    def test_supervisor_that_has_ended(self):
+        """What it started a moment before does not begin."""
+        for role in ("core", "reader"):
+            self.assertRun(self.agent("--role", role, "--parent", "1"), 0)
+        self.assertFalse((self.site.dir / "state").exists())
+
     def test_socket_path_too_long(self):
         self.refused(self.agent(sock="s" * 120), 1, "a socket's path has 1 to 107 bytes, not")
         self.starts_after_all()

@@ -1,38 +1,14 @@
 #include "agent/decisions.h"
 
 #include <string.h>
-#include <uv.h>
 
-#include "agent/core/decide.h"
+#include "agent/decisions_impl.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
-#define STEP_ITEMS 16
-#define STEP_NS 10000000 /* a step begins no further decision after that */
-#define EVAL_MEMORY_MAX ((size_t)128 << 20)
 #define TEXTS_MEMORY_MAX ((size_t)1 << 20)
 #define RETRY_MS 5000
 #define CLONES_MAX 8 /* clones of clones that nobody but this machine knows of */
-
-struct item {
-	struct policy_facts facts;
-	struct status_entry status;
-	bool has_status;
-	enum decide_follows follows;
-	struct ruling ruling; /* as it was: graces and unlock codes; owns nothing */
-	bool done;
-	int rc;
-	struct kept_decision *kept;
-	int64_t valid_until_ms;
-};
-
-struct decisions_step {
-	struct orders orders; /* with references */
-	int64_t now_ms;
-	struct arena texts; /* of the items' facts */
-	struct item items[STEP_ITEMS];
-	size_t n;
-};
 
 struct decisions {
 	struct envs *envs;
@@ -138,115 +114,6 @@ static int fill_item(const struct decisions *d, struct decisions_step *step, con
 	find_status(d, env, item);
 	step->n++;
 	return 0;
-}
-
-static bool needs_packages(const struct decisions_step *step, const struct item *item)
-{
-	return step->orders.rules != NULL || (item->has_status && item->status.until_fixed);
-}
-
-static int load_packages(const struct decisions_step *step, struct store *store, struct item *item,
-			 struct arena *arena, struct package_list *list)
-{
-	struct policy_package *all;
-	int rc;
-
-	if (!needs_packages(step, item))
-		return 0;
-	rc = store_packages(store, &item->facts.environment, arena, list, NULL);
-	if (rc == ERR_NOTFOUND)
-		return 0; /* it has gone since */
-	if (rc < 0)
-		return rc;
-	all = arena_calloc(arena, list->n + 1, sizeof *all);
-	if (all == NULL)
-		return ERR_NOMEM;
-	for (size_t i = 0; i < list->n; i++)
-		all[i].package = &list->items[i];
-	item->facts.packages = all;
-	item->facts.n_packages = list->n;
-	return 0;
-}
-
-/* What lifts rules here: the exceptions granted, and the code its user was given. */
-static int find_granted(const struct decisions_step *step, const struct item *item,
-			struct arena *arena, struct eval_input *eval)
-{
-	const struct said *said = step->orders.said;
-	const struct ruling *r = &item->ruling;
-	struct exception *all;
-
-	if (said == NULL)
-		return 0;
-	eval->granted = said->exceptions;
-	eval->n_granted = said->n_exceptions;
-	if (r->unlocked_until_ms <= step->now_ms || said_revoked(said, r->unlocked_serial))
-		return 0;
-	all = arena_calloc(arena, said->n_exceptions + 1, sizeof *all);
-	if (all == NULL)
-		return ERR_NOMEM;
-	for (size_t i = 0; i < said->n_exceptions; i++)
-		all[i] = said->exceptions[i];
-	all[said->n_exceptions] = (struct exception){.id = "unlock",
-						     .rule = "",
-						     .environment = item->facts.environment,
-						     .env_path = "",
-						     .env_name = "",
-						     .user = "",
-						     .package = "",
-						     .owner = "",
-						     .ticket = "",
-						     .reason = "",
-						     .expires_ms = r->unlocked_until_ms,
-						     .lifts_status = r->unlocked_status};
-	eval->granted = all;
-	eval->n_granted++;
-	return 0;
-}
-
-static int decide_item(const struct decisions_step *step, struct item *item, struct arena *arena)
-{
-	const struct rulebook *rules = step->orders.rules;
-	struct decide_input in = {.logging = step->orders.logging,
-				  .eval = {.facts = &item->facts,
-					   .index = rules != NULL ? rules->index : NULL,
-					   .status = item->has_status ? &item->status : NULL,
-					   .now_ms = step->now_ms},
-				  .follows = item->follows,
-				  .deferred_until_ms = item->ruling.deferred_until_ms,
-				  .deferred_case = item->ruling.deferred_case,
-				  .fresh_until_ms = step->orders.fresh_until_ms,
-				  .when_stale = rules != NULL ? rules->policy.defaults.when_stale
-							      : ACTION_ALLOW};
-	struct evaluation evaluation = {0};
-	int rc = find_granted(step, item, arena, &in.eval);
-
-	if (rc == 0)
-		rc = decide(&in, arena, &evaluation);
-	if (rc < 0)
-		return rc;
-	item->valid_until_ms = evaluation.decision.valid_until_ms;
-	return kept_decision_new(&evaluation, &item->kept);
-}
-
-void decisions_run(struct decisions_step *step, struct store *store)
-{
-	uint64_t end = uv_hrtime() + STEP_NS;
-	struct arena arena;
-
-	arena_init(&arena, EVAL_MEMORY_MAX);
-	for (size_t i = 0; i < step->n && (i == 0 || uv_hrtime() < end); i++) {
-		struct item *item = &step->items[i];
-		struct package_list list = {.n = 0};
-
-		item->rc = load_packages(step, store, item, &arena, &list);
-		if (item->rc == 0)
-			item->rc = decide_item(step, item, &arena);
-		item->done = item->rc == 0;
-		package_list_deinit(&list);
-		arena_reset(&arena);
-	}
-	arena_deinit(&arena);
 }
 
 /* --- which are due ------------------------------------------------------------------------ */

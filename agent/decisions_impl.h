@@ -1,0 +1,31 @@
+/* One step of making decisions, as the loop's side (decisions.c) and the store's (decisions_step.c)
+ * see it: filled by the one, worked on by the other, taken back. */
+#ifndef ENVWARDEN_AGENT_DECISIONS_IMPL_H
+#define ENVWARDEN_AGENT_DECISIONS_IMPL_H
+
+#include "agent/core/decide.h"
+#include "agent/decisions.h"
+
+#define STEP_ITEMS 16
+
+struct item {
+	struct policy_facts facts;
+	struct status_entry status;
+	bool has_status;
+	enum decide_follows follows;
+	struct ruling ruling; /* as it was: graces and unlock codes; owns nothing */
+	bool done;
+	int rc;
+	struct kept_decision *kept;
+	int64_t valid_until_ms;
+};
+
+struct decisions_step {
+	struct orders orders; /* with references */
+	int64_t now_ms;
+	struct arena texts; /* of the items' facts */
+	struct item items[STEP_ITEMS];
+	size_t n;
+};
+
+#endif

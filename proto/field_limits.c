@@ -128,7 +128,7 @@ static const struct field_limit table[] = {
 	FIXED("key_id", SHA256_SIZE),
 	{.field = "keys",
 	 .kind = FIELD_BYTES,
-	 .max = (size_t)LIMIT_OFFER_KEYS * PACKAGE_KEY_SIZE,
+	 .max = LIMIT_OFFER_KEYS * PACKAGE_KEY_SIZE,
 	 .unit = PACKAGE_KEY_SIZE,
 	 .empty_ok = true},
 	TEXT("kind", LIMIT_WORD),
@@ -172,7 +172,7 @@ static const struct field_limit table[] = {
 	LIST("requests", LIMIT_REQUESTS),
 	{.field = "revoked_unlocks",
 	 .kind = FIELD_BYTES,
-	 .max = (size_t)LIMIT_REQUESTS * 4,
+	 .max = LIMIT_REQUESTS * 4,
 	 .unit = 4,
 	 .empty_ok = true},
 	TEXT("role", LIMIT_ROLE),
@@ -251,7 +251,7 @@ const struct field_limit *field_limit_find(const ProtobufCMessageDescriptor *mes
 
 	for (size_t i = lower_bound(field->name);
 	     i < ARRAY_SIZE(table) && strcmp(table[i].field, field->name) == 0; i++) {
-		if (table[i].message && strcmp(table[i].message, message->short_name) != 0)
+		if (table[i].message[0] && strcmp(table[i].message, message->short_name) != 0)
 			continue;
 		if (table[i].kind == kind && (table[i].items > 0) == list)
 			return &table[i];

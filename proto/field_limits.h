@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "proto/codec.h"
 
@@ -17,16 +18,17 @@ enum field_kind {
 	FIELD_MESSAGE
 };
 
+/* Without pointers, so that no program has to relocate the table when it starts. */
 struct field_limit {
-	const char *field;
-	const char *message; /* short name of the only message this is for, NULL = any */
+	char field[24];
+	char message[24]; /* short name of the only message this is for, "" = any */
 	enum field_kind kind;
-	size_t min; /* bytes; of one item if it is a list. An empty byte string is judged by
-		       empty_ok alone */
-	size_t max;
-	size_t unit;   /* a byte string's length is a multiple of it; 0 = any length */
-	bool empty_ok; /* byte strings */
-	size_t items;  /* of a list */
+	uint32_t min; /* bytes; of one item if it is a list. An empty byte string is judged by
+			 empty_ok alone */
+	uint32_t max;
+	uint32_t unit;	/* a byte string's length is a multiple of it; 0 = any length */
+	bool empty_ok;	/* byte strings */
+	uint32_t items; /* of a list */
 };
 
 /*

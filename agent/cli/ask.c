@@ -11,10 +11,10 @@
 /* --- one agent --- */
 
 struct question {
-	struct client client;
 	bool open;
 	bool absent; /* no agent is installed there, as far as its socket says */
 	struct err why;
+	struct client client;
 };
 
 static void question_send(struct question *q, const struct ask *request, const char *socket)
@@ -190,7 +190,8 @@ static int rank(const struct decision_reply *reply)
 
 void ask(const struct ask *request, struct arena *arena, struct decision_reply *out)
 {
-	struct question machine, own;
+	/* Not on the stack, every page of which is touched: of these, most never are. */
+	static struct question machine, own;
 	struct decision_reply a, b;
 	bool has_a, has_b;
 

@@ -29,7 +29,7 @@ struct ask {
 };
 
 /* Cannot fail. *out points into the arena, the request and the target; its source is "agent",
- * "fallback" or "default", and without an agent its notice says why. */
+ * "fallback" or "default", and without an agent its notice says why. One thread only. */
 void ask(const struct ask *request, struct arena *arena, struct decision_reply *out);
 
 #endif

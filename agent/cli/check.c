@@ -14,6 +14,7 @@
 #include "agent/cli/report.h"
 #include "agent/cli/shown.h"
 #include "agent/cli/typed.h"
+#include "lib/base/compiler.h"
 #include "lib/base/text.h"
 #include "platform/clock.h"
 #include "platform/safe_open.h"
@@ -78,29 +79,48 @@ static int parse_timeout(const char *text, int64_t *ms, struct err *err)
 	return 0;
 }
 
-/* The machine agent's fixed places, and those of whatever else was named or is this account's. */
+/* The machine agent's fixed places, and those of whatever else was named or is this account's. One
+ * behind the other, so that few pages are touched. */
 struct places {
-	struct paths_agent machine;
-	struct paths_agent own;
-	char machine_fallback[PATHS_MAX];
-	char own_fallback[PATHS_MAX];
+	size_t used;
+	char room[4 * PATHS_MAX];
 };
+
+static const char *keep(struct places *places, const char *path)
+{
+	size_t n = strlen(path) + 1;
+	char *kept = places->room + places->used;
+
+	CHECK(n <= sizeof(places->room) - places->used);
+	memcpy(kept, path, n);
+	places->used += n;
+	return kept;
+}
+
+static void find_place(struct places *places, enum paths_scope scope, struct ask_place *place)
+{
+	struct paths_agent paths;
+	char fallback[PATHS_MAX];
+
+	if (paths_agent(scope, &paths, NULL) == 0 &&
+	    paths_fallback(paths.state, fallback, NULL) == 0) {
+		place->socket = keep(places, paths.socket);
+		place->fallback = keep(places, fallback);
+	}
+}
 
 static void find_places(struct places *places, const char *named, struct ask *request)
 {
-	if (paths_agent(PATHS_MACHINE, &places->machine, NULL) == 0 &&
-	    paths_fallback(places->machine.state, places->machine_fallback, NULL) == 0) {
-		request->machine.socket = places->machine.socket;
-		request->machine.fallback = places->machine_fallback;
-	}
+	char fallback[PATHS_MAX];
+
+	places->used = 0;
+	find_place(places, PATHS_MACHINE, &request->machine);
 	if (named) {
 		request->own.socket = named;
-		if (paths_fallback_of_socket(named, places->own_fallback, NULL) == 0)
-			request->own.fallback = places->own_fallback;
-	} else if (paths_agent(PATHS_USER, &places->own, NULL) == 0 &&
-		   paths_fallback(places->own.state, places->own_fallback, NULL) == 0) {
-		request->own.socket = places->own.socket;
-		request->own.fallback = places->own_fallback;
+		if (paths_fallback_of_socket(named, fallback, NULL) == 0)
+			request->own.fallback = keep(places, fallback);
+	} else {
+		find_place(places, PATHS_USER, &request->own);
 	}
 	/* The machine's own socket, named: one agent, not two. */
 	if (request->own.socket && request->machine.socket &&
@@ -227,12 +247,13 @@ static void ask_by_real_path(const struct ask *first, struct target *target, con
 
 static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 {
-	struct target target;
+	/* Not on the stack, every page of which is touched: of these, most never are. */
+	static struct target target;
+	static struct places places;
+	static char real[PATHS_MAX], text[LIMIT_PATH + 1];
 	struct ask request = {
 		.target = &target, .interactive = options->hook, .active = options->active};
-	struct places places;
 	struct decision_reply reply;
-	char real[PATHS_MAX], text[LIMIT_PATH + 1];
 	bool wanted;
 	struct arena arena;
 	int rc = target_init(&target, &options->words, err);

@@ -23,8 +23,8 @@ struct target_words {
 struct target {
 	Envwarden__Local__Target wire; /* its texts live here; paths as text (text_from_path) */
 	char *dirs[LIMIT_ENVS_DIRS];
-	char room[65536]; /* of all texts; what finds none is left out */
 	size_t used;
+	char room[65536]; /* of all texts; what finds none is left out */
 };
 
 /* Fills *target, of whatever contents (it is too big to be zeroed in passing). ERR_USAGE: more than

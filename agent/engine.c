@@ -622,6 +622,7 @@ static int give_up_rights(const struct options *options)
 	int rc;
 
 	process_set_name("envwarden-core");
+	process_short_turns();
 	rc = process_end_with_parent(options->parent, &err);
 	if (rc == ERR_CANCELED)
 		return rc;

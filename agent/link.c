@@ -1,5 +1,6 @@
 #include "agent/link.h"
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "lib/base/arena.h"
@@ -11,8 +12,9 @@
 
 struct link {
 	uv_pipe_t pipe;
-	uv_prepare_t turn; /* runs before the loop waits, while `said` holds something */
+	uv_prepare_t turn; /* runs before the loop waits, when there is something to do then: */
 	struct buf said;   /* packed in this turn of the loop, written at its end in one piece */
+	bool paused;	   /* reading goes on in the next turn, after what others wait for */
 	unsigned open_handles;
 	struct frame_decoder decoder;
 	struct arena arena;
@@ -20,7 +22,7 @@ struct link {
 	void *ctx;
 	size_t queued;
 	int rc; /* why it closes */
-	char room[65536];
+	char room[32768];
 };
 
 struct pending_write {
@@ -69,6 +71,8 @@ static int deliver(struct link *l, const void *payload, size_t n)
 	return rc;
 }
 
+static void start_turn(struct link *l);
+
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 {
 	struct link *l = stream->data;
@@ -91,6 +95,12 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 		}
 		p += used;
 		left -= used;
+	}
+	/* libuv would go on for as long as there is more. */
+	if (got == (ssize_t)sizeof l->room && !uv_is_closing((uv_handle_t *)stream)) {
+		l->paused = true;
+		(void)uv_read_stop(stream);
+		start_turn(l);
 	}
 }
 
@@ -206,8 +216,19 @@ static void on_turn(uv_prepare_t *turn)
 	struct link *l = turn->data;
 
 	uv_prepare_stop(turn);
-	if (write_said(l) < 0)
+	if (write_said(l) < 0) {
 		link_fail(l, ERR_NOMEM);
+		return;
+	}
+	if (!l->paused)
+		return;
+	l->paused = false;
+	CHECK(uv_read_start((uv_stream_t *)&l->pipe, on_alloc, on_read) == 0);
+}
+
+static void start_turn(struct link *l)
+{
+	CHECK(uv_prepare_start(&l->turn, on_turn) == 0);
 }
 
 /* Room for n bytes more? */
@@ -238,7 +259,7 @@ int link_send(struct link *l, const Envwarden__Reader__Envelope *message)
 	if (rc == 0)
 		rc = codec_pack_reader(message, &l->said, &err);
 	if (rc == 0)
-		CHECK(uv_prepare_start(&l->turn, on_turn) == 0);
+		start_turn(l);
 	else if (rc != ERR_CLOSED)
 		log_error("link", "message not packed", LOG_INT("code", rc), LOG_ERR(&err));
 	return rc;

@@ -96,6 +96,13 @@ struct process_task {
 };
 int process_run_as(const struct process_task *task, struct err *err);
 
+/*
+ * The calling thread answers somebody who waits, a little at a time: where processors are short it
+ * is to run soon. Threads and processes it starts are not meant. Linux from 6.12 on; elsewhere it
+ * stays as it is.
+ */
+void process_short_turns(void);
+
 struct process_limits {
 	uint64_t open_files; /* raised or lowered to this, at most the hard limit; 0 = leave */
 	bool no_core;	     /* no core files: they would hold keys and members' data */

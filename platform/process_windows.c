@@ -80,6 +80,11 @@ void process_set_name(const char *name)
 	(void)name; /* process lists show the program's file */
 }
 
+void process_short_turns(void)
+{
+	/* What waits and then is ready is preferred without being asked for. */
+}
+
 int process_end_with_parent(int64_t parent, struct err *err)
 {
 	(void)parent;

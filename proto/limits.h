@@ -29,7 +29,7 @@
 /* --- what senders cut their streams into; well inside the frames --- */
 #define LIMIT_LOCAL_CHUNK 49152	  /* packed packages in one local frame */
 #define LIMIT_REPORT 8388608	  /* bytes of a self-report, all its chunks together */
-#define LIMIT_READER_CHUNK 262144 /* packed packages in one reader frame */
+#define LIMIT_READER_CHUNK 32768  /* packed packages in one reader frame: a little at a time */
 #define LIMIT_SYNC_CHUNK 524288	  /* packed packages or changes in one sync frame */
 #define LIMIT_BUNDLE_CHUNK 262144 /* BundleChunk.data */
 

@@ -697,6 +697,7 @@ static int give_up_rights(int64_t parent)
 	int rc;
 
 	process_set_name("envwarden-read");
+	process_short_turns();
 	rc = process_end_with_parent(parent, &err);
 	if (rc == ERR_CANCELED)
 		return rc;

@@ -623,6 +623,7 @@ static int give_up_rights(const struct options *options)
 
 	process_set_name("envwarden-core");
 	process_short_turns();
+	process_return_memory();
 	rc = process_end_with_parent(options->parent, &err);
 	if (rc == ERR_CANCELED)
 		return rc;

@@ -103,6 +103,10 @@ int process_run_as(const struct process_task *task, struct err *err);
  */
 void process_short_turns(void);
 
+/* From now on large pieces of memory go back to the system when they are freed, instead of being
+ * kept for later ones: a process that is idle for days holds what it needs. */
+void process_return_memory(void);
+
 struct process_limits {
 	uint64_t open_files; /* raised or lowered to this, at most the hard limit; 0 = leave */
 	bool no_core;	     /* no core files: they would hold keys and members' data */

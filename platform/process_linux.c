@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,6 +23,8 @@
 #include "lib/base/mem.h"
 #include "platform/clock.h"
 #include "platform/posix_io.h"
+
+#define RETURNED_SIZE 65536 /* what is large */
 
 extern char **environ;
 
@@ -225,6 +228,13 @@ void process_short_turns(void)
 	turns.flags |= SCHED_FLAG_RESET_ON_FORK;
 	turns.runtime_ns = TURN_NS;
 	(void)syscall(SYS_sched_setattr, 0, &turns, 0);
+}
+
+void process_return_memory(void)
+{
+#if defined(__GLIBC__)
+	(void)mallopt(M_MMAP_THRESHOLD, RETURNED_SIZE);
+#endif
 }
 
 int process_end_with_parent(int64_t parent, struct err *err)

@@ -85,6 +85,11 @@ void process_short_turns(void)
 	/* What waits and then is ready is preferred without being asked for. */
 }
 
+void process_return_memory(void)
+{
+	/* The heap does. */
+}
+
 int process_end_with_parent(int64_t parent, struct err *err)
 {
 	(void)parent;

@@ -698,6 +698,7 @@ static int give_up_rights(int64_t parent)
 
 	process_set_name("envwarden-read");
 	process_short_turns();
+	process_return_memory();
 	rc = process_end_with_parent(parent, &err);
 	if (rc == ERR_CANCELED)
 		return rc;

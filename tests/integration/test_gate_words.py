@@ -81,9 +81,9 @@ class Words(unittest.TestCase):
             for argv, expected in (
                     (["conda", "shell.bash", "activate"], 1), (["-m", "shell.x", "activate", "a"], 1),
                     (["conda", "run"], 1), (["conda", "-v", "run", "x"], 1), (None, 1),
+                    (["x.py", "activate"], 1),  # and goes on, as it is not ours
                     (["conda", "shell.bash", "hook"], 0), (["conda", "shell.bash"], 0),
-                    (["conda", "activate"], 0), (["x.py", "do", "activate"], 0), ([""], 0), ([], 0),
-                    (["run"], 0), (["-c", "runs"], 0)):
+                    (["x.py", "deactivate"], 0), ([""], 0), ([], 0), (["-c", "runs"], 0)):
                 loaded.clear()
                 if argv is None:
                     del sys.argv

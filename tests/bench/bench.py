@@ -4,6 +4,8 @@
         site.make_environments(records, 200)
         site.start()
         ...
+    with bench.Enrolled() as site:                  # the same on an organisation's machine
+        ...
     bench.row("what", figure, reference, "ms", "<= 2 x", ok)
 
 A row is one of the table in docs/performance.md, with the reference taken in the same run. The
@@ -15,6 +17,7 @@ import os
 import pathlib
 import queue
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -25,11 +28,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BIN = pathlib.Path(os.environ.get("EW_BIN") or ROOT / "build" / "bench" / "bin")
 FIXTURES = ROOT / "tests" / "fixtures" / "conda-meta"
 PATIENCE_S = 120
+RULES = 1000
 # Most real records are small; of the big ones these are the sizes.
 GROWN_SIZES = (128 << 10, 256 << 10, 512 << 10, 1 << 20)
 GROWN_EVERY = 12
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
 
 def row(what, figure, reference, unit, budget, ok):
@@ -120,13 +125,17 @@ class Site:
         self.home, self.socket = self.dir / "home", self.dir / "agent.sock"
         self.config = self.dir / "agent.conf"
         (self.home / ".conda").mkdir(parents=True)
-        self.config.write_text("")
+        self.configure()
         self.env = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
         return self
 
     def __exit__(self, *failure):
         self.stop()
         shutil.rmtree(self.dir)
+
+    def configure(self, text=""):
+        """Blind to what else runs as this account: other programs' environments come and go."""
+        self.config.write_text("running = off\n" + text)
 
     # --- environments
 
@@ -158,6 +167,14 @@ class Site:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
             env=self.env)
         threading.Thread(target=self._read_log, args=(self.agent.stderr,), daemon=True).start()
+
+    def wait_socket(self):
+        """Until it answers, however little it knows yet."""
+        while True:
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(str(self.socket)) == 0:
+                    return
+            time.sleep(0.001)
 
     def _read_log(self, stream):
         for line in stream:
@@ -209,3 +226,41 @@ class Site:
     def written_bytes(self):
         return sum(status_field(pathlib.Path(f"/proc/{pid}/io"), "write_bytes")
                    for pid in self._pids())
+
+
+class Enrolled(Site):
+    """The same on a machine of an organisation, whose policy has 1,000 rules that nothing breaks."""
+
+    def __enter__(self):
+        os.environ["EW_BIN"] = str(BIN)
+        import harness
+        self._harness, self._org = harness, harness.Site()
+        self.dir, self.home, self.socket = self._org.dir, self._org.home, self._org.socket
+        self.config, self.env = self._org.agent_config, self._org.env
+        (self.home / ".conda").mkdir()
+        self.configure()
+        return self
+
+    def start(self, environments):
+        """Until the policy is in force on as many environments."""
+        org, policy = self._org, self.dir / "policy.yaml"
+        org.start_everything()
+        self.agent = org.agent.process
+        org.log_in_command()
+        self._harness.wait_for("the environments", lambda: len(org.environments()) == environments)
+        policy.write_text("policy: 1\nrules:\n" + "".join(
+            f'  - {{id: r{i}, when: {{package: "p{i} <{i}"}}, action: warn}}\n' for i in range(RULES)))
+        org.must("envwarden-admin", "policy", "apply", policy, "--yes")
+        self._harness.wait_for("the policy", lambda: org.admin(
+            "--json", "policy", "show").json()["active"] == 1)
+
+    def stop(self):
+        self._org.close()
+
+    def __exit__(self, *failure):
+        try:
+            self.stop()
+        finally:
+            for program in self._org.programs():
+                program.kill()
+            self._org.remove()

@@ -20,8 +20,7 @@ def main():
     with bench.Site() as site:
         prefixes = site.make_environments(bench.records(PACKAGES), ENVIRONMENTS)
         site.start()
-        while not site.socket.exists():
-            time.sleep(0.001)
+        site.wait_socket()
         busy = p99_ms(site, prefixes[0])
         asked = time.monotonic()
         if site.wait_created(ENVIRONMENTS) < asked:

@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""What an agent does while nothing happens: wake-ups of all its threads, bytes written to disk."""
+"""What an agent does while nothing happens: wake-ups of all its threads, bytes written to disk.
+
+One that is alone, and one that is connected to its organisation with a policy in force. Counted for
+a minute, after what follows the start: the server is told of decisions once a minute.
+"""
 
 import time
 
@@ -7,23 +11,31 @@ import bench
 
 ENVIRONMENTS = 20
 PACKAGES = 40
-CALM_S = 40  # threads that have nothing to do are gone by then
+CALM_S = 75
 WATCHED_S = 60
 WAKE_UPS = 2
 
 
+def rows(what, wake_ups, written):
+    bench.row(f"wake-ups of an idle agent, {what}, all threads", wake_ups, None, "/min",
+              f"<= {WAKE_UPS} /min", wake_ups <= WAKE_UPS)
+    bench.row(f"bytes an idle agent writes, {what}", written, None, "B/min", "0", written == 0)
+
+
 def main():
-    with bench.Site() as site:
-        site.make_environments(bench.records(PACKAGES), ENVIRONMENTS)
-        site.start()
-        site.wait_created(ENVIRONMENTS)
+    with bench.Site() as alone, bench.Enrolled() as enrolled:
+        for site in (alone, enrolled):
+            site.make_environments(bench.records(PACKAGES), ENVIRONMENTS)
+        alone.start()
+        alone.wait_created(ENVIRONMENTS)
+        enrolled.start(ENVIRONMENTS)
+        sites = (alone, enrolled)
         time.sleep(CALM_S)
-        wake_ups, written = site.wake_ups(), site.written_bytes()
+        before = [(site.wake_ups(), site.written_bytes()) for site in sites]
         time.sleep(WATCHED_S)
-        wake_ups, written = site.wake_ups() - wake_ups, site.written_bytes() - written
-    bench.row("wake-ups of an idle agent, all threads", wake_ups, None, "/min", "<= 2 /min",
-              wake_ups <= WAKE_UPS)
-    bench.row("bytes an idle agent writes", written, None, "B/min", "0", written == 0)
+        after = [(site.wake_ups(), site.written_bytes()) for site in sites]
+    for what, (wakes, bytes_), (wakes_then, bytes_then) in zip(("alone", "connected"), after, before):
+        rows(what, wakes - wakes_then, bytes_ - bytes_then)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def cat_ms(files):
 def main():
     rereads, read, cats = [], [], []
     with bench.Site() as site:
-        site.config.write_text(f"settle_ms = {SETTLE_MS}\n")
+        site.configure(f"settle_ms = {SETTLE_MS}\n")
         prefix = site.make_environments(bench.records(PACKAGES), 1)[0]
         package = Package(prefix)
         time.sleep(OLD_S)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the agent, the command and the server against their budgets, and prints the table of
-# docs/performance.md with its date and machine. Takes about nineteen minutes; the machine should have
-# nothing else to do.
+# docs/performance.md with its date and machine. Takes about ten minutes beside building; the machine
+# should have nothing else to do.
 #
 #   tests/bench/run.sh [--no-build]     programs: build/bench/bin, or the folder EW_BIN
 set -euo pipefail
@@ -11,7 +11,8 @@ if [ "${1:-}" != --no-build ]; then
 	packaging/deps/install.sh test >&2
 	# Built as for release, in a folder of their own: the release preset leaves tests out.
 	cmake --preset release -B build/bench -DEW_TESTS=ON >&2
-	cmake --build build/bench --target envwardend envwarden envwarden-server envwarden-admin bench_check bench_check_daemon bench_spec bench_decide bench_fleet >&2
+	cmake --build build/bench --target envwardend envwarden envwarden-server envwarden-admin \
+		bench_check bench_check_daemon bench_spec bench_decide bench_fleet >&2
 fi
 export EW_BIN=${EW_BIN:-$PWD/build/bench/bin}
 

@@ -453,6 +453,16 @@ static void want_report(struct engine *e, uint32_t uid, const struct lookup_resu
 		report_missed(e, uid, result->prefix);
 }
 
+/* What its member did about it before, and what came of that. */
+static const char *notice_of_past(const struct engine *e, const struct env *env, uint32_t uid,
+				  struct arena *arena)
+{
+	const char *notice = asking_notice(e, env, uid, arena);
+
+	return *notice == '\0' && engine_may_see(e, uid, env) ? grace_notice(e, env, arena)
+							      : notice;
+}
+
 static void check_found(void *ctx, const struct lookup_result *result)
 {
 	struct local_call *call = ctx;
@@ -474,7 +484,7 @@ static void check_found(void *ctx, const struct lookup_result *result)
 	reply.notice =
 		result->rc == ERR_NOTFOUND ? "There is no such environment." : result->notice;
 	if (*reply.notice == '\0' && result->env != NULL)
-		reply.notice = asking_notice(e, result->env, local_call_uid(call), arena);
+		reply.notice = notice_of_past(e, result->env, local_call_uid(call), arena);
 	if (decision_to_wire(&reply, arena, &answer.decision) < 0)
 		goto nomem;
 	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_DECISION;

@@ -342,6 +342,8 @@ struct grace {
  * not begun. */
 typedef void (*grace_cb)(void *ctx, int rc);
 int grace_give(struct engine *e, const struct grace *grace, grace_cb done, void *ctx);
+/* That the code an environment was unlocked with is over, as a line in the arena; "" if not. */
+const char *grace_notice(const struct engine *e, const struct env *env, struct arena *arena);
 void graces_free(struct engine *e);
 
 /* --- asking.c --- */

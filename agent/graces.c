@@ -2,15 +2,18 @@
  * What members were granted on the spot: graces taken (one for an environment and a case), and
  * unlock codes used. Kept as one setting of the store, durable before it counts.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/engine.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
 #define KEY_GRACES "graces"
 #define GRACES_VERSION 1
 #define GRACES_MAX 4096
+#define DAY_CHARS 10 /* of a time's text: its day */
 
 static void apply_grace(struct engine *e, const struct grace *grace)
 {
@@ -179,6 +182,22 @@ int graces_start(struct engine *e, struct err *err)
 	if (rc < 0 && rc != ERR_NOTFOUND)
 		log_warn("decision", "graces and codes used are forgotten", LOG_ERR(&why));
 	return 0;
+}
+
+const char *grace_notice(const struct engine *e, const struct env *env, struct arena *arena)
+{
+	const struct ruling *r = &env->ruling;
+	char day[CLOCK_TEXT_MAX], text[64 + CLOCK_TEXT_MAX];
+	const char *notice;
+
+	if (ruling_action(r) != ACTION_BLOCK || r->unlocked_until_ms == 0 ||
+	    engine_trusted(e) < r->unlocked_until_ms)
+		return "";
+	clock_format(r->unlocked_until_ms, day);
+	(void)snprintf(text, sizeof text, "The unlock code that was used ended on %.*s.", DAY_CHARS,
+		       day);
+	notice = arena_strdup(arena, text);
+	return notice != NULL ? notice : "";
 }
 
 void graces_free(struct engine *e)

@@ -8,6 +8,7 @@
 #include "agent/cli/client.h"
 #include "agent/cli/command.h"
 #include "agent/cli/document.h"
+#include "agent/cli/hint.h"
 #include "agent/cli/message.h"
 #include "agent/cli/output.h"
 #include "agent/cli/pixi.h"
@@ -142,7 +143,14 @@ static int print_document(const struct decision_reply *reply, struct err *err)
 	return rc;
 }
 
-static void print_message(const struct decision_reply *reply, bool active)
+/* "~" is for shells that know it, with homes that begin with a slash. */
+static const char *shown_home(char home[PATHS_MAX])
+{
+	return paths_is_absolute("/") && paths_home(home, NULL) == 0 ? home : NULL;
+}
+
+static void print_message(const struct decision_reply *reply, const struct target *target,
+			  bool active)
 {
 	struct message_style style = {
 		.width = WIDTH_MAX,
@@ -151,14 +159,20 @@ static void print_message(const struct decision_reply *reply, bool active)
 		.active = active,
 	};
 	int width = terminal_width(TERMINAL_ERR);
-	struct buf text;
+	char home[PATHS_MAX];
+	struct buf text, env;
 
 	if (width > 0 && width < WIDTH_MAX)
 		style.width = (size_t)width;
+	style.home = shown_home(home);
 	buf_init(&text, OUTPUT_MAX);
+	buf_init(&env, OUTPUT_MAX);
+	hint_environment(&env, target->wire.typed, reply->prefix, reply->name, style.home);
+	style.env = buf_cstr(&env);
 	message_decision(&text, reply, &style);
 	if (buf_rc(&text) == 0 && text.len > 0)
 		(void)fwrite(text.data, 1, text.len, stderr);
+	buf_deinit(&env);
 	buf_deinit(&text);
 }
 
@@ -225,7 +239,7 @@ static void tell(const struct options *options, const struct target *target,
 		return;
 	if (options->hook && reply->decision.action == ACTION_ALLOW && said_before(target, reply))
 		return;
-	print_message(reply, options->active);
+	print_message(reply, target, options->active);
 }
 
 /*

@@ -115,6 +115,7 @@ static void document_reason(struct json_writer *w, const struct reason *reason)
 		document_package(w, reason->package);
 	}
 	json_kv_str_opt(w, "fix", reason->fix);
+	json_kv_time_opt(w, "block_from", reason->block_from_ms);
 	json_end_object(w);
 }
 

@@ -1,9 +1,13 @@
 #include "agent/cli/message.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "agent/cli/hint.h"
+#include "agent/cli/times.h"
 #include "agent/cli/wrap.h"
+#include "lib/base/compiler.h"
 #include "lib/base/text.h"
 
 #define TEXT_MAX_BYTES 65536
@@ -65,14 +69,59 @@ void message_cause(struct buf *out, const struct reason *reason)
 	}
 }
 
-/* The first reason that names a way out. */
-static const char *fix_of(const struct decision *d)
+/* The first reason that names a way out; false: none does. */
+static bool add_fix(struct buf *out, const struct decision *d, const char *home)
 {
 	for (size_t i = 0; i < d->n_reasons; i++) {
-		if (*d->reasons[i].fix)
-			return d->reasons[i].fix;
+		if (*d->reasons[i].fix) {
+			hint_command(out, d->reasons[i].fix, home);
+			return true;
+		}
 	}
-	return "";
+	return false;
+}
+
+/* "BLOCKED from 2026-12-06", when that is the way it goes. */
+static void add_block_from(struct buf *out, const struct decision *d)
+{
+	char from[TIMES_TEXT_MAX];
+	int64_t first_ms = 0;
+
+	for (size_t i = 0; i < d->n_reasons; i++) {
+		int64_t from_ms = d->reasons[i].block_from_ms;
+
+		if (from_ms != 0 && (first_ms == 0 || from_ms < first_ms))
+			first_ms = from_ms;
+	}
+	if (first_ms == 0 || d->action != ACTION_WARN)
+		return;
+	times_from(first_ms, from);
+	buf_addf(out, "BLOCKED from %s", from);
+}
+
+/* An agent that decides by what an administrator can lift takes requests. */
+static bool can_request(const struct decision_reply *reply)
+{
+	static const char *const kinds[] = {"rule", "status", "cve"};
+
+	if (strcmp(reply->source, "agent") != 0)
+		return false;
+	for (size_t i = 0; i < reply->decision.n_reasons; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+			if (strcmp(reply->decision.reasons[i].kind, kinds[k]) == 0)
+				return true;
+	return false;
+}
+
+static void add_hint(struct buf *out, const char *command, const struct decision_reply *reply,
+		     const struct message_style *style)
+{
+	buf_adds(out, command);
+	buf_addc(out, ' ');
+	if (style->env)
+		buf_adds(out, style->env);
+	else
+		hint_word(out, reply->name);
 }
 
 static bool unchecked(const struct decision_reply *reply)
@@ -117,6 +166,7 @@ struct headline {
 	const char *word;
 	const char *colour; /* of the word */
 	const char *after;
+	const char *last; /* a sentence, without its full stop */
 };
 
 static void headline(const struct page *p, const struct headline *h)
@@ -132,8 +182,26 @@ static void headline(const struct page *p, const struct headline *h)
 	wrap_text(&w, h->middle, NULL);
 	wrap_text(&w, h->word, p->style->colour ? h->colour : NULL);
 	wrap_text(&w, h->after, NULL);
+	if (h->last && *h->last) {
+		buf_clear(&name);
+		buf_addf(&name, "%s.", h->last);
+		wrap_text(&w, buf_cstr(&name), NULL);
+	}
 	wrap_end(&w);
 	buf_deinit(&name);
+}
+
+/* Words, and a command at their end that stays whole. */
+static void paragraph_with(const struct page *p, const char *first, const char *text,
+			   const char *command, const char *behind)
+{
+	struct wrap w;
+
+	wrap_begin(&w, p->out, p->style->width, first, MARGIN);
+	wrap_text(&w, text, NULL);
+	wrap_whole(&w, command);
+	wrap_text(&w, behind, NULL);
+	wrap_end(&w);
 }
 
 static void add_why(const struct page *p)
@@ -153,38 +221,51 @@ static void add_why(const struct page *p)
 			wrap_lines(p->out, p->style->width, MARGIN "| ", reason->message);
 	}
 	if (d->n_reasons > REASONS_SHOWN) {
+		char more[32];
+
+		(void)snprintf(more, sizeof(more), "And %zu more:", d->n_reasons - REASONS_SHOWN);
 		buf_clear(&text);
-		buf_addf(&text, "And %zu more: envwarden show ", d->n_reasons - REASONS_SHOWN);
-		text_shell_quote(&text, p->reply->name);
-		paragraph(p, MARGIN, buf_cstr(&text));
+		add_hint(&text, "envwarden show", p->reply, p->style);
+		paragraph_with(p, MARGIN, more, buf_cstr(&text), "");
 	}
 	buf_deinit(&text);
 }
 
-static void add_ask(const struct page *p, const char *behind)
+/* "security@example.org, case EW-91C0, or: envwarden request legacy-etl" */
+static void add_ask(const struct page *p)
 {
-	struct buf text;
+	struct buf text, command;
 
 	buf_init(&text, TEXT_MAX_BYTES);
+	buf_init(&command, TEXT_MAX_BYTES);
 	add_contact(&text, p->reply);
-	buf_adds(&text, behind);
-	paragraph(p, "  Ask   ", buf_cstr(&text));
+	if (can_request(p->reply)) {
+		buf_adds(&text, ", or:");
+		add_hint(&command, "envwarden request", p->reply, p->style);
+		paragraph_with(p, "  Ask   ", buf_cstr(&text), buf_cstr(&command), "");
+	} else {
+		paragraph(p, "  Ask   ", buf_cstr(&text));
+	}
+	buf_deinit(&command);
 	buf_deinit(&text);
 }
 
 static void block_page(const struct page *p)
 {
-	const char *fix = fix_of(&p->reply->decision);
+	struct buf fix;
 
+	buf_init(&fix, TEXT_MAX_BYTES);
 	headline(p, &(struct headline){"", "is", "BLOCKED", RED,
 				       p->style->active ? "and is active all the same."
-							: "and was not activated."});
+							: "and was not activated.",
+				       NULL});
 	add_why(p);
-	if (*fix) {
-		wrap_command(p->out, p->style->width, "  Fix   ", MARGIN "  ", fix);
+	if (add_fix(&fix, &p->reply->decision, p->style->home)) {
+		wrap_command(p->out, "  Fix   ", buf_cstr(&fix));
 		paragraph(p, MARGIN, "Works while blocked; the block then lifts by itself.");
 	}
-	add_ask(p, "");
+	add_ask(p);
+	buf_deinit(&fix);
 }
 
 /* "Shown once a day. Case EW-77B3.", beside the fix where there is room. */
@@ -197,7 +278,7 @@ static void add_fix_and_tail(const struct page *p, const char *fix)
 	buf_adds(&tail, "Shown once a day.");
 	if (*p->reply->decision.case_code)
 		buf_addf(&tail, " Case %s.", p->reply->decision.case_code);
-	wrap_command(p->out, p->style->width, "  Fix   ", MARGIN "  ", fix);
+	wrap_command(p->out, "  Fix   ", fix);
 	if (buf_rc(p->out) == 0 && column + 3 <= TAIL_COLUMN &&
 	    TAIL_COLUMN + tail.len <= p->style->width) {
 		p->out->len--; /* goes on on this line */
@@ -213,56 +294,90 @@ static void add_fix_and_tail(const struct page *p, const char *fix)
 
 static void warning_page(const struct page *p)
 {
-	const char *fix = fix_of(&p->reply->decision);
+	struct buf fix, from;
 
-	headline(p, &(struct headline){"", "is active, with a", "WARNING.", YELLOW, ""});
+	buf_init(&fix, TEXT_MAX_BYTES);
+	buf_init(&from, TEXT_MAX_BYTES);
+	add_block_from(&from, &p->reply->decision);
+	headline(p, &(struct headline){"", "is active, with a", "WARNING.", YELLOW, "",
+				       buf_cstr(&from)});
 	add_why(p);
-	if (*fix)
-		add_fix_and_tail(p, fix);
-	else
-		add_ask(p, ". Shown once a day.");
+	if (add_fix(&fix, &p->reply->decision, p->style->home)) {
+		add_fix_and_tail(p, buf_cstr(&fix));
+	} else {
+		add_ask(p);
+		paragraph(p, MARGIN, "Shown once a day.");
+	}
+	buf_deinit(&from);
+	buf_deinit(&fix);
 }
 
 static void unchecked_page(const struct page *p)
 {
 	bool allowed = strcmp(p->reply->source, "fallback") == 0;
 
+	struct wrap w;
+
 	headline(p, &(struct headline){"agent not reachable;", "was activated without a check.", "",
-				       NULL, ""});
-	paragraph(p, "  ",
-		  allowed ? "Your organisation allows this. If it goes on: envwarden doctor"
-			  : "If it goes on: envwarden doctor");
+				       NULL, "", NULL});
+	wrap_begin(&w, p->out, p->style->width, "  ", "  ");
+	wrap_text(&w, allowed ? "Your organisation allows this." : "", NULL);
+	wrap_text(&w, "If it goes on:", NULL);
+	wrap_whole(&w, "envwarden doctor");
+	wrap_end(&w);
 }
 
 /* --- one line --- */
 
-static void one_line(struct buf *out, const struct decision_reply *reply, bool active)
+static void one_line_held(struct buf *text, const struct decision_reply *reply,
+			  const struct message_style *style)
 {
 	const struct decision *d = &reply->decision;
-	const char *fix = fix_of(d);
+	struct buf room;
+
+	buf_init(&room, TEXT_MAX_BYTES);
+	add_block_from(&room, d);
+	buf_addf(text, "\"%s\" is %s%s%s: ", reply->name,
+		 d->action != ACTION_BLOCK ? "active, with a WARNING"
+		 : style->active	   ? "BLOCKED and is active all the same"
+					   : "BLOCKED and was not activated",
+		 room.len > 0 ? ", " : "", buf_cstr(&room));
+	if (d->n_reasons > 0) {
+		message_cause(text, &d->reasons[0]);
+		if (*d->reasons[0].message)
+			buf_addf(text, ": | %s |", d->reasons[0].message);
+	}
+	if (d->n_reasons > 1) {
+		buf_addf(text, "; and %zu more: ", d->n_reasons - 1);
+		add_hint(text, "envwarden show", reply, style);
+	}
+	buf_clear(&room);
+	if (add_fix(&room, d, style->home))
+		buf_addf(text, "; fix: %s", buf_cstr(&room));
+	buf_adds(text, "; ask: ");
+	add_contact(text, reply);
+	if (can_request(reply)) {
+		buf_adds(text, ", or: ");
+		add_hint(text, "envwarden request", reply, style);
+	}
+	if (strcmp(reply->source, "agent") == 0 && *reply->notice)
+		buf_addf(text, "; note: %s", reply->notice);
+	buf_deinit(&room);
+}
+
+static void one_line(struct buf *out, const struct decision_reply *reply,
+		     const struct message_style *style)
+{
 	struct buf text;
 
 	buf_init(&text, TEXT_MAX_BYTES);
-	if (d->action == ACTION_ALLOW && unchecked(reply)) {
+	if (reply->decision.action != ACTION_ALLOW)
+		one_line_held(&text, reply, style);
+	else if (unchecked(reply))
 		buf_addf(&text, "agent not reachable; \"%s\" was activated without a check (%s).",
 			 reply->name, reply->notice);
-	} else if (d->action == ACTION_ALLOW) {
+	else
 		buf_addf(&text, "\"%s\": %s", reply->name, reply->notice);
-	} else {
-		buf_addf(&text, "\"%s\" is %s: ", reply->name,
-			 d->action != ACTION_BLOCK ? "active, with a WARNING"
-			 : active		   ? "BLOCKED and is active all the same"
-						   : "BLOCKED and was not activated");
-		if (d->n_reasons > 0) {
-			message_cause(&text, &d->reasons[0]);
-			if (*d->reasons[0].message)
-				buf_addf(&text, ": | %s |", d->reasons[0].message);
-		}
-		if (*fix)
-			buf_addf(&text, "; fix: %s", fix);
-		buf_adds(&text, "; ask: ");
-		add_contact(&text, reply);
-	}
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.data[i] == '\n')
 			text.data[i] = ' ';
@@ -293,7 +408,7 @@ void message_decision(struct buf *out, const struct decision_reply *reply,
 	if (message_is_silent(reply))
 		return;
 	if (style->one_line) {
-		one_line(out, reply, style->active);
+		one_line(out, reply, style);
 		return;
 	}
 	if (reply->decision.action == ACTION_BLOCK)

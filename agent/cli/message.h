@@ -13,10 +13,12 @@
 #include "proto/convert.h"
 
 struct message_style {
-	size_t width; /* columns at most; what can't be cut (a word to paste) may be longer */
+	size_t width; /* columns at most; a command to paste is never cut, it may be longer */
 	bool colour;
-	bool one_line; /* nobody looks at a terminal: for logs */
-	bool active;   /* it is active already: a block comes after the fact */
+	bool one_line;	  /* nobody looks at a terminal: for logs */
+	bool active;	  /* it is active already: a block comes after the fact */
+	const char *env;  /* shell word that commands find the environment by; NULL = its name */
+	const char *home; /* shown as ~; NULL = not */
 };
 
 /*

@@ -243,7 +243,7 @@ static void print_decision(const struct decision_reply *reply, struct buf *out)
 		wrap_end(&w);
 		wrap_lines(out, WIDTH, "        | ", reason->message);
 		if (*reason->fix)
-			wrap_command(out, WIDTH, "  Fix   ", "          ", reason->fix);
+			wrap_command(out, "  Fix   ", reason->fix);
 	}
 	fact(out, "case", d->case_code);
 	if (d->n_reasons > 0)

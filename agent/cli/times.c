@@ -8,6 +8,7 @@
 #include "platform/clock.h"
 
 #define DAY_LENGTH 10
+#define DAY_MS INT64_C(86400000)
 #define MINUTE_LENGTH 16 /* of "2026-11-22T17:17" */
 
 void times_local(int64_t wall_ms, char out[TIMES_TEXT_MAX])
@@ -29,6 +30,19 @@ void times_day(int64_t wall_ms, char out[TIMES_TEXT_MAX])
 	times_local(wall_ms, out);
 	if (wall_ms != 0)
 		out[DAY_LENGTH] = '\0';
+}
+
+void times_from(int64_t wall_ms, char out[TIMES_TEXT_MAX])
+{
+	char text[CLOCK_TEXT_MAX];
+
+	if (wall_ms == 0 || wall_ms % DAY_MS != 0) {
+		times_local(wall_ms, out);
+		return;
+	}
+	clock_format(wall_ms, text);
+	memcpy(out, text, DAY_LENGTH);
+	out[DAY_LENGTH] = '\0';
 }
 
 static const struct {

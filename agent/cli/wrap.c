@@ -11,6 +11,10 @@
 
 /* --- columns --- */
 
+/*
+ * What takes two columns is every character that Unicode calls wide or full-width (East Asian
+ * Width), and some narrow ones between them: a line that ends too early does no harm. Sorted.
+ */
 static size_t columns_of(uint32_t cp)
 {
 	static const struct {
@@ -18,11 +22,17 @@ static size_t columns_of(uint32_t cp)
 		uint32_t last;
 		size_t columns;
 	} ranges[] = {
-		{0x300, 0x36f, 0},     {0x1100, 0x115f, 2},   {0x20d0, 0x20f0, 0},
-		{0x2e80, 0x303e, 2},   {0x3041, 0xa4cf, 2},   {0xac00, 0xd7a3, 2},
-		{0xf900, 0xfaff, 2},   {0xfe20, 0xfe2f, 0},   {0xfe30, 0xfe6f, 2},
-		{0xff00, 0xff60, 2},   {0xffe0, 0xffe6, 2},   {0x1f300, 0x1f64f, 2},
-		{0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2},
+		{0x300, 0x36f, 0},     {0x1100, 0x115f, 2},   {0x1ab0, 0x1aff, 0},
+		{0x1dc0, 0x1dff, 0},   {0x20d0, 0x20f0, 0},   {0x231a, 0x231b, 2},
+		{0x2329, 0x232a, 2},   {0x23e9, 0x23f3, 2},   {0x25fd, 0x25fe, 2},
+		{0x2600, 0x27bf, 2},   {0x2b1b, 0x2b1c, 2},   {0x2b50, 0x2b55, 2},
+		{0x2e80, 0x303e, 2},   {0x3040, 0xa4cf, 2},   {0xa960, 0xa97f, 2},
+		{0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},   {0xfe10, 0xfe19, 2},
+		{0xfe20, 0xfe2f, 0},   {0xfe30, 0xfe6f, 2},   {0xff00, 0xff60, 2},
+		{0xffe0, 0xffe6, 2},   {0x16fe0, 0x1b2ff, 2}, {0x1f004, 0x1f004, 2},
+		{0x1f0cf, 0x1f0cf, 2}, {0x1f18e, 0x1f19a, 2}, {0x1f200, 0x1f64f, 2},
+		{0x1f680, 0x1f6ff, 2}, {0x1f7e0, 0x1f7f0, 2}, {0x1f90c, 0x1faff, 2},
+		{0x20000, 0x3fffd, 2},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ranges) && cp >= ranges[i].first; i++) {
@@ -136,7 +146,7 @@ void wrap_whole(struct wrap *w, const char *text)
 
 	buf_init(&harmless, 16 * strlen(text) + 16);
 	text_escape(&harmless, text, strlen(text));
-	if (buf_rc(&harmless) == 0) {
+	if (buf_rc(&harmless) == 0 && harmless.len > 0) {
 		columns = wrap_columns(harmless.data, harmless.len);
 		if (!w->fresh && w->column + 1 + columns > w->width)
 			new_line(w);
@@ -178,58 +188,11 @@ void wrap_lines(struct buf *out, size_t width, const char *prefix, const char *t
 	}
 }
 
-/* Bytes up to the next blank that is not quoted. */
-static size_t shell_word(const char *command)
+void wrap_command(struct buf *out, const char *first, const char *command)
 {
-	char quote = '\0';
-	size_t i = 0;
+	struct wrap w;
 
-	for (; command[i] && (quote || command[i] != ' '); i++) {
-		if (quote) {
-			if (command[i] == quote)
-				quote = '\0';
-		} else if (command[i] == '\'' || command[i] == '"') {
-			quote = command[i];
-		} else if (command[i] == '\\' && command[i + 1]) {
-			i++;
-		}
-	}
-	return i;
-}
-
-void wrap_command(struct buf *out, size_t width, const char *first, const char *prefix,
-		  const char *command)
-{
-	size_t column = wrap_columns(first, strlen(first));
-	bool fresh = true;
-	struct buf word;
-
-	buf_init(&word, 16 * strlen(command) + 16);
-	buf_adds(out, first);
-	for (;;) {
-		size_t n, columns, tail;
-
-		command += strspn(command, " ");
-		n = shell_word(command);
-		if (n == 0)
-			break;
-		buf_clear(&word);
-		text_escape(&word, command, n);
-		columns = wrap_columns(word.data, word.len);
-		tail = command[n] ? 2 : 0; /* room for " \" */
-		if (!fresh && column + 1 + columns + tail > width) {
-			buf_adds(out, " \\\n");
-			buf_adds(out, prefix);
-			column = wrap_columns(prefix, strlen(prefix));
-		} else if (!fresh) {
-			buf_addc(out, ' ');
-			column++;
-		}
-		buf_add(out, word.data, word.len);
-		column += columns;
-		fresh = false;
-		command += n;
-	}
-	buf_addc(out, '\n');
-	buf_deinit(&word);
+	wrap_begin(&w, out, SIZE_MAX, first, "");
+	wrap_whole(&w, command);
+	wrap_end(&w);
 }

@@ -40,11 +40,7 @@ void wrap_end(struct wrap *w);
  */
 void wrap_lines(struct buf *out, size_t width, const char *prefix, const char *text);
 
-/*
- * A shell command to paste: breaks only at blanks outside of quotes, with " \" at the end of a line
- * and `prefix` in front of the next one.
- */
-void wrap_command(struct buf *out, size_t width, const char *first, const char *prefix,
-		  const char *command);
+/* A line with a shell command to paste, as it stands: never broken, however long. */
+void wrap_command(struct buf *out, const char *first, const char *command);
 
 #endif

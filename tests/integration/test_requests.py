@@ -139,7 +139,7 @@ class Requests(harness.Case):
         self.wait_check(4)
         self.wait_state("ended")
         self.assertEqual([r["state"] for r in self.requests()], ["ended", "denied"])
-        self.assertRun(self.check("--json"), 4, out="granted ended on")
+        self.assertRun(self.check(), 4, "note: The exception that was granted ended on")
 
     def test_refused(self):
         site = self.site
@@ -170,10 +170,17 @@ class Requests(harness.Case):
             self.assertRun(result, 0)
             if rest[:1] == ["request"] and program == "envwarden":
                 self.wait_state("open")
+            if rest[:2] == ["request", "deny"]:
+                self.wait_state("denied")
             outcomes.append(rest[1] if program == "envwarden-admin" else rest[0])
         self.assertEqual(outcomes, ["request", "request", "list", "deny", "approve"])
         self.wait_check(0)
         self.wait_state("approved")
+
+    def test_message_in_the_docs(self):
+        golden = harness.ROOT / "tests" / "fixtures" / "golden" / "cli" / "message_block_rule.80"
+        shown = "".join(f"    {line}\n" for line in golden.read_text().splitlines())
+        self.assertIn(shown, GUIDE.read_text())
 
     def test_killed_while_asking(self):
         """Whatever was said to be asked is, once; whenever the agent is killed."""

@@ -3,13 +3,19 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "agent/cli/wrap.h"
 #include "lib/base/compiler.h"
+#include "lib/base/text.h"
 #include "tests/agent/cli/golden.h"
+
+#define DAY_MS INT64_C(1796515200000) /* 2026-12-06T00:00:00Z */
+#define NAME_64 "abcdefghijklmnopqrstuvwxyz-abcdefghijklmnopqrstuvwxyz-0123456789"
 
 static const struct package openssl = {.manager = "conda",
 				       .name = "openssl",
@@ -22,7 +28,8 @@ static const struct package pyyaml = {
 static struct reason rule[] = {{.kind = "rule",
 				.id = "old-openssl",
 				.message = "OpenSSL 1.x gets no security fixes any more.",
-				.fix = "conda update -p ~/envs/legacy-etl \"openssl>=3\"",
+				.fix = "conda update -p /home/ana/envs/legacy-etl "
+				       "\"openssl>=3\"",
 				.package = &openssl,
 				.action = ACTION_BLOCK}};
 static struct reason status[] = {{.kind = "status",
@@ -63,6 +70,59 @@ static struct reason many[] = {
 	{.kind = "cve", .id = "CVE-2", .message = "", .fix = "", .action = ACTION_WARN},
 	{.kind = "cve", .id = "CVE-3", .message = "", .fix = "", .action = ACTION_WARN},
 };
+/* Copies follow what they are copied from. */
+static struct reason clone[] = {{.kind = "status",
+				 .id = "clone",
+				 .message = "Leaks credentials.",
+				 .fix = "",
+				 .action = ACTION_BLOCK}};
+static struct reason same[] = {{.kind = "status",
+				.id = "same-packages",
+				.message = "Leaks credentials.",
+				.fix = "",
+				.action = ACTION_BLOCK}};
+/* From a day on, and until a grace is over: the sooner counts. */
+static struct reason later[] = {{.kind = "rule",
+				 .id = "old-openssl",
+				 .message = "OpenSSL 1.x gets no security fixes any more.",
+				 .fix = "",
+				 .package = &openssl,
+				 .action = ACTION_WARN,
+				 .block_from_ms = DAY_MS}};
+static struct reason deferred[] = {
+	{.kind = "rule",
+	 .id = "old-openssl",
+	 .message = "",
+	 .fix = "envwarden fix churn",
+	 .package = &openssl,
+	 .action = ACTION_WARN,
+	 .block_from_ms = DAY_MS},
+	{.kind = "rule",
+	 .id = "channels",
+	 .message = "",
+	 .fix = "",
+	 .action = ACTION_WARN,
+	 .block_from_ms = DAY_MS - INT64_C(12 * 86400000) + INT64_C(36720000)},
+};
+static struct reason stale_warn[] = {
+	{.kind = "stale", .id = "", .message = "", .fix = "", .action = ACTION_WARN}};
+static struct reason stale_block[] = {
+	{.kind = "stale", .id = "", .message = "", .fix = "", .action = ACTION_BLOCK}};
+static struct reason timeout_warn[] = {
+	{.kind = "timeout", .id = "", .message = "", .fix = "", .action = ACTION_WARN}};
+static struct reason timeout_block[] = {
+	{.kind = "timeout", .id = "", .message = "", .fix = "", .action = ACTION_BLOCK}};
+static char essay_text[4097];
+static struct reason essay[] = {
+	{.kind = "status", .id = "", .message = essay_text, .fix = "", .action = ACTION_BLOCK}};
+static struct reason long_fix[] = {
+	{.kind = "rule",
+	 .id = "everything",
+	 .message = "",
+	 .fix = "conda install -p '/home/ana/my envs/it'\\''s old' \"numpy>=2\" \"scipy>=1.14\" "
+		"\"pandas>=2.2\" \"openssl>=3\"",
+	 .action = ACTION_BLOCK},
+};
 static struct reason down[] = {
 	{.kind = "agent_down", .id = "", .message = "", .fix = "", .action = ACTION_BLOCK}};
 static struct reason last[] = {{.kind = "last_decision",
@@ -97,6 +157,30 @@ static const struct {
 	{"down", ACTION_BLOCK, down, 1, "churn", "fallback", "security@example.org", ""},
 	{"last_decision", ACTION_BLOCK, last, 1, "legacy-etl", "fallback", "security@example.org",
 	 ""},
+	{"clone", ACTION_BLOCK, clone, 1, "copy", "agent", "security@example.org", ""},
+	{"same_packages", ACTION_BLOCK, same, 1, "copy", "agent", "security@example.org", ""},
+	{"exception_ended", ACTION_BLOCK, rule, 1, "legacy-etl", "agent", "security@example.org",
+	 "The exception that was granted ended on 2026-11-22."},
+	{"unlock_ended", ACTION_BLOCK, status, 1, "legacy-etl", "agent", "security@example.org",
+	 "The unlock code that was used ended on 2026-11-22."},
+	{"from", ACTION_WARN, later, 1, "churn", "agent", "security@example.org", ""},
+	{"deferred", ACTION_WARN, deferred, 2, "churn", "agent", "security@example.org", ""},
+	{"stale_warn", ACTION_WARN, stale_warn, 1, "churn", "agent", "security@example.org", ""},
+	{"stale_block", ACTION_BLOCK, stale_block, 1, "churn", "agent", "security@example.org", ""},
+	{"timeout_warn", ACTION_WARN, timeout_warn, 1, "churn", "agent", "", ""},
+	{"timeout_block", ACTION_BLOCK, timeout_block, 1, "churn", "agent", "", ""},
+	{"essay", ACTION_BLOCK, essay, 1, "frozen", "agent", "security@example.org", ""},
+	{"long_fix", ACTION_BLOCK, long_fix, 1, "it's old", "agent", "security@example.org", ""},
+	{"long_name", ACTION_BLOCK, status, 1, NAME_64 NAME_64 NAME_64, "agent",
+	 "security@example.org", ""},
+	{"wide", ACTION_BLOCK, status, 1,
+	 "\345\210\206\346\236\220\347\222\260\345\242\203\360\237\214\261\345\210\206\346\236\220"
+	 "\347\222\260\345\242\203\345\210\206\346\236\220\347\222\260\345\242\203\345\210\206"
+	 "\346\236\220",
+	 "agent", "\346\203\205\345\240\261\347\263\273@example.org", ""},
+	{"bidi", ACTION_WARN, marked, 1, "a\342\200\256b\342\201\246c\302\205", "agent",
+	 "security@example.org", ""},
+	/* What rules in monitor mode would say is no reason. */
 	{"silent", ACTION_ALLOW, NULL, 0, "fine", "agent", "", ""},
 };
 
@@ -112,6 +196,14 @@ static void make(size_t i, struct decision_reply *reply)
 	reply->source = cases[i].source;
 	reply->contact = cases[i].contact;
 	reply->notice = cases[i].notice;
+}
+
+/* What is there to be copied as it is. */
+static bool is_command(const char *line)
+{
+	return text_starts(line, "  Fix   ") ||
+	       text_starts(line + strspn(line, " "), "envwarden request ") ||
+	       text_starts(line + strspn(line, " "), "envwarden show ");
 }
 
 static void expect(size_t i, const char *suffix, const struct message_style *style)
@@ -130,7 +222,8 @@ static void expect(size_t i, const char *suffix, const struct message_style *sty
 		const char *line = out.data + at;
 		size_t n = strcspn(line, "\n");
 
-		assert_true(wrap_columns(line, n) <= style->width);
+		assert_true(wrap_columns(line, n) <= style->width || is_command(line));
+		assert_true(at == 0 || !text_starts(line, "envwarden: "));
 		for (size_t j = 0; j < n; j++)
 			assert_true((unsigned char)line[j] >= 0x20 && line[j] != 0x7f);
 		at += n + 1;
@@ -142,8 +235,8 @@ static void test_pages(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		expect(i, "80", &(struct message_style){.width = 80});
-		expect(i, "40", &(struct message_style){.width = 40});
+		expect(i, "80", &(struct message_style){.width = 80, .home = "/home/ana"});
+		expect(i, "40", &(struct message_style){.width = 40, .home = "/home/ana"});
 	}
 }
 
@@ -151,34 +244,77 @@ static void test_one_line(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		expect(i, "line", &(struct message_style){.width = 80, .one_line = true});
+		expect(i, "line",
+		       &(struct message_style){.width = 80, .one_line = true, .home = "/home/ana"});
+}
+
+/* The environment goes by the word that finds it. */
+static void test_word(void **state)
+{
+	struct message_style style = {.width = 80, .env = "~/envs/legacy-etl", .home = "/home/ana"};
+
+	(void)state;
+	expect(0, "word", &style);
+	style.one_line = true;
+	expect(0, "word_line", &style);
+}
+
+/* As the design has it, to the letter. */
+static void test_to_the_letter(void **state)
+{
+	static const char block[] =
+		"envwarden: \"legacy-etl\" is BLOCKED and was not activated.\n"
+		"  Why   openssl 1.0.2u (conda-forge) breaks rule \"old-openssl\":\n"
+		"        | OpenSSL 1.x gets no security fixes any more.\n"
+		"  Fix   conda update -p ~/envs/legacy-etl \"openssl>=3\"\n"
+		"        Works while blocked; the block then lifts by itself.\n"
+		"  Ask   security@example.org, case EW-91C0, or: envwarden request legacy-etl\n";
+	struct message_style style = {.width = 80, .home = "/home/ana"};
+	struct decision_reply reply;
+	struct buf out;
+
+	(void)state;
+	make(0, &reply);
+	buf_init(&out, 65536);
+	message_decision(&out, &reply, &style);
+	assert_string_equal(buf_cstr(&out), block);
+	buf_deinit(&out);
 }
 
 /* Seen at a prompt: a block comes after the fact. */
 static void test_active(void **state)
 {
 	(void)state;
-	expect(0, "active.80", &(struct message_style){.width = 80, .active = true});
-	expect(0, "active.40", &(struct message_style){.width = 40, .active = true});
+	expect(0, "active.80",
+	       &(struct message_style){.width = 80, .active = true, .home = "/home/ana"});
+	expect(0, "active.40",
+	       &(struct message_style){.width = 40, .active = true, .home = "/home/ana"});
 	expect(0, "active.line",
-	       &(struct message_style){.width = 80, .active = true, .one_line = true});
+	       &(struct message_style){
+		       .width = 80, .active = true, .one_line = true, .home = "/home/ana"});
 }
 
 static void test_colour(void **state)
 {
 	(void)state;
-	expect(0, "colour", &(struct message_style){.width = 80, .colour = true});
-	expect(2, "colour", &(struct message_style){.width = 80, .colour = true});
+	expect(0, "colour",
+	       &(struct message_style){.width = 80, .colour = true, .home = "/home/ana"});
+	expect(2, "colour",
+	       &(struct message_style){.width = 80, .colour = true, .home = "/home/ana"});
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pages),
-		cmocka_unit_test(test_one_line),
-		cmocka_unit_test(test_active),
-		cmocka_unit_test(test_colour),
+		cmocka_unit_test(test_pages),  cmocka_unit_test(test_one_line),
+		cmocka_unit_test(test_active), cmocka_unit_test(test_colour),
+		cmocka_unit_test(test_word),   cmocka_unit_test(test_to_the_letter),
 	};
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	for (size_t i = 0; i + 1 < sizeof(essay_text); i++)
+		essay_text[i] = i % 512 == 511 ? '\n' : i % 7 == 6 ? ' ' : (char)('a' + i % 26);
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,11 @@ static void test_columns(void **state)
 	assert_int_equal(wrap_columns("caf\303\251", 5), 4);
 	assert_int_equal(wrap_columns("e\314\201", 3), 1);
 	assert_int_equal(wrap_columns("\346\227\245\346\234\254", 6), 4);
+	assert_int_equal(wrap_columns("\355\225\234\357\274\241", 6), 4); /* hangul, full-width A */
+	assert_int_equal(wrap_columns("\357\275\261\316\251", 5), 2);	  /* half-width a, omega */
+	assert_int_equal(wrap_columns("\360\237\214\261\360\237\252\267\342\214\232", 11),
+			 6);					  /* emoji */
+	assert_int_equal(wrap_columns("\360\240\200\200", 4), 2); /* extension B */
 }
 
 static const struct {
@@ -60,14 +65,33 @@ static void test_lines(void **state)
 	buf_deinit(&out);
 }
 
+/* Goes to the next line, or beyond the width, but never in two. */
+static void test_whole(void **state)
+{
+	static const char want[] = "> one two\n. three four five do\n. six seven eight nine ten\n";
+	struct buf out;
+	struct wrap w;
+
+	(void)state;
+	buf_init(&out, 4096);
+	wrap_begin(&w, &out, 20, "> ", ". ");
+	wrap_text(&w, "one two", NULL);
+	wrap_whole(&w, "three four five");
+	wrap_text(&w, "do", NULL);
+	wrap_whole(&w, "six seven eight nine ten");
+	wrap_whole(&w, "");
+	wrap_end(&w);
+	assert_string_equal(buf_cstr(&out), want);
+	buf_deinit(&out);
+}
+
 static const struct {
 	const char *command;
 	const char *want;
 } commands[] = {
 	{"conda update x", "$ conda update x\n"},
-	{"conda update -n some pkg", "$ conda update -n \\\n  some pkg\n"},
-	{"run 'one two three four five'", "$ run \\\n  'one two three four five'\n"},
-	{"run \"a b\" c\\ d efghijklm", "$ run \"a b\" c\\ d \\\n  efghijklm\n"},
+	{"run 'one  two three four five'", "$ run 'one  two three four five'\n"},
+	{"run\033[2J", "$ run\\x1b[2J\n"},
 };
 
 static void test_command(void **state)
@@ -77,7 +101,7 @@ static void test_command(void **state)
 		struct buf out;
 
 		buf_init(&out, 4096);
-		wrap_command(&out, 20, "$ ", "  ", commands[i].command);
+		wrap_command(&out, "$ ", commands[i].command);
 		assert_string_equal(buf_cstr(&out), commands[i].want);
 		buf_deinit(&out);
 	}
@@ -86,9 +110,8 @@ static void test_command(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_columns),
-		cmocka_unit_test(test_text),
-		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_columns), cmocka_unit_test(test_text),
+		cmocka_unit_test(test_lines),	cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_command),
 	};
 

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "lib/base/compiler.h"
+#include "lib/base/crypto.h"
 #include "lib/base/log.h"
 #include "platform/clock.h"
 #include "platform/files.h"
@@ -18,6 +19,7 @@
 #include "server/airgap.h"
 #include "server/api/api.h"
 #include "server/command.h"
+#include "server/db/db_bundle.h"
 #include "server/db/db_org.h"
 #include "server/db/db_outbox.h"
 #include "server/db/db_pool.h"
@@ -46,6 +48,8 @@ struct server {
 	struct ca_identity identity;
 	struct uuid org;
 	uint64_t outbox;
+	struct db_ticket_key tickets[2]; /* until the agents' port is open */
+	size_t n_tickets;
 	struct buf admin_cert; /* PEM */
 	struct buf admin_key;
 
@@ -67,6 +71,8 @@ static int org_read(struct server *s, struct err *err)
 		rc = db_org_get(conn, &s->arena, &org, err);
 	if (rc == 0)
 		rc = db_outbox_head(conn, &s->outbox, err);
+	if (rc == 0)
+		rc = db_ticket_keys(conn, s->tickets, &s->n_tickets, err);
 	if (rc == 0)
 		s->org = org.id;
 	db_conn_close(conn);
@@ -199,10 +205,13 @@ static int agents_listen(struct server *s, struct err *err)
 					  .identity = &s->identity,
 					  .clock = s->clock,
 					  .address = &s->config.agent_address,
-					  .outbox_from = s->outbox};
+					  .outbox_from = s->outbox,
+					  .tickets = s->tickets,
+					  .n_tickets = s->n_tickets};
 	uint16_t port = 0;
 	int rc = say_taken(agents_start(&config, &s->agents, &port, err), "--agent-address", err);
 
+	crypto_wipe(s->tickets, sizeof(s->tickets));
 	s->agent_address = s->config.agent_address;
 	s->agent_address.port = port;
 	return rc;

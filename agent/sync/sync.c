@@ -236,6 +236,8 @@ static void on_closed(void *ctx, int rc, const char *reason)
 		return;
 	}
 	sync->pending--;
+	if (sync->state == SYNC_DIALLING && rc == ERR_PROTOCOL)
+		ticket_drop(sync); /* whatever is wrong, it is not tried twice */
 	if (sync->why.code == 0)
 		explain(sync, rc, reason);
 	sync->n_awaited = 0;

@@ -35,12 +35,16 @@ void ticket_load(struct sync *sync)
 void ticket_save(struct sync *sync)
 {
 	struct err err = ERR_INIT;
+	struct buf fresh;
 
-	forget(sync);
-	if (tls_session_export(conn_tls(sync->conn), &sync->ticket, &err) < 0) {
-		forget(sync);
-		return; /* the server gave none */
+	buf_init(&fresh, TLS_SESSION_MAX);
+	if (tls_session_export(conn_tls(sync->conn), &fresh, &err) < 0) {
+		buf_deinit(&fresh);
+		return; /* the server gave none: the one before may still serve */
 	}
+	forget(sync);
+	buf_deinit(&sync->ticket);
+	sync->ticket = fresh;
 	if (sync->ticket_path[0] != '\0' &&
 	    secret_write(sync->ticket_path, sync->ticket.data, sync->ticket.len, &err) < 0)
 		log_warn("sync", "session not kept", LOG_ERR(&err));

@@ -292,6 +292,26 @@ int tls_peer(const struct tls *tls, struct tls_peer *out, struct err *err)
 
 /* --- sessions of a client --- */
 
+static void mark_session(const mbedtls_ssl_session *session, struct session_marks *out)
+{
+	sha256(session->MBEDTLS_PRIVATE(ticket), session->MBEDTLS_PRIVATE(ticket_len), out->ticket);
+	sha256(session->MBEDTLS_PRIVATE(master), sizeof(session->MBEDTLS_PRIVATE(master)),
+	       out->secret);
+}
+
+/*
+ * A server that could not use the ticket, and gave no new one, leaves the old ticket in the
+ * library's new session: they would never fit each other.
+ */
+static bool has_stale_ticket(const struct tls *tls, const mbedtls_ssl_session *session)
+{
+	struct session_marks marks;
+
+	mark_session(session, &marks);
+	return memcmp(marks.ticket, tls->offered.ticket, SHA256_SIZE) == 0 &&
+	       memcmp(marks.secret, tls->offered.secret, SHA256_SIZE) != 0;
+}
+
 int tls_session_export(const struct tls *tls, struct buf *out, struct err *err)
 {
 	unsigned char data[TLS_SESSION_MAX - SHA256_SIZE];
@@ -308,7 +328,7 @@ int tls_session_export(const struct tls *tls, struct buf *out, struct err *err)
 		rc = describe(tls, rc, err);
 		goto out;
 	}
-	if (session.MBEDTLS_PRIVATE(ticket_len) == 0) {
+	if (session.MBEDTLS_PRIVATE(ticket_len) == 0 || has_stale_ticket(tls, &session)) {
 		rc = err_set(err, ERR_NOTFOUND, "the server gave no session ticket");
 		goto out;
 	}
@@ -342,6 +362,8 @@ int tls_session_import(struct tls *tls, const void *data, size_t n, struct err *
 	rc = mbedtls_ssl_session_load(&session, p + SHA256_SIZE, n - SHA256_SIZE);
 	if (rc == 0)
 		rc = mbedtls_ssl_set_session(&tls->ssl, &session);
+	if (rc == 0)
+		mark_session(&session, &tls->offered);
 	mbedtls_ssl_session_free(&session);
 	if (rc == MBEDTLS_ERR_SSL_ALLOC_FAILED)
 		return err_nomem(err);

@@ -30,6 +30,12 @@ struct tls_context {
 	int64_t ticket_lifetime_ms;
 };
 
+/* Hashes that tell sessions apart. */
+struct session_marks {
+	unsigned char ticket[SHA256_SIZE];
+	unsigned char secret[SHA256_SIZE];
+};
+
 struct tls {
 	struct tls_context *context;
 	mbedtls_ssl_context ssl;
@@ -39,6 +45,7 @@ struct tls {
 	struct buf in;	       /* from the peer; in_at bytes of it are taken */
 	size_t in_at;
 	struct buf out;
+	struct session_marks offered; /* client: of the session that was imported */
 	struct err *why; /* during a handshake call: where the verifier leaves its reason */
 };
 

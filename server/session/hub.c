@@ -336,6 +336,9 @@ int hub_start(const struct hub_config *config, struct hub **out, struct err *err
 	rc = tls_make(hub, err);
 	hub->config.identity = NULL;
 	if (rc == 0)
+		hub_tickets_set(hub, config->tickets, config->n_tickets);
+	hub->config.tickets = NULL;
+	if (rc == 0)
 		rc = db_port_open(config->pool, config->loop, on_published, hub, &hub->db, err);
 	if (rc == 0)
 		rc = listen_start(hub, err);

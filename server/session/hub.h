@@ -24,6 +24,7 @@
 struct ca;
 struct ca_identity;
 struct db_pool;
+struct db_ticket_key;
 struct hub;
 struct signer;
 
@@ -44,6 +45,10 @@ struct hub_config {
 	const struct address *address; /* an IP address and port */
 	const uv_os_sock_t *socket;    /* bound already; NULL = bind the address */
 	uint64_t outbox_from;	       /* news up to here are known (db_outbox_head) */
+	/* Session ticket keys there are (db_ticket_keys): the first agents come before the hub has
+	   looked for them itself. Used by hub_start alone. */
+	const struct db_ticket_key *tickets;
+	size_t n_tickets;
 	int64_t enrol_burst;	/* failed enrolments an address has at once; 0 = the default */
 	unsigned strangers_max; /* 0 = the default */
 	int64_t enrol_each_ms;	/* and how often it gets one more; 0 = the default */

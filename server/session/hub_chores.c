@@ -26,19 +26,19 @@ static int tickets_work(struct db_conn *conn, struct db_job *job)
 }
 
 /* A key's name follows from it, so that all processes of a server call it the same. */
-static void tickets_set(struct hub *hub, const struct hub_tickets *tickets)
+void hub_tickets_set(struct hub *hub, const struct db_ticket_key *from, size_t n)
 {
 	struct tls_ticket_key keys[TLS_TICKET_KEYS_MAX];
 
-	for (size_t i = 0; i < tickets->n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		unsigned char name[SHA256_SIZE];
 
-		sha256(tickets->keys[i].key, sizeof(tickets->keys[i].key), name);
+		sha256(from[i].key, sizeof(from[i].key), name);
 		memcpy(keys[i].name, name, sizeof(keys[i].name));
-		memcpy(keys[i].key, tickets->keys[i].key, sizeof(keys[i].key));
-		keys[i].created_ms = tickets->keys[i].created_ms;
+		memcpy(keys[i].key, from[i].key, sizeof(keys[i].key));
+		keys[i].created_ms = from[i].created_ms;
 	}
-	tls_context_set_ticket_keys(hub->tls, keys, tickets->n);
+	tls_context_set_ticket_keys(hub->tls, keys, n);
 	crypto_wipe(keys, sizeof(keys));
 }
 
@@ -51,7 +51,7 @@ static void tickets_done(struct db_job *job, int rc)
 	if (rc < 0)
 		log_warn("session", "ticket keys were not renewed", LOG_STR("code", err_name(rc)));
 	else
-		tickets_set(hub, tickets);
+		hub_tickets_set(hub, tickets->keys, tickets->n);
 	crypto_wipe(tickets->keys, sizeof(tickets->keys));
 }
 

@@ -80,6 +80,7 @@ void hub_poll_start(struct hub *hub);
 void hub_push_forget(struct hub *hub, struct session *session);
 
 /* --- hub_chores.c --- */
+void hub_tickets_set(struct hub *hub, const struct db_ticket_key *from, size_t n);
 void hub_tickets_start(struct hub *hub);
 void hub_prune_start(struct hub *hub);
 void hub_sweep(struct hub *hub); /* sessions that fell silent, timestamps that grow old */

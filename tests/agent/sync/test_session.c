@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "platform/files.h"
+#include "platform/secret.h"
 #include "proto/convert.h"
 #include "tests/agent/sync/world.h"
 #include "tests/support/fault.h"
@@ -67,6 +68,32 @@ static void test_damaged_ticket(void **state)
 	world_start(&w);
 	world_until(&w, ">good >hello:0");
 	world_end(&w);
+}
+
+/* Some of what is kept shows only in the handshake that it is wrong: that fails once, not for ever.
+ */
+static void test_session_that_does_not_fit(void **state)
+{
+	static const size_t places[] = {84, 100, 120, 300};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct buf kept;
+
+		world_init(&w);
+		world_start(&w);
+		world_until(&w, "read:0");
+		world_stop_sync(&w);
+		buf_init(&kept, TLS_SESSION_MAX);
+		assert_int_equal(secret_read(w.ticket_path, TLS_SESSION_MAX, &kept, NULL), 0);
+		kept.data[places[i]] ^= 1;
+		assert_int_equal(secret_write(w.ticket_path, kept.data, kept.len, NULL), 0);
+		buf_deinit(&kept);
+		trace_clear(&w);
+		world_start(&w); /* from the file */
+		world_until(&w, ">hello:0");
+		world_end(&w);
+	}
 }
 
 static void test_push(void **state)
@@ -582,6 +609,7 @@ int main(void)
 		cmocka_unit_test(test_welcome),
 		cmocka_unit_test(test_resumes),
 		cmocka_unit_test(test_damaged_ticket),
+		cmocka_unit_test(test_session_that_does_not_fit),
 		cmocka_unit_test(test_push),
 		cmocka_unit_test(test_push_early),
 		cmocka_unit_test(test_new_epoch),

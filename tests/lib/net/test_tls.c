@@ -694,6 +694,30 @@ static void test_no_ticket_for_some(void **state)
 	}
 }
 
+/* A server that has just started may know no key yet: the old ticket is not for the new session. */
+static void test_no_ticket_on_reconnect(void **state)
+{
+	struct buf session, none;
+	struct pair p;
+
+	(void)state;
+	buf_init(&none, TLS_SESSION_MAX);
+	first_connection(&p, &(struct how){.machine = &machine}, &session);
+	tls_context_set_ticket_keys(p.server_context, NULL, 0);
+	reconnect(&p, &session);
+	assert_open(&p);
+	assert_false(peer_of(p.server).resumed);
+	assert_int_equal(tls_session_export(p.client, &none, NULL), ERR_NOTFOUND);
+	pair_end(&p);
+	/* The old one is as good as it was. */
+	tls_context_set_ticket_keys(p.server_context, &key_a, 1);
+	reconnect(&p, &session);
+	assert_open(&p);
+	assert_true(peer_of(p.server).resumed);
+	pair_free(&p);
+	buf_deinit(&session);
+}
+
 static void test_session_is_bound(void **state)
 {
 	struct test_cert renewed;
@@ -851,6 +875,7 @@ int main(void)
 		cmocka_unit_test(test_ticket_keys),
 		cmocka_unit_test(test_tampered_ticket),
 		cmocka_unit_test(test_no_ticket_for_some),
+		cmocka_unit_test(test_no_ticket_on_reconnect),
 		cmocka_unit_test(test_session_is_bound),
 		cmocka_unit_test(test_resumed_server_expired),
 		cmocka_unit_test(test_context_refuses),

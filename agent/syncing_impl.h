@@ -38,5 +38,6 @@ void syncing_keep_ack(struct engine *e, const struct uuid *epoch, uint64_t seq,
 void syncing_acked(void *ctx, const struct uuid *epoch, uint64_t seq);
 void syncing_packages_sent(void *ctx, const unsigned char *keys, size_t n);
 void syncing_welcome(void *ctx, const Envwarden__Sync__Welcome *welcome);
+void syncing_packages_lost(void *ctx);
 
 #endif

@@ -108,14 +108,33 @@ static void adopt_known(struct welcome_job *w)
 	}
 }
 
-/* Its word of them was lost, and they were folded into others meanwhile: told anew, all of it. */
-static int welcome_acked(struct job *job, uint64_t acked)
+static int begin_anew(struct job *job)
 {
 	const struct store_new_epoch how = {
 		.gap = true, .baseline = true, .now_ms = engine_wall(job->e)};
-	int rc = store_set_acked(job->e->store, acked, &job->err);
 
-	return rc == ERR_CONFLICT ? store_new_epoch(job->e->store, &how, &job->err) : rc;
+	return store_new_epoch(job->e->store, &how, &job->err);
+}
+
+/*
+ * Its word of them was lost, and they were folded into others meanwhile: told anew, all of it. Or
+ * it has less than it said, for it was restored from a backup: told again from there, if it can be.
+ */
+static int welcome_acked(struct job *job, const struct welcome_job *w, uint64_t acked)
+{
+	struct store *store = job->e->store;
+	int rc = 0;
+
+	if (w->acked < acked) {
+		log_warn("sync", "the server lost changes: telling them again",
+			 LOG_INT("acked", (int64_t)acked), LOG_INT("kept", (int64_t)w->acked));
+		rc = store_packages_unsent(store, &job->err);
+		if (rc == 0)
+			rc = store_rewind(store, w->acked, &job->err);
+	} else if (w->acked > 0) {
+		rc = store_set_acked(store, w->acked, &job->err);
+	}
+	return rc == ERR_CONFLICT ? begin_anew(job) : rc;
 }
 
 static void welcome_run(struct job *job)
@@ -130,14 +149,10 @@ static void welcome_run(struct job *job)
 	if (job->rc == 0)
 		adopt_known(w);
 	if (job->rc == 0 && w->new_epoch)
-		job->rc = store_new_epoch(store,
-					  &(struct store_new_epoch){.gap = true,
-								    .baseline = true,
-								    .now_ms = engine_wall(job->e)},
-					  &job->err);
-	else if (job->rc == 0 && w->acked > 0 && w->acked <= journal.head &&
+		job->rc = begin_anew(job);
+	else if (job->rc == 0 && w->acked <= journal.head &&
 		 uuid_cmp(&journal.epoch, &w->epoch) == 0)
-		job->rc = welcome_acked(job, w->acked);
+		job->rc = welcome_acked(job, w, journal.acked);
 }
 
 static void welcome_done(struct job *job)
@@ -195,4 +210,29 @@ void syncing_welcome(void *ctx, const Envwarden__Sync__Welcome *welcome)
 	w->job.run = welcome_run;
 	w->job.done = welcome_done;
 	engine_submit(e, &w->job);
+}
+
+/* --- definitions the server lost --- */
+
+static void unsent_run(struct job *job)
+{
+	job->rc = store_packages_unsent(job->e->store, &job->err);
+}
+
+static void unsent_done(struct job *job)
+{
+	if (job->rc < 0)
+		log_error("sync", "definitions are not sent again", LOG_ERR(&job->err));
+	mem_free(job);
+}
+
+void syncing_packages_lost(void *ctx)
+{
+	struct job *job = mem_calloc(1, sizeof *job);
+
+	if (job == NULL)
+		return; /* the next refusal asks again */
+	job->run = unsent_run;
+	job->done = unsent_done;
+	engine_submit(ctx, job);
 }

@@ -10,6 +10,7 @@
 int cmd_init(int argc, char **argv, struct err *err);
 int cmd_serve(int argc, char **argv, struct err *err);
 int cmd_join_code(int argc, char **argv, struct err *err);
+int cmd_restore(int argc, char **argv, struct err *err);
 int cmd_root(int argc, char **argv, struct err *err);
 
 #endif

@@ -29,6 +29,8 @@ static const struct {
 	 "create --state-dir DIR [--uses N] [--expires 1d] [--labels A,B]\n"
 	 "             [--ephemeral] [--address HOST:PORT ...]",
 	 "make a code that enrols machines"},
+	{"restore", cmd_restore, "--state-dir DIR [--from FILE]",
+	 "take up a backup of the database; the server must not run"},
 	{"root", cmd_root,
 	 "show --state-dir DIR | new-key --out FILE\n"
 	 "             | move-key --state-dir DIR --role root|policy --out FILE\n"

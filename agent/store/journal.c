@@ -363,6 +363,29 @@ int store_set_acked(struct store *s, uint64_t seq, struct err *err)
 	return rc;
 }
 
+int store_rewind(struct store *s, uint64_t seq, struct err *err)
+{
+	struct acking a = {.epoch_no = s->epoch_no, .next = s->epoch};
+	unsigned char hash[SHA256_SIZE];
+	int rc;
+
+	if (seq >= s->epoch.acked)
+		return 0;
+	/* The oldest go first: if the one at the cut is there, so is what follows. */
+	rc = store_chain_at(s, seq > 0 ? seq : 1, hash, err);
+	if (rc == 0)
+		rc = check_cut(s, seq, err);
+	if (rc == ERR_NOTFOUND)
+		rc = err_set(err, ERR_CONFLICT, "store: changes the server lacks are not kept");
+	if (rc < 0)
+		return rc;
+	a.next.acked = seq;
+	rc = store_write(s, DB_ADD, ack_txn, &a, err);
+	if (rc == 0)
+		s->epoch = a.next;
+	return rc;
+}
+
 #define TRIM_BATCH 64
 
 struct trimming {

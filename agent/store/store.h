@@ -214,6 +214,11 @@ int store_unacked(struct store *s, uint64_t after, size_t max_changes, size_t ma
  * that were folded into later ones, since its word of them was lost; only a new epoch helps.
  */
 int store_set_acked(struct store *s, uint64_t seq, struct err *err);
+/*
+ * The server lost what is behind seq (it was restored from a backup): to be sent again. Nothing if
+ * it is acked no further. ERR_CONFLICT: not all of that is kept; begin a new epoch.
+ */
+int store_rewind(struct store *s, uint64_t seq, struct err *err);
 
 struct store_new_epoch {
 	bool gap;	  /* first tell a hole that names the epoch before, */

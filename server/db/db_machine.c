@@ -8,7 +8,8 @@
 	"m.state, m.ephemeral, m.clone_suspected, m.join_code, m.created_ms, m.last_seen_ms, "     \
 	"m.key_hash, m.serial, m.not_after_ms, m.continuity, m.continuity_previous, "              \
 	"m.status_version, m.timestamp_version, "                                                  \
-	"(SELECT count(*) FROM env e WHERE e.machine_id = m.id AND e.deleted = 0)"
+	"(SELECT count(*) FROM env e WHERE e.machine_id = m.id AND e.deleted = 0), "               \
+	"m.restored"
 
 const char *db_machine_state_name(enum db_machine_state state)
 {
@@ -42,6 +43,7 @@ static int machine_read(struct sql_rows *rows, struct arena *arena, struct db_ma
 	m->status_version = (uint64_t)sql_int(rows, 19);
 	m->timestamp_version = (uint64_t)sql_int(rows, 20);
 	m->environments = sql_int(rows, 21);
+	m->restored = sql_bool(rows, 22);
 	if (!labels || !m->hostname || !m->platform || !m->os || !m->agent_version)
 		return ERR_NOMEM;
 	return sql_labels_split(labels, arena, &m->labels);

@@ -27,6 +27,7 @@ struct db_machine {
 	struct db_labels labels;
 	enum db_machine_state state;
 	bool ephemeral;
+	bool restored;	      /* this store was, since it was last here: any token is good */
 	bool clone_suspected; /* an old continuity token came: must enrol again */
 	int64_t join_code;    /* 0 = none */
 	int64_t created_ms;
@@ -95,6 +96,8 @@ int db_machine_set_cert(struct db_conn *conn, const struct uuid *id,
 /* `token` becomes the current one, the current one the previous. */
 int db_machine_set_continuity(struct db_conn *conn, const struct uuid *id,
 			      const unsigned char token[DB_CONTINUITY_SIZE], struct err *err);
+/* It has said Hello since the store was restored. */
+int db_machine_taken_back(struct db_conn *conn, const struct uuid *id, struct err *err);
 int db_machine_suspect_clone(struct db_conn *conn, const struct uuid *id, struct err *err);
 /* Also tells the outbox (DB_OUTBOX_MACHINE), so that an open session is closed. */
 int db_machine_set_state(struct db_conn *conn, const struct uuid *id, enum db_machine_state state,
@@ -106,7 +109,8 @@ int db_machine_set_labels(struct db_conn *conn, const struct uuid *id,
 /* The version for a timestamp about to be made: one more than ever before and than `held`. */
 int db_machine_next_timestamp(struct db_conn *conn, const struct uuid *id, uint64_t held,
 			      uint64_t *version, struct err *err);
-/* After a restore: a machine holds status version `held`; ours becomes held + 1 if it is lower. */
+/* A machine holds status version `held`, which is not ours; ours becomes held + 1 if it is lower.
+ */
 int db_machine_raise_status(struct db_conn *conn, const struct uuid *id, uint64_t held,
 			    struct err *err);
 

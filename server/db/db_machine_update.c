@@ -94,6 +94,12 @@ int db_machine_set_continuity(struct db_conn *conn, const struct uuid *id,
 			ARG_BLOB(token, DB_CONTINUITY_SIZE), ARG_UUID(id));
 }
 
+int db_machine_taken_back(struct db_conn *conn, const struct uuid *id, struct err *err)
+{
+	return SQL_MUST(conn, "machine", err, "UPDATE machine SET restored = 0 WHERE uuid = $1",
+			ARG_UUID(id));
+}
+
 int db_machine_suspect_clone(struct db_conn *conn, const struct uuid *id, struct err *err)
 {
 	return SQL_MUST(conn, "machine", err,
@@ -167,7 +173,7 @@ int db_machine_raise_status(struct db_conn *conn, const struct uuid *id, uint64_
 	if (rc == 0)
 		rc = SQL_MUST(conn, "machine", err,
 			      "UPDATE machine SET status_version ="
-			      " CASE WHEN status_version < $1 THEN $1 + 1"
+			      " CASE WHEN status_version <= $1 THEN $1 + 1"
 			      " ELSE status_version END WHERE uuid = $2",
 			      ARG_INT(held), ARG_UUID(id));
 	return rc;

@@ -7,5 +7,6 @@ extern const char *const sqlite_002[];
 extern const char *const sqlite_003[];
 extern const char *const sqlite_004[];
 extern const char *const sqlite_005[];
+extern const char *const sqlite_006[];
 
 #endif

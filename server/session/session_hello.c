@@ -73,6 +73,19 @@ static int clone_found(struct db_conn *conn, struct task *task, struct err *err)
 	return rc < 0 ? rc : task_refuse(task, ERR_PERM, "clone suspected: enrol again", err);
 }
 
+/* The store is older than the machine's last token: the key vouches for it, this once. */
+static int taken_back(struct db_conn *conn, struct task *task, const struct db_machine *machine,
+		      const unsigned char *came, struct err *err)
+{
+	char id[UUID_TEXT_MAX];
+	int rc = db_machine_taken_back(conn, &task->machine, err);
+
+	uuid_format(&task->machine, id);
+	log_info("session", "taken back after the restore", LOG_STR("machine", id),
+		 LOG_INT("known_token", token_good(machine, came, false)));
+	return rc < 0 ? rc : restored_policy(conn, task, err);
+}
+
 /* The environments a new store is to know again, as many as fit beside the rest of a Welcome. */
 static int known_list(struct db_conn *conn, struct task *task, Envwarden__Sync__Welcome *welcome,
 		      struct err *err)
@@ -174,9 +187,12 @@ int hello_run(struct db_conn *conn, struct task *task, struct err *err)
 		rc = position_find(conn, task, &at, err);
 	if (rc < 0)
 		return rc;
-	if (!token_good(&machine, came, at.head == 0))
+	if (machine.restored)
+		rc = taken_back(conn, task, &machine, came, err);
+	else if (!token_good(&machine, came, at.head == 0))
 		return clone_found(conn, task, err);
-	rc = token_next(conn, &machine, came, next, err);
+	if (rc == 0)
+		rc = token_next(conn, &machine, came, next, err);
 	if (rc == 0)
 		rc = seen(conn, task, err);
 	if (rc == 0)

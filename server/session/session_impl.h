@@ -124,6 +124,10 @@ int request_run(struct db_conn *conn, struct task *task, struct err *err);
 /* Makes the machine's signed state and answers with its timestamp: task->answer. */
 int state_run(struct db_conn *conn, struct task *task, struct err *err);
 
+/* The first Hello of a machine after a restore: the policy's version goes above the one it holds.
+ */
+int restored_policy(struct db_conn *conn, const struct task *task, struct err *err);
+
 /* Loop thread: begins or goes on sending the bundle of session->sending. */
 void bundle_send(struct session *session);
 

@@ -147,8 +147,7 @@ static int raise_version(struct preparing *p, struct err *err)
 		above = p->status.version; /* long before it expires */
 	if (above < p->machine.status_version || above == 0)
 		return 0;
-	/* The store raises only what is lower than it is told. */
-	rc = db_machine_raise_status(p->conn, &id, above + 1, err);
+	rc = db_machine_raise_status(p->conn, &id, above, err);
 	return rc < 0 ? rc : db_machine_get(p->conn, &id, &p->s->arena, &p->machine, err);
 }
 

@@ -73,8 +73,10 @@ static void test_versions(void **state)
 	}
 	assert_int_equal(db_machine_next_timestamp(s->conn, &id, UINT64_MAX, &version, &s->err),
 			 ERR_LIMIT);
-	assert_int_equal(db_machine_raise_status(s->conn, &id, 1, &s->err), 0);
+	assert_int_equal(db_machine_raise_status(s->conn, &id, 0, &s->err), 0);
 	assert_int_equal(get(s, &id).status_version, 1);
+	assert_int_equal(db_machine_raise_status(s->conn, &id, 1, &s->err), 0);
+	assert_int_equal(get(s, &id).status_version, 2);
 	assert_int_equal(db_machine_raise_status(s->conn, &id, 9, &s->err), 0);
 	assert_int_equal(get(s, &id).status_version, 10);
 }

@@ -280,6 +280,27 @@ static int sign_with(const char *path, struct buf *bytes, struct err *err)
 	return rc;
 }
 
+/* Whoever signs should know what. */
+static int print_signing(const struct buf *bytes, struct err *err)
+{
+	Envwarden__Bundle__Signed *wire;
+	Envwarden__Bundle__Body *body;
+	struct arena arena;
+	int rc;
+
+	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
+	rc = codec_unpack_signed(bytes->data, bytes->len, &arena, &wire, err);
+	if (rc == 0)
+		rc = codec_unpack_body(wire->body.data, wire->body.len, &arena, &body, err);
+	if (rc == 0 && body->content_case == ENVWARDEN__BUNDLE__BODY__CONTENT_POLICY)
+		printf("policy %" PRIu64 ": %zu rules, %zu exceptions\n", body->version,
+		       body->policy->n_rules, body->policy->n_exceptions);
+	else if (rc == 0)
+		printf("%s %" PRIu64 "\n", body->role, body->version);
+	arena_deinit(&arena);
+	return rc;
+}
+
 static int sign(const struct arguments *args, struct err *err)
 {
 	struct buf bytes;
@@ -290,6 +311,8 @@ static int sign(const struct arguments *args, struct err *err)
 		rc = err_set(err, ERR_USAGE, "--key is missing");
 	if (rc == 0)
 		rc = files_read_whole(args->in, LIMIT_BUNDLE, &bytes, err);
+	if (rc == 0)
+		rc = print_signing(&bytes, err);
 	for (size_t i = 0; rc == 0 && i < args->keys.n; i++)
 		rc = sign_with(args->keys.items[i], &bytes, err);
 	if (rc == 0)

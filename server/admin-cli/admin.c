@@ -28,6 +28,8 @@ static const enum option join_options[] = {OPT_USES,	  OPT_EXPIRES, OPT_LABELS,
 					   OPT_EPHEMERAL, OPT_TITLE,   OPT_N};
 static const enum option audit_options[] = {OPT_LIMIT, OPT_N};
 static const enum option apply_options[] = {OPT_NOTE, OPT_YES, OPT_NO_WAIT, OPT_N};
+static const enum option draft_options[] = {OPT_OUT, OPT_NOTE, OPT_N};
+static const enum option signed_options[] = {OPT_NO_WAIT, OPT_N};
 static const enum option limit_options[] = {OPT_LIMIT, OPT_N};
 static const enum option grant_options[] = {OPT_RULE,	OPT_EXPIRES, OPT_REASON,
 					    OPT_TICKET, OPT_PACKAGE, OPT_N};
@@ -74,6 +76,12 @@ static const struct command commands[] = {
 	{"policy apply", "FILE [--note TEXT] [--yes] [--no-wait]",
 	 "check, plan, ask, then sign it and send it to every machine", 1, 1, apply_options,
 	 cmd_policy_apply, false},
+	{"policy export-body", "FILE -o DRAFT [--note TEXT]",
+	 "check, and write what is to be signed, where the server has no policy key", 1, 1,
+	 draft_options, cmd_policy_export_body, false},
+	{"policy import-signed", "FILE [--no-wait]",
+	 "apply a draft that was signed (envwarden-server root sign)", 1, 1, signed_options,
+	 cmd_policy_import_signed, false},
 	{"policy show", "[VERSION]", "a policy as it was written, the newest unless told", 0, 1,
 	 no_options, cmd_policy_show, false},
 	{"policy log", "[--limit N]", "the policies applied, newest first", 0, 0, limit_options,

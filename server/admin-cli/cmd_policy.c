@@ -15,6 +15,7 @@
 #include "lib/policy/policy_read.h"
 #include "platform/clock.h"
 #include "platform/files.h"
+#include "server/admin-cli/bytes.h"
 #include "server/admin-cli/client.h"
 #include "server/admin-cli/commands.h"
 #include "server/admin-cli/output.h"
@@ -260,6 +261,66 @@ enum admin_exit cmd_policy_apply(struct admin *a, const char *const *words, size
 	if (result == ADMIN_OK)
 		result = apply_source(a, &source, a->options.values[OPT_NOTE]);
 	buf_deinit(&source);
+	return result;
+}
+
+/* --- signed elsewhere --- */
+
+static enum admin_exit export_source(struct admin *a, const struct buf *source, const char *to)
+{
+	const char *note = a->options.values[OPT_NOTE];
+	json_t *body = json_pack("{s:s%, s:s}", "source", source->data, source->len, "note",
+				 note ? note : "");
+	json_t *draft = NULL;
+	enum admin_exit result = body ? client_call(a, "POST", "/policy/draft", body, &draft)
+				      : admin_fail(a, ADMIN_USAGE, "--note: not UTF-8");
+
+	if (result == ADMIN_OK)
+		result = bytes_save(a, draft, "data", to);
+	if (result == ADMIN_OK)
+		admin_say(a, "%s: policy %" JSON_INTEGER_FORMAT ". Where the key is:", to,
+			  number(draft, "version"));
+	if (result == ADMIN_OK)
+		admin_say(a, "  envwarden-server root sign --in %s --key KEY --out policy.signed",
+			  to);
+	json_decref(body);
+	json_decref(draft);
+	return result;
+}
+
+enum admin_exit cmd_policy_export_body(struct admin *a, const char *const *words, size_t n)
+{
+	const char *to = a->options.values[OPT_OUT];
+	enum admin_exit result;
+	struct buf source;
+
+	(void)n;
+	if (!to)
+		return admin_fail(a, ADMIN_USAGE, "where to? -o FILE");
+	buf_init(&source, SOURCE_MAX);
+	result = read_file(a, words[0], &source);
+	if (result == ADMIN_OK)
+		result = check_source(a, words[0], &source);
+	if (result == ADMIN_OK)
+		result = export_source(a, &source, to);
+	buf_deinit(&source);
+	return result;
+}
+
+enum admin_exit cmd_policy_import_signed(struct admin *a, const char *const *words, size_t n)
+{
+	json_t *body = json_object(), *policy = NULL;
+	enum admin_exit result = bytes_load(a, words[0], SOURCE_MAX, body, "data");
+
+	(void)n;
+	if (result == ADMIN_OK)
+		result = client_call(a, "POST", "/policy/signed", body, &policy);
+	if (result == ADMIN_OK && !a->options.values[OPT_NO_WAIT])
+		await_delivery(a, &policy);
+	if (result == ADMIN_OK)
+		result = print_applied(a, policy);
+	json_decref(body);
+	json_decref(policy);
 	return result;
 }
 

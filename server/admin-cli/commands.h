@@ -31,6 +31,8 @@ enum admin_exit cmd_policy_check(struct admin *a, const char *const *words, size
 enum admin_exit cmd_policy_plan(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_policy_apply(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_policy_show(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_policy_export_body(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_policy_import_signed(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_policy_log(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_policy_rollback(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_policy_report(struct admin *a, const char *const *words, size_t n);

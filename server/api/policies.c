@@ -6,18 +6,12 @@
 #include "lib/base/text.h"
 #include "proto/signed.h"
 #include "server/api/policy_plan.h"
+#include "server/api/policy_request.h"
 #include "server/api/request.h"
 #include "server/api/resources.h"
 #include "server/db/db_bundle.h"
 #include "server/db/db_policy.h"
 #include "server/pki/signer.h"
-
-struct policy_request {
-	const char *source;
-	const char *note;
-	int64_t base; /* the version it was planned against; 0 = not said */
-	struct policy_plan *plan;
-};
 
 static void release(struct request *r)
 {
@@ -188,29 +182,44 @@ static int check_base(const struct policy_request *p, uint64_t version, struct r
 			      "version %" PRIu64 " was applied meanwhile: plan again", version - 1);
 }
 
-static int sign(struct db_conn *conn, struct request *r, const struct db_policy *policy)
+#define ELSEWHERE                                                                                  \
+	"the policy key is not on this server (or one is not enough): nothing was applied. "       \
+	"envwarden-admin policy export-body FILE -o policy.draft; where the keys are, "            \
+	"envwarden-server root sign --in policy.draft --key KEY --out policy.signed; then "        \
+	"envwarden-admin policy import-signed policy.signed"
+
+static int sign(struct db_conn *conn, struct request *r, uint64_t version, struct buf *out)
 {
 	const struct policy_request *p = r->data;
-	struct buf out;
-	int rc;
+	int rc = r->config->signer
+			 ? signer_sign_policy(r->config->signer, policy_plan_policy(p->plan),
+					      version, r->now_ms, out, &r->err)
+			 : err_set(&r->err, ERR_PERM, "the policy key is not here");
 
-	buf_init(&out, DB_BUNDLE_MAX);
-	rc = r->config->signer ? signer_sign_policy(r->config->signer, policy_plan_policy(p->plan),
-						    policy->version, r->now_ms, &out, &r->err)
-			       : err_set(&r->err, ERR_PERM, "the policy key is not here");
-	if (rc == ERR_PERM)
-		rc = request_refuse(r, 409, rc,
-				    "the policy key is not on this server: nothing was applied");
+	if (rc == 0)
+		rc = db_policy_verify(conn, out->data, out->len, NULL, &r->err);
+	return rc == ERR_PERM || rc == ERR_VERIFY ? request_refuse(r, 409, ERR_PERM, ELSEWHERE)
+						  : rc;
+}
+
+int policy_put_signed(struct db_conn *conn, struct request *r, const struct db_policy *policy,
+		      const void *data, size_t n)
+{
+	char target[32];
+	int rc = db_policy_put(conn, policy, &r->err);
+
 	if (rc == 0)
 		rc = db_bundle_put(conn,
 				   &(struct db_bundle){.role = ROLE_POLICY,
 						       .version = policy->version,
-						       .data = (const unsigned char *)out.data,
-						       .n = out.len,
+						       .data = data,
+						       .n = n,
 						       .created_ms = r->now_ms},
 				   &r->err);
-	buf_deinit(&out);
-	return rc;
+	(void)snprintf(target, sizeof(target), "policy:%" PRIu64, policy->version);
+	if (rc == 0)
+		rc = request_audit(conn, r, "policy.apply", target, policy->note);
+	return rc < 0 ? rc : answer(conn, r, policy);
 }
 
 int policy_apply_write(struct db_conn *conn, struct request *r)
@@ -223,18 +232,16 @@ int policy_apply_write(struct db_conn *conn, struct request *r)
 				   .rules = (int64_t)parsed->n_rules,
 				   .exceptions = (int64_t)parsed->n_exceptions,
 				   .created_ms = r->now_ms};
-	char target[32];
+	struct buf out;
 	int rc = db_policy_next(conn, &policy.version, &r->err);
 
+	buf_init(&out, DB_BUNDLE_MAX);
 	if (rc == 0)
 		rc = check_base(p, policy.version, r);
 	if (rc == 0)
-		rc = db_policy_put(conn, &policy, &r->err);
+		rc = sign(conn, r, policy.version, &out);
 	if (rc == 0)
-		rc = sign(conn, r, &policy);
-	if (rc < 0)
-		return rc;
-	(void)snprintf(target, sizeof(target), "policy:%" PRIu64, policy.version);
-	rc = request_audit(conn, r, "policy.apply", target, p->note);
-	return rc < 0 ? rc : answer(conn, r, &policy);
+		rc = policy_put_signed(conn, r, &policy, out.data, out.len);
+	buf_deinit(&out);
+	return rc;
 }

@@ -59,6 +59,11 @@ int policy_apply_begin(struct request *r);
 int policy_apply_read(struct db_conn *conn, struct request *r);
 int policy_apply_write(struct db_conn *conn, struct request *r);
 
+/* policy_offline.c */
+int policy_draft_write(struct db_conn *conn, struct request *r);
+int policy_signed_begin(struct request *r);
+int policy_signed_write(struct db_conn *conn, struct request *r);
+
 /* exceptions.c */
 int exceptions_read(struct db_conn *conn, struct request *r);
 int exception_begin(struct request *r);

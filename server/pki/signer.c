@@ -311,6 +311,18 @@ out:
 	return rc;
 }
 
+static int policy_body(const struct policy *policy, uint64_t version, int64_t now_ms,
+		       struct arena *arena, Envwarden__Bundle__Body *body, struct err *err)
+{
+	if (policy_to_wire(policy, arena, &body->policy) < 0)
+		return err_nomem(err);
+	body->version = version;
+	body->created_ms = now_ms;
+	body->expires_ms = now_ms + SIGNER_POLICY_MS;
+	body->content_case = ENVWARDEN__BUNDLE__BODY__CONTENT_POLICY;
+	return 0;
+}
+
 int signer_sign_policy(const struct signer *signer, const struct policy *policy, uint64_t version,
 		       int64_t now_ms, struct buf *out, struct err *err)
 {
@@ -319,17 +331,25 @@ int signer_sign_policy(const struct signer *signer, const struct policy *policy,
 	int rc;
 
 	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
-	rc = policy_to_wire(policy, &arena, &body.policy);
-	if (rc < 0) {
-		rc = err_nomem(err);
-		goto out;
-	}
-	body.version = version;
-	body.created_ms = now_ms;
-	body.expires_ms = now_ms + SIGNER_POLICY_MS;
-	body.content_case = ENVWARDEN__BUNDLE__BODY__CONTENT_POLICY;
-	rc = sign(signer, R_POLICY, &body, out, err);
-out:
+	rc = policy_body(policy, version, now_ms, &arena, &body, err);
+	if (rc == 0)
+		rc = sign(signer, R_POLICY, &body, out, err);
+	arena_deinit(&arena);
+	return rc;
+}
+
+int signer_draft_policy(const struct policy *policy, uint64_t version, int64_t now_ms,
+			struct buf *out, struct err *err)
+{
+	Envwarden__Bundle__Body body = ENVWARDEN__BUNDLE__BODY__INIT;
+	struct arena arena;
+	int rc;
+
+	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
+	rc = policy_body(policy, version, now_ms, &arena, &body, err);
+	body.role = wire_text(ROLE_POLICY);
+	if (rc == 0)
+		rc = signed_make(&body, NULL, 0, out, err);
 	arena_deinit(&arena);
 	return rc;
 }

@@ -78,6 +78,10 @@ int signer_sign_status(const struct signer *signer, const struct signer_org *org
 int signer_sign_policy(const struct signer *signer, const struct policy *policy, uint64_t version,
 		       int64_t now_ms, struct buf *out, struct err *err);
 
+/* The same without a signature, to be signed elsewhere (`root sign`). Needs no key. */
+int signer_draft_policy(const struct policy *policy, uint64_t version, int64_t now_ms,
+			struct buf *out, struct err *err);
+
 /* What a timestamp names: the newest version of a role and the hash of its Signed message. */
 struct signer_held {
 	const char *role;

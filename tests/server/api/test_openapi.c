@@ -9,10 +9,13 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sodium/utils.h>
 
 #include "lib/base/mem.h"
 #include "platform/files.h"
+#include "proto/signed.h"
 #include "server/api/route.h"
+#include "server/pki/role_key.h"
 #include "tests/server/api/world.h"
 
 #define WORD 64
@@ -285,6 +288,7 @@ static const char *body_of(const struct route *r)
 		{"/machines/{id}/export", "{\"hours\":48}"},
 		{"/join-codes", "{\"labels\":[\"lab\"]}"},
 		{"/policy", "{\"source\":\"policy: 1\\nrules: []\\n\",\"note\":\"none\"}"},
+		{"/policy/draft", "{\"source\":\"policy: 1\\nrules: []\\n\"}"},
 		{"/policy/plan", "{\"source\":\"policy: 1\\nrules:\\n  - {id: py, when: {package: "
 				 "python}, action: block}\\n\"}"},
 		{"/exceptions", "{\"environment\":\"0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b\","
@@ -303,11 +307,43 @@ static const char *body_of(const struct route *r)
 	return NULL;
 }
 
+/* A draft of the server's, signed with its key as it would be elsewhere. The caller frees it. */
+static char *signed_policy(const struct world *w, const char *token)
+{
+	struct reply draft = world_call(w, "POST", "/policy/draft", token,
+					"{\"source\":\"policy: 1\\nrules: []\\n\"}", NULL);
+	const char *text = json_string_value(json_object_get(draft.json, "data"));
+	char path[TMPDIR_PATH_MAX], *body;
+	unsigned char bytes[4096];
+	struct crypto_key *key;
+	struct buf out;
+	size_t n, cap;
+
+	assert_non_null(text);
+	assert_int_equal(sodium_base642bin(bytes, sizeof(bytes), text, strlen(text), NULL, &n, NULL,
+					   sodium_base64_VARIANT_ORIGINAL),
+			 0);
+	tmpdir_path(&w->dir, "roles", path);
+	assert_int_equal(role_key_read(path, ROLE_POLICY, &key, NULL), 0);
+	buf_init(&out, LIMIT_BUNDLE);
+	assert_int_equal(signed_add(bytes, n, key, &out, NULL), 0);
+	cap = 16 + sodium_base64_encoded_len(out.len, sodium_base64_VARIANT_ORIGINAL);
+	body = mem_alloc(cap);
+	memcpy(body, "{\"data\":\"", 9);
+	(void)sodium_bin2base64(body + 9, cap - 9, (unsigned char *)out.data, out.len,
+				sodium_base64_VARIANT_ORIGINAL);
+	memcpy(body + strlen(body), "\"}", 3);
+	buf_deinit(&out);
+	crypto_key_free(key);
+	reply_deinit(&draft);
+	return body;
+}
+
 static void call_route(const struct world *w, const struct route *r, const char *token)
 {
 	const struct operation *o = operation_of(r);
 	const char *hole = strstr(r->path, "{id}");
-	char path[128];
+	char path[128], *made;
 	char id[37];
 	struct reply reply;
 
@@ -315,7 +351,9 @@ static void call_route(const struct world *w, const struct route *r, const char 
 	(void)snprintf(path, sizeof(path), "%.*s%s%s",
 		       (int)(hole ? (size_t)(hole - r->path) : strlen(r->path)), r->path,
 		       hole ? id : "", hole ? hole + 4 : "");
-	reply = world_call(w, r->method, path, token, body_of(r), NULL);
+	made = strcmp(r->path, "/policy/signed") == 0 ? signed_policy(w, token) : NULL;
+	reply = world_call(w, r->method, path, token, made ? made : body_of(r), NULL);
+	mem_free(made);
 	if (reply.status != o->status)
 		fail_msg("%s %s: %ld: %s", r->method, path, reply.status, buf_cstr(&reply.body));
 	if (o->schema[0])

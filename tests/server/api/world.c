@@ -11,6 +11,7 @@
 #include "lib/base/mem.h"
 #include "platform/clock.h"
 #include "platform/files.h"
+#include "proto/signed.h"
 #include "server/db/db_admin.h"
 #include "server/db/db_bundle.h"
 #include "server/db/db_decision.h"
@@ -151,6 +152,22 @@ static int export_set(struct db_conn *conn, const struct signer *signer, struct 
 	return 0;
 }
 
+static void put_root(struct world *w, const struct buf *root)
+{
+	const struct db_bundle bundle = {.role = ROLE_ROOT,
+					 .version = 1,
+					 .data = (unsigned char *)root->data,
+					 .n = root->len,
+					 .created_ms = T0};
+	struct db_conn *conn;
+
+	assert_int_equal(db_conn_open(w->store->db, true, &conn, NULL), 0);
+	assert_int_equal(db_begin(conn, NULL), 0);
+	assert_int_equal(db_bundle_put(conn, &bundle, NULL), 0);
+	assert_int_equal(db_commit(conn, NULL), 0);
+	db_conn_close(conn);
+}
+
 static void start_api(struct world *w)
 {
 	static const char *const hosts[] = {"127.0.0.1"};
@@ -188,6 +205,7 @@ static void start_api(struct world *w)
 		buf_init(&root, 65536);
 		assert_int_equal(signer_create(path, &signer_org, now_ms, &w->signer, &root, &err),
 				 0);
+		put_root(w, &root);
 		buf_deinit(&root);
 	}
 	config.signer = w->signer;

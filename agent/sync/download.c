@@ -128,6 +128,7 @@ static void request(struct sync *sync, const struct want *want)
 	memcpy(d->role, want->role, sizeof(d->role));
 	d->version = want->version;
 	d->offset = want->data.len;
+	d->total = 0;
 	sync_await(sync, ANSWER_BUNDLE);
 }
 
@@ -158,7 +159,7 @@ static void deliver(struct sync *sync, struct want *want)
 static int check_chunk(const struct download *d, const Envwarden__Sync__BundleChunk *chunk)
 {
 	if (strcmp(chunk->role, d->role) != 0 || chunk->version != d->version ||
-	    chunk->offset != d->offset)
+	    chunk->offset != d->offset || (d->total != 0 && chunk->total != d->total))
 		return ERR_PROTOCOL;
 	if (chunk->total > LIMIT_BUNDLE)
 		return ERR_LIMIT;
@@ -193,6 +194,7 @@ void download_on_chunk(struct sync *sync, const Envwarden__Sync__BundleChunk *ch
 		chunk_refused(sync, rc);
 		return;
 	}
+	d->total = chunk->total;
 	d->offset += chunk->data.len;
 	if (d->offset < chunk->total)
 		return;

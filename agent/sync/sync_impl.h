@@ -89,6 +89,7 @@ struct download {
 	char role[LIMIT_ROLE + 1];
 	uint64_t version;
 	uint64_t offset; /* of the next chunk */
+	uint64_t total;	 /* as the first chunk said; 0 = none came yet */
 };
 
 struct renewal {

@@ -83,19 +83,21 @@ class Attacks(harness.Case):
         return subprocess.run([str(word) for word in words], capture_output=True, check=True,
                               env=self.site.env).stdout
 
-    def plant(self, data):
-        """It becomes the newest status, as far as the server knows; what agents said is forgotten,
-        so that an answer is one to this."""
-        newest = self.version() + 1
+    def plant(self, data, role="status", newest=None):
+        """It becomes the newest of its role, as far as the server knows; what agents said is
+        forgotten, so that an answer is one to this."""
+        newest = newest or self.version() + 1
         self.query("DELETE FROM bundle_report")
         columns = [row[1] for row in self.query("PRAGMA table_info(bundle)")]
-        self.query("DELETE FROM bundle WHERE role = 'status'")
-        values = {"role": "status", "machine": bytes.fromhex(self.machine()), "version": newest,
-                  "data": data, "created_ms": int(time.time() * 1000)}
+        self.query("DELETE FROM bundle WHERE role = ?", role)
+        values = {"role": role, "version": newest, "data": data,
+                  "machine": bytes.fromhex(self.machine()) if role == "status" else bytes(16),
+                  "created_ms": int(time.time() * 1000)}
         names = [name for name in columns if name in values]
         self.query(f"INSERT INTO bundle ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
                    *(values[name] for name in names))
-        self.query("UPDATE machine SET status_version = ?", newest)
+        if role == "status":
+            self.query("UPDATE machine SET status_version = ?", newest)
 
     def keep(self):
         kept = self.site.dir / "kept"
@@ -161,6 +163,93 @@ class Attacks(harness.Case):
         harness.wait_for("the end of the block", lambda: not self.blocked())
         self.assertEqual([], [line for line in site.status()["degraded"]
                               if line["what"] == "signed state refused"])
+
+    def apply(self, message):
+        """A policy that blocks what the environment has; its version and what was signed of it."""
+        path = self.site.dir / "policy.yaml"
+        path.write_text("policy: 1\nrules:\n  - {id: foo, when: {package: libfoo}, action: block, "
+                        f"message: {message}}}\n")
+        self.site.must("envwarden-admin", "policy", "apply", path, "--yes")
+        version, data = self.query("SELECT version, data FROM bundle WHERE role = 'policy'")[0]
+        harness.wait_for("the policy", lambda: self.site.status()["policy_version"] == version)
+        return version, data
+
+    def test_forged_policy(self):
+        """It would lift the block, which only the policy holds here."""
+        site = self.site
+        site.log_in_command()
+        first, old = self.apply("first")
+        held, genuine = self.apply("second")
+        self.put_status("ok")
+        harness.wait_for("the policy's block alone", lambda: self.told()[0] == self.version() and
+                         self.blocked())
+        self.stop()
+
+        def forge(version, **options):
+            return self.forge(**{"role": "policy", "content": "policy", "keys": ["policy"],
+                                 "version": version, **options})
+
+        higher = held + 1
+        attacks = {
+            "policy_by_the_status_key": (higher, lambda: forge(higher, keys=["status"]),
+                                         "policy: 0 of 1 signatures"),
+            "policy_by_every_key_but_its_own": (
+                higher, lambda: forge(higher, keys=["status", "timestamp", "root"]),
+                "policy: 0 of 1 signatures"),
+            "policy_unsigned": (higher, lambda: forge(higher, keys=[]),
+                                "policy: 0 of 1 signatures"),
+            "status_signed_as_policy": (higher, lambda: forge(higher, content="status"),
+                                        "policy: is none"),
+            "whole_status_given_as_policy": (
+                higher, lambda: self.forge(version=higher), "policy: signed for another role"),
+            "rollback": (first, lambda: old,
+                         f"policy: version {first} is older than {held}"),
+            "old_policy_under_a_new_number": (higher, lambda: old,
+                                              f"policy: version {first}, held is"),
+            "other_policy_under_the_number_held": (held, lambda: forge(held),
+                                                   f"policy: version {held} is held with other"),
+            "later_policy_under_a_number_before": (
+                higher, lambda: forge(higher + 1),
+                "policy: has not the version the timestamp names"),
+            "expired_policy": (higher, lambda: forge(higher, expires=1), "is expired"),
+            "truncated_policy": (higher, lambda: forge(higher)[:-1], ": "),
+            "garbage": (higher, lambda: bytes(1000), ": "),
+        }
+        for attack, (version, make, why) in attacks.items():
+            with self.subTest(attack):
+                self.plant(make(), "policy", version)
+                self.start()
+                try:
+                    self.refused(attack, why)
+                    self.assertEqual(site.status()["policy_version"], held)
+                finally:
+                    self.stop()
+        with self.subTest("policy_withheld"):
+            self.query("DELETE FROM bundle_report")
+            self.query("DELETE FROM bundle WHERE role = 'policy'")
+            self.start()
+            try:
+                self.refused("policy_withheld", f"policy: version 0 is older than {held}")
+            finally:
+                self.stop()
+        self.plant(genuine, "policy", held)
+        self.start()
+        harness.wait_for("peace", lambda: not [line for line in site.status()["degraded"]
+                                               if line["what"] == "signed state refused"])
+        self.assertTrue(self.blocked())
+
+    def test_mixed_policy(self):
+        """The bytes of one policy under the hash of another: the timestamp names what it names."""
+        site = self.site
+        site.log_in_command()
+        self.apply("first")
+        held, _ = self.apply("second")
+        self.stop()
+        self.plant(self.forge(role="policy", content="policy", keys=["policy"], version=held + 1),
+                   "policy", held + 1)
+        self.query("UPDATE bundle SET hash = ? WHERE role = 'policy'", bytes(32))
+        self.start()
+        self.refused("mixed_policy", "policy: is not the one the timestamp names")
 
     def test_restored_server(self):
         """A backup from before the block: what agents hold is newer than all it has."""

@@ -148,6 +148,59 @@ static void test_bad_chunks(void **state)
 	}
 }
 
+/* The second chunk, or the one behind the last, is not what must come: nothing of it counts, and
+ * the bundle is fetched from its beginning. */
+static void test_out_of_order(void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t offset, total;
+		const char *data;
+	} table[] = {
+		{"repeated", 0, 11, "hello "},
+		{"a gap", 7, 11, "orld"},
+		{"back into it", 5, 11, "world"},
+		{"beyond the end", 6, 11, "worlds"},
+		{"larger than said", 6, 20, "world"},
+		{"smaller than said", 6, 7, "w"},
+		{"of nothing", 6, 11, ""},
+		{"far out", UINT64_MAX, 11, "w"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		begin();
+		world_until(&w, ">want:policy/4@0");
+		server_chunk(&w, "policy", 4, 0, 11, "hello ");
+		world_run(&w, 30);
+		trace_clear(&w);
+		server_chunk(&w, "policy", 4, table[i].offset, table[i].total, table[i].data);
+		world_until(&w, "down");
+		assert_why("bundle policy 4");
+		assert_null(strstr(w.trace, "bundle:"));
+		sync_hurry(w.sync);
+		world_until(&w, ">want:policy/4@0");
+		server_chunk(&w, "policy", 4, 0, 11, "hello world");
+		world_until(&w, "bundle:policy/4:11");
+		assert_bundle("hello world");
+		world_end(&w);
+	}
+}
+
+/* Behind the last chunk nothing is awaited: what was delivered stays. */
+static void test_behind_the_end(void **state)
+{
+	(void)state;
+	begin();
+	world_until(&w, ">want:policy/4@0");
+	server_chunk(&w, "policy", 4, 0, 2, "ok");
+	world_until(&w, "bundle:policy/4:2");
+	server_chunk(&w, "policy", 4, 2, 3, "!");
+	world_until(&w, "down");
+	assert_bundle("ok");
+	world_end(&w);
+}
+
 /* The server has it no more: nothing is lost but the wish. */
 static void test_not_there(void **state)
 {
@@ -197,6 +250,8 @@ int main(void)
 		cmocka_unit_test(test_no_resume_of_another_version),
 		cmocka_unit_test(test_superseded),
 		cmocka_unit_test(test_bad_chunks),
+		cmocka_unit_test(test_out_of_order),
+		cmocka_unit_test(test_behind_the_end),
 		cmocka_unit_test(test_not_there),
 		cmocka_unit_test(test_reports),
 	};

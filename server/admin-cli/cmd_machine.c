@@ -80,11 +80,10 @@ static void print_exported(struct admin *a, const json_t *set, const char *to)
 {
 	char r1[OUTPUT_ROOM], r2[OUTPUT_ROOM], r3[OUTPUT_ROOM];
 
-	admin_say(a,
-		  "%s: policy %s and status %s. To be imported there until %s:\n"
-		  "  sudo envwarden import %s",
-		  to, output_text(set, "policy_version", r1),
-		  output_text(set, "status_version", r2), output_text(set, "expires", r3), to);
+	admin_say(a, "%s: policy %s and status %s. To be imported there until %s:", to,
+		  output_text(set, "policy_version", r1), output_text(set, "status_version", r2),
+		  output_text(set, "expires", r3));
+	admin_say(a, "  sudo envwarden import %s", to);
 }
 
 enum admin_exit cmd_machine_export(struct admin *a, const char *const *words, size_t n)

@@ -37,7 +37,7 @@ struct universe {
 	struct arena *arena;
 	size_t size;
 	struct groups names;
-	struct groups channels;
+	struct groups channels; /* these when a condition first asks: */
 	struct groups licenses;
 	struct groups managers;
 	struct subject *subjects;	    /* by package */
@@ -114,19 +114,30 @@ static int group_by(const struct universe *u, value_of value, struct groups *out
 	return 0;
 }
 
-static int name_channels(struct universe *u)
+static int group_once(const struct universe *u, value_of value, struct groups *groups)
 {
-	u->channel_names = arena_calloc(u->arena, u->channels.n + 1, sizeof(*u->channel_names));
-	if (!u->channel_names)
+	return groups->items ? 0 : group_by(u, value, groups);
+}
+
+static int group_channels(struct universe *u)
+{
+	struct channel_name *names;
+	int rc = group_once(u, channel_of, &u->channels);
+
+	if (rc < 0 || u->channel_names)
+		return rc;
+	names = arena_calloc(u->arena, u->channels.n + 1, sizeof(*names));
+	if (!names)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < u->channels.n; i++) {
 		const char *channel = u->channels.items[i].value;
 
 		/* One that is no channel has the text it has, and no other names. */
-		if (channel_name_parse(channel, strlen(channel), u->arena, &u->channel_names[i],
-				       NULL) == ERR_NOMEM)
+		if (channel_name_parse(channel, strlen(channel), u->arena, &names[i], NULL) ==
+		    ERR_NOMEM)
 			return ERR_NOMEM;
 	}
+	u->channel_names = names;
 	return 0;
 }
 
@@ -148,14 +159,6 @@ int universe_new(const struct policy_facts *facts, int64_t now_ms, struct arena 
 	if (!u->subjects || !u->scratch)
 		return ERR_NOMEM;
 	rc = group_by(u, name_of, &u->names);
-	if (rc == 0)
-		rc = group_by(u, channel_of, &u->channels);
-	if (rc == 0)
-		rc = group_by(u, license_of, &u->licenses);
-	if (rc == 0)
-		rc = group_by(u, manager_of, &u->managers);
-	if (rc == 0)
-		rc = name_channels(u);
 	if (rc == 0)
 		*out = u;
 	return rc;
@@ -332,9 +335,11 @@ static bool matches_any(const struct texts_list *texts, text_matches matches, co
 }
 
 /* Patterns may be about the short name of a channel or about its URL. */
-static void eval_channel(const struct universe *u, const struct condition *c, set_word *set)
+static int eval_channel(struct universe *u, const struct condition *c, set_word *set)
 {
-	for (size_t i = 0; i < u->channels.n; i++) {
+	int rc = group_channels(u);
+
+	for (size_t i = 0; rc == 0 && i < u->channels.n; i++) {
 		const struct channel_name *name = &u->channel_names[i];
 		const char *forms[] = {u->channels.items[i].value, name->canonical, name->name,
 				       name->base_url};
@@ -345,14 +350,33 @@ static void eval_channel(const struct universe *u, const struct condition *c, se
 				break;
 			}
 	}
+	return rc;
 }
 
-static void eval_groups(const struct groups *groups, const struct texts_list *texts,
-			text_matches matches, set_word *set)
+static void add_groups(const struct groups *groups, const struct texts_list *texts,
+		       text_matches matches, set_word *set)
 {
 	for (size_t i = 0; i < groups->n; i++)
 		if (matches_any(texts, matches, groups->items[i].value))
 			set_group(set, &groups->items[i]);
+}
+
+static int eval_license(struct universe *u, const struct condition *c, set_word *set)
+{
+	int rc = group_once(u, license_of, &u->licenses);
+
+	if (rc == 0)
+		add_groups(&u->licenses, &c->texts, wildcard_match_fold, set);
+	return rc;
+}
+
+static int eval_manager(struct universe *u, const struct condition *c, set_word *set)
+{
+	int rc = group_once(u, manager_of, &u->managers);
+
+	if (rc == 0)
+		add_groups(&u->managers, &c->texts, manager_matches, set);
+	return rc;
 }
 
 static void lower_to(int64_t *until_ms, int64_t ms)
@@ -537,14 +561,11 @@ int condition_eval(struct universe *u, const struct condition *c, set_word *set,
 	case CONDITION_PACKAGE:
 		return eval_package(u, c, set);
 	case CONDITION_CHANNEL:
-		eval_channel(u, c, set);
-		return 0;
+		return eval_channel(u, c, set);
 	case CONDITION_LICENSE:
-		eval_groups(&u->licenses, &c->texts, wildcard_match_fold, set);
-		return 0;
+		return eval_license(u, c, set);
 	case CONDITION_MANAGER:
-		eval_groups(&u->managers, &c->texts, manager_matches, set);
-		return 0;
+		return eval_manager(u, c, set);
 	case CONDITION_CVE:
 		eval_cve(u, c, set, until_ms);
 		return 0;

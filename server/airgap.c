@@ -107,7 +107,7 @@ static int file_make(struct exporting *x, struct err *err)
 	const struct buf *timestamp = state_timestamp(x->state);
 	struct set_file file = {.timestamp = {timestamp->data, timestamp->len},
 				.policy = {x->policy.data, x->policy.n}};
-	struct db_bundle *roots, status;
+	struct db_bundle *roots = NULL, status = {.version = 0};
 	size_t n = 0;
 	int rc = db_bundle_roots(x->conn, &x->arena, &roots, &n, err);
 

@@ -111,8 +111,8 @@ static bool key_listed(const struct restoring *r, const struct root_info *root, 
 
 static int look(struct restoring *r, struct db_conn *conn, struct err *err)
 {
-	struct db_bundle bundle;
-	struct root_info root;
+	struct db_bundle bundle = {.version = 0};
+	struct root_info root = {.version = 0};
 	int rc = db_bundle_get(conn, ROLE_ROOT, NULL, 0, &r->arena, &bundle, err);
 
 	if (rc == 0)

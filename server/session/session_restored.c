@@ -102,7 +102,7 @@ static int tell(struct db_conn *conn, const struct task *task, const char *what,
 static int raise_policy(struct db_conn *conn, const struct task *task, uint64_t min,
 			const struct db_bundle *head, struct err *err)
 {
-	struct db_bundle stored;
+	struct db_bundle stored = {.version = 0};
 	uint64_t version = min;
 	struct arena arena;
 	struct buf bytes;

@@ -13,6 +13,7 @@ enum kind {
 	KIND_LIST,
 	KIND_PATHS,
 	KIND_PATTERNS,
+	KIND_LABELS,
 	KIND_SWITCH
 };
 
@@ -30,6 +31,8 @@ struct key {
 static const struct key keys[] = {
 	{"server", KIND_LIST, AT(server), 0, 0,
 	 "org server, host:port; several: one a line or separated by commas, tried in order"},
+	{"labels", KIND_LABELS, AT(labels), 0, 0,
+	 "labels this machine would like to have; the organisation decides"},
 	{"proxy", KIND_TEXT, AT(proxy), 0, 0, "HTTP proxy to reach the server, host:port"},
 	{"roots", KIND_PATHS, AT(roots), 0, 0, "more folders to search for environments"},
 	{"exclude", KIND_PATHS, AT(exclude), 0, 0, "folders that are left alone"},
@@ -105,13 +108,28 @@ static int unknown_key(const char *name, size_t n, struct err *err)
 
 static bool is_list(const struct key *key)
 {
-	return key->kind == KIND_LIST || key->kind == KIND_PATHS || key->kind == KIND_PATTERNS;
+	return key->kind == KIND_LIST || key->kind == KIND_PATHS || key->kind == KIND_PATTERNS ||
+	       key->kind == KIND_LABELS;
+}
+
+/* As the server takes them. */
+static bool is_label(const char *item)
+{
+	size_t n = strlen(item);
+
+	return n <= CONFIG_LABEL_MAX &&
+	       strspn(item,
+		      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/-") == n;
 }
 
 static int check_item(const struct key *key, const char *item, struct err *err)
 {
 	if (key->kind == KIND_PATHS && item[0] != '/')
 		return err_set(err, ERR_INVALID, "%s: needs absolute paths", key->name);
+	if (key->kind == KIND_LABELS && !is_label(item))
+		return err_set(err, ERR_INVALID,
+			       "%s: a label has up to %d letters, digits and . _ : / -", key->name,
+			       CONFIG_LABEL_MAX);
 	if (key->kind == KIND_PATTERNS && item[0] != '/' && strcmp(item, "on") != 0)
 		return err_set(err, ERR_INVALID, "%s: needs absolute paths, or \"on\"", key->name);
 	return 0;
@@ -162,6 +180,7 @@ static int set_value(const struct key *key, const char *value, struct arena *are
 	case KIND_LIST:
 	case KIND_PATHS:
 	case KIND_PATTERNS:
+	case KIND_LABELS:
 		return set_list(key, value, arena, (struct config_list *)(void *)field, err);
 	case KIND_NUMBER:
 		if (text_to_i64(value, strlen(value), &number) < 0 || number < key->min ||

@@ -16,6 +16,7 @@
 #define CONFIG_FILE_MAX 65536
 #define CONFIG_VALUE_MAX 4096
 #define CONFIG_LIST_MAX 64
+#define CONFIG_LABEL_MAX 64 /* bytes */
 
 struct config_list {
 	const char *items[CONFIG_LIST_MAX];
@@ -27,8 +28,9 @@ struct config {
 	struct config_list roots;   /* more folders to search for environments */
 	struct config_list exclude; /* folders that are left alone */
 	struct config_list
-		hash_paths; /* patterns of paths that are told as keyed hashes, or "on" */
-	const char *proxy;  /* host:port of an HTTP proxy, "" none */
+		hash_paths;	   /* patterns of paths that are told as keyed hashes, or "on" */
+	struct config_list labels; /* wishes */
+	const char *proxy;	   /* host:port of an HTTP proxy, "" none */
 	const char *log_level;
 	int64_t settle_ms;
 	int64_t sweep_s;

@@ -584,6 +584,8 @@ static int prepare(struct engine *e, struct err *err)
 	if (rc == 0)
 		telling_start(e);
 	if (rc == 0)
+		notes_start(e);
+	if (rc == 0)
 		rc = graces_start(e, err);
 	if (rc == 0)
 		asking_start(e);

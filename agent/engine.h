@@ -17,6 +17,7 @@
  *   fallback.c  the fallback file
  *   sent.c      what left this machine
  *   use.c       when environments were used
+ *   notes.c     what could not be read in them, for the server
  *
  * Loop thread only, but for the bodies of jobs, which run on the store's thread and touch nothing
  * but their own struct and the store.
@@ -412,5 +413,23 @@ void use_note(struct engine *e, struct env *env); /* an interactive activation c
 void use_runs(struct engine *e, struct env *env); /* something was seen to run in it */
 /* The newest activation or running interpreter; 0 unknown, or not to be told. */
 int64_t use_last(const struct engine *e, const struct env *env);
+
+/* --- notes.c --- */
+struct note_told {
+	struct uuid environment;
+	unsigned char digest[ENV_NOTES_DIGEST];
+};
+/* What one message tells: items in the arena, `told` to be freed with mem_free. */
+struct notes_batch {
+	Envwarden__Sync__EnvironmentNotes **items;
+	struct note_told *told;
+	size_t n;
+};
+void notes_start(struct engine *e); /* reads the store, before the loop runs */
+void notes_gather(struct engine *e, struct arena *arena, struct notes_batch *out);
+void notes_acked(struct engine *e, const struct note_told *told, size_t n);
+void notes_forget(struct engine *e);			  /* another server, or one that forgot */
+void notes_changed(struct engine *e);			  /* maybe, of any: has it told */
+void notes_seen(struct engine *e, const struct env *env); /* of this one */
 
 #endif

@@ -223,6 +223,7 @@ int envs_put(struct envs *all, const struct environment *row)
 		env->remote = old->remote;
 		env->notes = old->notes;
 		env->n_notes = old->n_notes;
+		memcpy(env->notes_told, old->notes_told, sizeof env->notes_told);
 		old->notes = NULL;
 		old->n_notes = 0;
 		leave(all, old);

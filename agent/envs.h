@@ -15,6 +15,7 @@
 #include "lib/base/uuid.h"
 
 #define ENV_STAMP_MAX 64
+#define ENV_NOTES_DIGEST 8
 
 struct env {
 	RB_ENTRY(env) by_id;
@@ -45,6 +46,8 @@ struct env {
 	char **notes; /* what could not be read in it, escaped; memory only: told anew at each start
 		       */
 	size_t n_notes;
+	/* Of what the server has acknowledged of these (notes.c); zeroes: nothing. */
+	unsigned char notes_told[ENV_NOTES_DIGEST];
 	bool seen;     /* told by the reader that runs now */
 	bool unmarked; /* its stored marks turned out to be of no use: not lent until it is told */
 	/* Newest interactive activation check, newest sight of a running interpreter; 0 none. The

@@ -58,6 +58,7 @@ static void mark_seen(struct engine *e, const struct inlet *in)
 	env->unmarked = false;
 	env_set_notes(env, s->unreadable, s->n_unreadable);
 	env_set_mount(env, s->mount, s->filesystem == FS_NETWORK || s->filesystem == FS_FUSE);
+	notes_seen(e, env);
 }
 
 static void journal_grew(struct engine *e, const struct applied *applied)
@@ -418,6 +419,7 @@ static void scan_stored(void *ctx, int rc)
 	(void)rc;
 	if (e->scan_done && !e->paused)
 		engine_store_works(e);
+	notes_changed(e);
 }
 
 static int on_scan_done(struct engine *e, const Envwarden__Reader__ScanDone *done)

@@ -18,7 +18,9 @@ static void on_position(void *ctx, struct sync_position *out)
 	*out = (struct sync_position){.epoch = e->journal.epoch,
 				      .head = e->journal.head,
 				      .acked = e->journal.acked,
-				      .has_continuity = e->syncing->has_continuity};
+				      .has_continuity = e->syncing->has_continuity,
+				      .labels = e->config.labels.items,
+				      .n_labels = e->config.labels.n};
 	memcpy(out->head_hash, e->journal.head_hash, sizeof out->head_hash);
 	memcpy(out->continuity, e->syncing->continuity, sizeof out->continuity);
 	state_held(e, out);
@@ -221,6 +223,7 @@ void syncing_stop(struct engine *e, void (*stopped)(void *owner), void *owner)
 void syncing_free(struct engine *e)
 {
 	sync_identity_deinit(&e->identity);
+	mem_free(e->syncing->notes);
 	mem_free(e->syncing);
 	e->syncing = NULL;
 }

@@ -47,6 +47,7 @@ static void adopt_done(struct job *job)
 	if (job->rc == 0) {
 		e->enrolled = true;
 		e->use_told_ms = 0;
+		notes_forget(e);
 		job->rc = state_begin(e, &job->err);
 	}
 	if (job->rc == 0 && !e->stopping)

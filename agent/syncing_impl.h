@@ -16,7 +16,9 @@ struct syncing {
 	char why[ENGINE_TEXT_MAX];
 	unsigned char continuity[16];
 	bool has_continuity;
-	int64_t uses_ms; /* when the uses under way were gathered, 0 = none are */
+	int64_t uses_ms;	 /* when the uses under way were gathered, 0 = none are */
+	struct note_told *notes; /* under way */
+	size_t n_notes;
 	char ticket_path[PATHS_MAX];
 	char identity_path[PATHS_MAX];
 	syncing_enrol_cb enrolled;

@@ -13,6 +13,8 @@ struct ack_job {
 	struct uuid epoch;
 	uint64_t seq;
 	int64_t uses_ms; /* of the uses that went with it, 0 = none did */
+	struct note_told *notes;
+	size_t n_notes;
 	struct buf keys;
 };
 
@@ -41,11 +43,13 @@ static void ack_done(struct job *job)
 		log_error("sync", "acknowledgement not kept", LOG_ERR(&job->err));
 	else if (a->uses_ms > 0)
 		e->use_told_ms = a->uses_ms;
+	notes_acked(e, a->notes, a->n_notes);
 	if (a->seq > 0 && e->syncing->client != NULL)
 		sync_acked_stored(e->syncing->client, job->rc);
 	if (!e->stopping)
 		telling_go(e); /* it waited for the server to know the environments */
 	buf_deinit(&a->keys);
+	mem_free(a->notes);
 	mem_free(a);
 }
 
@@ -65,6 +69,10 @@ void syncing_keep_ack(struct engine *e, const struct uuid *epoch, uint64_t seq,
 	if (seq > 0) {
 		a->uses_ms = e->syncing->uses_ms;
 		e->syncing->uses_ms = 0;
+		a->notes = e->syncing->notes;
+		a->n_notes = e->syncing->n_notes;
+		e->syncing->notes = NULL;
+		e->syncing->n_notes = 0;
 	}
 	buf_init(&a->keys, n * 16 + 1);
 	if (n > 0)
@@ -163,6 +171,8 @@ static void welcome_done(struct job *job)
 	if (job->rc == 0) {
 		memcpy(e->syncing->continuity, w->continuity, sizeof w->continuity);
 		e->syncing->has_continuity = true;
+		if (w->new_epoch)
+			notes_forget(e);
 		engine_welcomed(e);
 	} else {
 		log_error("sync", "welcome not kept", LOG_ERR(&job->err));

@@ -24,6 +24,7 @@ struct batch_job {
 	unsigned char previous[SHA256_SIZE];
 	struct use_told *uses;
 	size_t n_uses;
+	struct notes_batch notes;
 };
 
 static int note_keys(struct batch_job *b, Envwarden__Sync__PackageRef *const *refs, size_t n)
@@ -141,7 +142,7 @@ static void batch_run(struct job *job)
 	}
 	if (b->after < journal.acked)
 		b->after = journal.acked;
-	if (journal.head == 0 || (b->after >= journal.head && b->n_uses == 0))
+	if (journal.head == 0 || (b->after >= journal.head && b->n_uses == 0 && b->notes.n == 0))
 		return;
 	if (b->after < journal.head) {
 		job->rc = read_changes(b);
@@ -152,6 +153,11 @@ static void batch_run(struct job *job)
 	/* With the last ones only: the server has to know the environments by then. */
 	if (job->rc == 0 && b->batch.last_seq == journal.head)
 		job->rc = add_uses(b);
+	/* In a message of their own: they may be as big as the changes. */
+	if (job->rc == 0 && b->changes.n_changes == 0 && b->changes.n_uses == 0) {
+		b->changes.notes = b->notes.items;
+		b->changes.n_notes = b->notes.n;
+	}
 	if (job->rc == 0 && b->batch.last_seq > 0)
 		job->rc = pack_changes(b);
 }
@@ -164,7 +170,20 @@ static void batch_free(struct batch_job *b)
 	buf_deinit(&b->batch.changes);
 	buf_deinit(&b->batch.keys);
 	mem_free(b->uses);
+	mem_free(b->notes.told);
 	mem_free(b);
+}
+
+/* What is told now is acknowledged with the batch. */
+static void take_notes(struct engine *e, struct batch_job *b)
+{
+	mem_free(e->syncing->notes);
+	e->syncing->notes = NULL;
+	e->syncing->n_notes = b->changes.n_notes;
+	if (b->changes.n_notes > 0) {
+		e->syncing->notes = b->notes.told;
+		b->notes.told = NULL;
+	}
 }
 
 static void batch_done(struct job *job)
@@ -176,6 +195,7 @@ static void batch_done(struct job *job)
 		log_error("sync", "journal not read", LOG_ERR(&job->err));
 	if (b->changes.n_uses == 0)
 		e->syncing->uses_ms = 0;
+	take_notes(e, b);
 	if (e->syncing->client != NULL)
 		sync_batch_ready(e->syncing->client, job->rc, &b->batch);
 	batch_free(b);
@@ -206,6 +226,7 @@ void syncing_read_batch(void *ctx, uint64_t after)
 	b->after = after;
 	gather_uses(e, b);
 	arena_init(&b->arena, SYNCING_MEMORY_MAX);
+	notes_gather(e, &b->arena, &b->notes);
 	buf_init(&b->batch.changes, FRAME_MAX);
 	buf_init(&b->batch.keys, (size_t)BATCH_KEYS_MAX * 16);
 	envwarden__sync__changes__init(&b->changes);

@@ -147,6 +147,7 @@ static const struct field_limit table[] = {
 	LIST("monitored", DECISION_REASONS_MAX),
 	TEXT("mount", LIMIT_PATH),
 	TEXT("name", LIMIT_WORD),
+	LIST("notes", LIMIT_NOTES),
 	TEXT("notice", LIMIT_TEXT),
 	TEXT("organisation", LIMIT_WORD),
 	FIXED("organisation", UUID_SIZE),

@@ -25,6 +25,8 @@ static void hello_send(struct sync *sync, const struct sync_position *at)
 		list[i] = &held[i];
 	}
 	client_machine_to_wire(&sync->machine, &info);
+	info.labels = (char **)(uintptr_t)at->labels;
+	info.n_labels = at->n_labels;
 	hello.protocol = PROTOCOL_VERSION;
 	hello.info = &info;
 	hello.epoch = wire_bytes(at->epoch.b, sizeof(at->epoch.b));

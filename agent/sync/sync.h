@@ -52,6 +52,8 @@ struct sync_position {
 		unsigned char hash[32];
 	} held[8];
 	size_t n_held;
+	const char *const *labels; /* wishes; borrowed for as long as the loop does nothing else */
+	size_t n_labels;
 };
 
 /* A batch read from the journal, packed by the store's thread. */

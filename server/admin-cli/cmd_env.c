@@ -88,6 +88,7 @@ static void print_facts(struct admin *a, const json_t *env)
 		{"Refusals", "decision.refusals"},
 		{"Deleted", "deleted"},
 		{"Archived", "archived"},
+		{"Excluded", "excluded"},
 	};
 	char room[OUTPUT_ROOM];
 	size_t i;
@@ -114,6 +115,16 @@ static void print_reasons(struct admin *a, const json_t *env, const char *key, c
 			    output_text(reason, "rule", r3), output_text(reason, "package", r4));
 }
 
+/* What its machine could not read in it. */
+static void print_degraded(struct admin *a, const json_t *env)
+{
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach(json_object_get(env, "degraded"), i, text)
+		admin_print(a, "%-9s %s", i == 0 ? "Degraded" : "", json_string_value(text));
+}
+
 static enum admin_exit print_env(struct admin *a, json_t *env, json_t *packages)
 {
 	static const struct column columns[] = {
@@ -131,6 +142,7 @@ static enum admin_exit print_env(struct admin *a, json_t *env, json_t *packages)
 		return result;
 	}
 	print_facts(a, env);
+	print_degraded(a, env);
 	print_reasons(a, env, "reasons", "");
 	print_reasons(a, env, "monitored", "would ");
 	if (json_array_size(packages) == 0)

@@ -116,6 +116,8 @@ void document_environment(struct json_writer *w, const struct db_env *env,
 		document_id(w, "cloned_from", &env->cloned_from);
 	json_kv_bool(w, "deleted", env->deleted);
 	json_kv_bool(w, "archived", env->archived);
+	json_kv_bool(w, "excluded", env->excluded);
+	document_texts(w, "degraded", env->notes, env->n_notes);
 	json_end_object(w);
 }
 
@@ -210,6 +212,7 @@ void document_machine(struct json_writer *w, const struct db_machine *machine, b
 	json_kv_str_opt(w, "agent_version", machine->agent_version);
 	json_kv_str(w, "state", db_machine_state_name(machine->state));
 	document_texts(w, "labels", machine->labels.items, machine->labels.n);
+	document_texts(w, "labels_wished", machine->wishes.items, machine->wishes.n);
 	json_kv_bool(w, "ephemeral", machine->ephemeral);
 	json_kv_bool(w, "clone_suspected", machine->clone_suspected);
 	json_kv_int(w, "environments", machine->environments);

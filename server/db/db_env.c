@@ -1,14 +1,30 @@
 #include "server/db/db_env.h"
 
+#include <string.h>
+
+#include "lib/base/text.h"
 #include "server/db/db_apply.h"
 #include "server/db/db_env_read.h"
 #include "server/db/db_package_read.h"
+
+static int lines_split(const char *text, struct arena *arena, const char *const **out, size_t *n)
+{
+	struct db_labels lines;
+	int rc = sql_labels_split(text, arena, &lines);
+
+	if (rc < 0)
+		return rc;
+	*out = lines.items;
+	*n = lines.n;
+	return 0;
+}
 
 int env_read(struct sql_rows *rows, struct arena *arena, int64_t now_ms, struct db_env *out)
 {
 	int64_t until_ms = sql_int(rows, 19);
 	bool over = until_ms != 0 && until_ms <= now_ms;
 	const char *specs = over ? "" : sql_text(rows, 23, arena);
+	const char *notes = sql_text(rows, 26, arena);
 
 	out->row = sql_int(rows, 0);
 	sql_uuid(rows, 1, &out->id);
@@ -35,6 +51,9 @@ int env_read(struct sql_rows *rows, struct arena *arena, int64_t now_ms, struct 
 	out->status_at_ms = over ? 0 : sql_int(rows, 22);
 	out->status_delivered = sql_bool(rows, 24);
 	out->last_used_ms = sql_int(rows, 25);
+	out->excluded = sql_bool(rows, 27);
+	if (!notes || lines_split(notes, arena, &out->notes, &out->n_notes) < 0)
+		return ERR_NOMEM;
 	if (!specs ||
 	    status_specs_split(specs, arena, &out->status_specs, &out->n_status_specs) < 0)
 		return ERR_NOMEM;
@@ -166,6 +185,36 @@ int db_env_used(struct db_conn *conn, const struct uuid *machine, const struct u
 		       "UPDATE env SET last_used_ms = $1 WHERE uuid = $2 AND last_used_ms < $1"
 		       " AND machine_id = (SELECT id FROM machine WHERE uuid = $3)",
 		       ARG_INT(used_ms), ARG_UUID(id), ARG_UUID(machine));
+}
+
+int db_env_note(struct db_conn *conn, const struct uuid *machine, const struct db_env_notes *notes,
+		struct err *err)
+{
+	struct buf text, line;
+	int rc;
+
+	buf_init(&text, DB_NOTES_MAX);
+	for (size_t i = 0; i < notes->n; i++) {
+		buf_init(&line, DB_NOTES_MAX);
+		text_escape(&line, notes->texts[i], strlen(notes->texts[i]));
+		if (buf_rc(&line) < 0 || text.len + line.len + sizeof("\n\n...\n") > DB_NOTES_MAX) {
+			buf_adds(&text, text.len == 0 ? "\n...\n" : "...\n");
+			i = notes->n;
+		} else {
+			buf_addf(&text, "%s%s\n", text.len == 0 ? "\n" : "", buf_cstr(&line));
+		}
+		buf_deinit(&line);
+	}
+	rc = buf_rc(&text) < 0
+		     ? err_nomem(err)
+		     : SQL_RUN(conn, NULL, err,
+			       "UPDATE env SET notes = $1, excluded = $2 WHERE uuid = $3"
+			       " AND machine_id = (SELECT id FROM machine WHERE uuid = $4)",
+			       ARG_TEXT(text.len > 0 ? buf_cstr(&text) : ""),
+			       ARG_INT(notes->excluded), ARG_UUID(&notes->environment),
+			       ARG_UUID(machine));
+	buf_deinit(&text);
+	return rc;
 }
 
 int db_env_archive(struct db_conn *conn, const struct uuid *id, bool archived, struct err *err)

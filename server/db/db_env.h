@@ -42,6 +42,11 @@ struct db_env {
 	/* The machine has reported that it acts on the newest status bundle wanted for it, so that
 	 * what is said above of the status, also that there is none, is what holds there. */
 	bool status_delivered;
+	/* As the machine told last: why it can't be seen as it should, and whether the agent was
+	 * told to leave it alone. */
+	const char *const *notes;
+	size_t n_notes;
+	bool excluded;
 };
 
 enum db_env_shown {   /* which of the three a list is about */
@@ -98,6 +103,19 @@ int db_env_packages(struct db_conn *conn, int64_t row, struct arena *arena, stru
  * changes nothing. */
 int db_env_used(struct db_conn *conn, const struct uuid *machine, const struct uuid *id,
 		int64_t used_ms, struct err *err);
+
+#define DB_NOTES_MAX                                                                               \
+	8192 /* bytes kept of an environment's notes; of more it is said that there are */
+/* What a machine's environment can't tell replaces what was said before; unknown ones are passed
+ * over. Texts are made harmless. */
+struct db_env_notes {
+	struct uuid environment;
+	const char *const *texts;
+	size_t n;
+	bool excluded;
+};
+int db_env_note(struct db_conn *conn, const struct uuid *machine, const struct db_env_notes *notes,
+		struct err *err);
 
 /* For every row with the id. ERR_NOTFOUND. */
 int db_env_archive(struct db_conn *conn, const struct uuid *id, bool archived, struct err *err);

@@ -12,7 +12,8 @@
 	"e.digest, s.action, s.message, s.until_ms, s.until_fixed, s.set_by, s.set_at_ms, "        \
 	"s.fixed_specs, EXISTS (SELECT 1 FROM bundle_report r WHERE r.machine_id = m.id AND "      \
 	"r.role = 'status'"                                                                        \
-	" AND r.active = 1 AND r.version >= m.status_version), e.last_used_ms"
+	" AND r.active = 1 AND r.version >= m.status_version), e.last_used_ms, "                   \
+	"e.notes, e.excluded"
 #define ENV_FROM                                                                                   \
 	" FROM env e JOIN machine m ON m.id = e.machine_id"                                        \
 	" LEFT JOIN env_status s ON s.env_id = e.id"

@@ -9,7 +9,7 @@
 	"m.key_hash, m.serial, m.not_after_ms, m.continuity, m.continuity_previous, "              \
 	"m.status_version, m.timestamp_version, "                                                  \
 	"(SELECT count(*) FROM env e WHERE e.machine_id = m.id AND e.deleted = 0), "               \
-	"m.restored"
+	"m.restored, m.wishes"
 
 const char *db_machine_state_name(enum db_machine_state state)
 {
@@ -21,6 +21,7 @@ const char *db_machine_state_name(enum db_machine_state state)
 static int machine_read(struct sql_rows *rows, struct arena *arena, struct db_machine *m)
 {
 	const char *labels = sql_text(rows, 7, arena);
+	const char *wishes = sql_text(rows, 23, arena);
 
 	m->row = sql_int(rows, 0);
 	sql_uuid(rows, 1, &m->id);
@@ -44,7 +45,8 @@ static int machine_read(struct sql_rows *rows, struct arena *arena, struct db_ma
 	m->timestamp_version = (uint64_t)sql_int(rows, 20);
 	m->environments = sql_int(rows, 21);
 	m->restored = sql_bool(rows, 22);
-	if (!labels || !m->hostname || !m->platform || !m->os || !m->agent_version)
+	if (!labels || !wishes || sql_labels_split(wishes, arena, &m->wishes) < 0 || !m->hostname ||
+	    !m->platform || !m->os || !m->agent_version)
 		return ERR_NOMEM;
 	return sql_labels_split(labels, arena, &m->labels);
 }

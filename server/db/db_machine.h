@@ -25,6 +25,7 @@ struct db_machine {
 	const char *agent_version;
 	unsigned char machine_id_hash[SHA256_SIZE]; /* zero = not said */
 	struct db_labels labels;
+	struct db_labels wishes; /* labels its agent's configuration asks for */
 	enum db_machine_state state;
 	bool ephemeral;
 	bool restored;	      /* this store was, since it was last here: any token is good */
@@ -49,6 +50,7 @@ struct db_machine_info {
 	const char *os;
 	const char *agent_version;
 	const unsigned char *machine_id_hash; /* SHA256_SIZE bytes, NULL = not said */
+	struct db_labels wishes;	      /* what is no label is left out */
 };
 
 /* The certificate a machine holds now. */

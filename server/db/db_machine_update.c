@@ -53,25 +53,42 @@ int db_machine_insert(struct db_conn *conn, const struct db_machine_new *m, int6
 	return rc;
 }
 
+static int wishes_text(const struct db_labels *wishes, struct arena *arena, const char **out,
+		       struct err *err)
+{
+	struct db_labels valid;
+
+	if (sql_labels_valid(wishes, arena, &valid) < 0)
+		return err_nomem(err);
+	return sql_labels_join(&valid, arena, out, err);
+}
+
 int db_machine_seen(struct db_conn *conn, const struct uuid *id, const struct db_machine_info *info,
 		    int64_t now_ms, struct err *err)
 {
+	const char *wishes;
+	struct arena arena;
 	int rc;
 
 	if (!info)
 		return SQL_MUST(conn, "machine", err,
 				"UPDATE machine SET last_seen_ms = $1 WHERE uuid = $2",
 				ARG_INT(now_ms), ARG_UUID(id));
+	arena_init(&arena, 65536);
 	rc = info_check(info, err);
-	if (rc < 0)
-		return rc;
-	return SQL_MUST(conn, "machine", err,
-			"UPDATE machine SET last_seen_ms = $1, hostname = $2, platform = $3,"
-			" os = $4, agent_version = $5,"
-			" machine_id_hash = coalesce($6, machine_id_hash) WHERE uuid = $7",
-			ARG_INT(now_ms), ARG_TEXT(info->hostname), ARG_TEXT(info->platform),
-			ARG_TEXT(info->os), ARG_TEXT(info->agent_version), id_hash_arg(info),
-			ARG_UUID(id));
+	if (rc == 0)
+		rc = wishes_text(&info->wishes, &arena, &wishes, err);
+	if (rc == 0)
+		rc = SQL_MUST(conn, "machine", err,
+			      "UPDATE machine SET last_seen_ms = $1, hostname = $2, platform = $3,"
+			      " os = $4, agent_version = $5,"
+			      " machine_id_hash = coalesce($6, machine_id_hash), wishes = $7"
+			      " WHERE uuid = $8",
+			      ARG_INT(now_ms), ARG_TEXT(info->hostname), ARG_TEXT(info->platform),
+			      ARG_TEXT(info->os), ARG_TEXT(info->agent_version), id_hash_arg(info),
+			      ARG_TEXT(wishes), ARG_UUID(id));
+	arena_deinit(&arena);
+	return rc;
 }
 
 int db_machine_set_cert(struct db_conn *conn, const struct uuid *id,

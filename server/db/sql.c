@@ -239,6 +239,21 @@ out:
 	return rc;
 }
 
+int sql_labels_valid(const struct db_labels *from, struct arena *arena, struct db_labels *out)
+{
+	const char **items = arena_calloc(arena, from->n + 1, sizeof(*items));
+	size_t n = 0;
+
+	if (!items)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < from->n && n < DB_LABELS_MAX; i++) {
+		if (label_check(from->items[i], NULL) == 0)
+			items[n++] = from->items[i];
+	}
+	*out = (struct db_labels){.items = items, .n = n};
+	return 0;
+}
+
 int sql_labels_split(const char *text, struct arena *arena, struct db_labels *out)
 {
 	size_t lines = 0, n = 0;

@@ -137,6 +137,8 @@ bool sql_given(const char *text); /* neither NULL nor "" */
 int sql_check_text(const char *what, const char *text, size_t max, struct err *err);
 
 /* Labels <-> one text, each on a line of its own with one before the first and after the last. */
+/* Of these, what are labels, as many as there may be; in the arena. ERR_NOMEM. */
+int sql_labels_valid(const struct db_labels *from, struct arena *arena, struct db_labels *out);
 int sql_labels_join(const struct db_labels *labels, struct arena *arena, const char **out,
 		    struct err *err);
 int sql_labels_split(const char *text, struct arena *arena, struct db_labels *out);

@@ -8,5 +8,6 @@ extern const char *const sqlite_003[];
 extern const char *const sqlite_004[];
 extern const char *const sqlite_005[];
 extern const char *const sqlite_006[];
+extern const char *const sqlite_007[];
 
 #endif

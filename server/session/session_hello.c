@@ -160,13 +160,14 @@ static int seen(struct db_conn *conn, const struct task *task, struct err *err)
 
 	if (!m)
 		return db_machine_seen(conn, &task->machine, NULL, task->now_ms, err);
-	info = (struct db_machine_info){.hostname = m->hostname,
-					.platform = m->platform,
-					.os = m->os,
-					.agent_version = m->agent_version,
-					.machine_id_hash = m->machine_id_hash.len == SHA256_SIZE
-								   ? m->machine_id_hash.data
-								   : NULL};
+	info = (struct db_machine_info){
+		.hostname = m->hostname,
+		.platform = m->platform,
+		.os = m->os,
+		.agent_version = m->agent_version,
+		.wishes = {.items = (const char *const *)m->labels, .n = m->n_labels},
+		.machine_id_hash =
+			m->machine_id_hash.len == SHA256_SIZE ? m->machine_id_hash.data : NULL};
 	return db_machine_seen(conn, &task->machine, &info, task->now_ms, err);
 }
 

@@ -122,6 +122,24 @@ static int uses_store(struct db_conn *conn, const struct task *task, struct err 
 	return rc;
 }
 
+static int notes_store(struct db_conn *conn, const struct task *task, struct err *err)
+{
+	const Envwarden__Sync__Changes *wire = task->message->changes;
+	int rc = 0;
+
+	for (size_t i = 0; i < wire->n_notes && rc == 0; i++) {
+		struct db_env_notes notes = {
+			.texts = (const char *const *)wire->notes[i]->degraded,
+			.n = wire->notes[i]->n_degraded,
+			.excluded = wire->notes[i]->excluded,
+		};
+
+		uuid_from_wire(&wire->notes[i]->environment, &notes.environment);
+		rc = db_env_note(conn, &task->machine, &notes, err);
+	}
+	return rc;
+}
+
 int changes_run(struct db_conn *conn, struct task *task, struct err *err)
 {
 	const Envwarden__Sync__Changes *wire = task->message->changes;
@@ -146,6 +164,8 @@ int changes_run(struct db_conn *conn, struct task *task, struct err *err)
 	}
 	if (rc == 0)
 		rc = uses_store(conn, task, err);
+	if (rc == 0)
+		rc = notes_store(conn, task, err);
 	batch_free(&batch);
 	return rc < 0 ? rc : ack(task, &append.epoch, acked, err);
 }

@@ -59,6 +59,14 @@ class HashPaths(harness.Case):
         self.assertIn(str(secret), site.ew("list").out)
         self.assertNotIn("whisper", site.ew("sent", "--json").out)
 
+        # What can't be read in it is told, and not by name.
+        bad = secret / "conda-meta" / "whisper-1-0.json"
+        bad.write_text("{")
+        harness.wait_for("the note", lambda: [
+            env["degraded"] for env in site.api("/environments")["environments"]
+            if env["degraded"]] == [["files that can't be read; which, hash_paths keeps here"]])
+        bad.unlink()
+
         # Renamed, then gone; and the store lost, which takes no identity away.
         before = self.ids_of_hidden()
         site.agent.stop()

@@ -69,6 +69,44 @@ class Reload(harness.Case):
         self.assertRun(site.ew("show", site.envs / "open"), 0, out="leave this path alone")
         self.assertEqual(["created"], [c["kind"] for c in site.agent_changes()])
 
+    def at_server(self, site):
+        return {env["name"]: (env["excluded"], env["degraded"])
+                for env in site.api("/environments")["environments"]}
+
+    def test_the_server_knows_what_is_not_seen(self):
+        """Files that can't be read, exclusion, wished labels: told, kept over restarts, taken back."""
+        site = self.site
+        writer = conda_writer.Writer(site.home)
+        for name in ("torn", "left", "well"):
+            writer.create(site.envs / name, [FOO])
+        site.configure("running = off\nlabels = finance, site:berlin\n")
+        site.start_everything()
+        machine, = site.api("/machines")["machines"]
+        self.assertEqual((["finance", "site:berlin"], []),
+                         (machine["labels_wished"], machine["labels"]))
+        well = (False, [])
+        harness.wait_for("all of them", lambda: self.at_server(site) == {
+            "torn": well, "left": well, "well": well})
+        bad = site.envs / "torn" / "conda-meta" / "bad-1-0.json"
+        bad.write_text("{")
+        harness.wait_for("the note", lambda: any(
+            "conda-meta/bad-1-0.json" in text for text in self.at_server(site)["torn"][1]))
+        self.assertRun(site.ew("list"), 0, out="ok, degraded")
+        site.log_in_command()
+        self.assertRun(site.admin("env", "show", "torn"), 0, out="conda-meta/bad-1-0.json")
+
+        site.configure(f"running = off\nexclude = {site.envs}/left\n")
+        os.kill(site.agent.pid, signal.SIGHUP)
+        harness.wait_for("it left alone", lambda: self.at_server(site)["left"] == (True, []))
+        # Nothing is told again without need, and what went away meanwhile is.
+        site.agent.stop()
+        bad.unlink()
+        site.configure()
+        site.start_agent()
+        harness.wait_for("all well", lambda: self.at_server(site) == {
+            "torn": well, "left": well, "well": well})
+        self.assertEqual([], site.api("/machines")["machines"][0]["labels_wished"])
+
 
 if __name__ == "__main__":
     harness.main()

@@ -215,7 +215,8 @@ static void test_list(void **state)
 		"\"connected\":false,\"platform\":\"linux-64\",\"tool\":\"conda\",\"packages\":2,"
 		"\"status\":\"ok\",\"status_delivered\":false,\"created\":\"2025-11-24T16:00:00."
 		"000Z\",\"last_change\":"
-		"\"2025-11-24T16:00:00.000Z\",\"deleted\":false,\"archived\":false}]}\n");
+		"\"2025-11-24T16:00:00.000Z\",\"deleted\":false,\"archived\":false,\"excluded\":"
+		"false,\"degraded\":[]}]}\n");
 	assert_int_equal(run("env", "list", "--limit", "2", "--json", NULL), ADMIN_OK);
 	assert_null(strstr(out, "beta"));
 	/* Nothing of the data can steer a terminal, in documents neither. */

@@ -301,6 +301,39 @@ static void test_pages(void **state)
 	assert_int_equal(walk(s, &w, DB_ENVS_BY_NAME, (bool[256]){false}), 40);
 }
 
+/* What a machine tells of its own environments; lines can't be forged, nor the store filled. */
+static void test_notes(void **state)
+{
+	static const char *const texts[] = {"conda-meta/x.json: torn", "two\nlines"};
+	static char big[DB_NOTES_MAX];
+	const char *const many[] = {"first", big, "third"};
+	struct store *s = *state;
+	struct uuid mine = store_machine(s, 1), other = store_machine(s, 2);
+	struct journal_writer w = {.machine = mine, .epoch = id_of(200)};
+	struct db_env_notes notes = {
+		.environment = id_of(1), .texts = texts, .n = 2, .excluded = true};
+
+	env_make(s, &w, 1, "/e/x", ab);
+	assert_int_equal(get(s, 1).n_notes, 0);
+	assert_int_equal(db_env_note(s->conn, &other, &notes, &s->err), 0);
+	assert_int_equal(get(s, 1).n_notes, 0);
+	assert_int_equal(db_env_note(s->conn, &mine, &notes, &s->err), 0);
+	assert_int_equal(get(s, 1).n_notes, 2);
+	assert_string_equal(get(s, 1).notes[0], texts[0]);
+	assert_string_equal(get(s, 1).notes[1], "two\\x0alines");
+	assert_true(get(s, 1).excluded);
+	memset(big, 'x', sizeof(big) - 1);
+	notes = (struct db_env_notes){.environment = id_of(1), .texts = many, .n = 3};
+	assert_int_equal(db_env_note(s->conn, &mine, &notes, &s->err), 0);
+	assert_int_equal(get(s, 1).n_notes, 2);
+	assert_string_equal(get(s, 1).notes[0], "first");
+	assert_string_equal(get(s, 1).notes[1], "...");
+	notes.n = 0;
+	assert_int_equal(db_env_note(s->conn, &mine, &notes, &s->err), 0);
+	assert_int_equal(get(s, 1).n_notes, 0);
+	assert_false(get(s, 1).excluded);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +343,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_find_and_known, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_future, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_filters, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_notes, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_pages, store_setup, store_teardown),
 	};
 

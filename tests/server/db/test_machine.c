@@ -25,7 +25,12 @@ static void test_life(void **state)
 	struct uuid id = store_machine(s, 1), nobody = id_of(99);
 	struct db_machine m = get(s, &id);
 	struct db_machine_cert cert = {.key_hash = {5}, .serial = {6}, .not_after_ms = T0 + 77};
-	struct db_machine_info info = {"renamed", "osx-arm64", "macOS", "0.2.0", NULL};
+	static const char *const wishes[] = {"ci", "no label", "site:berlin"};
+	struct db_machine_info info = {.hostname = "renamed",
+				       .platform = "osx-arm64",
+				       .os = "macOS",
+				       .agent_version = "0.2.0",
+				       .wishes = {.items = wishes, .n = ARRAY_SIZE(wishes)}};
 	unsigned char token[DB_CONTINUITY_SIZE] = {1}, zero[DB_CONTINUITY_SIZE] = {0};
 	struct db_machine_new again = {.id = id, .info = info};
 
@@ -43,6 +48,9 @@ static void test_life(void **state)
 	m = get(s, &id);
 	assert_string_equal(m.hostname, "renamed");
 	assert_int_equal(m.last_seen_ms, T0 + 9);
+	assert_int_equal(m.labels.n, 0);
+	assert_int_equal(m.wishes.n, 2);
+	assert_string_equal(m.wishes.items[1], "site:berlin");
 	assert_int_equal(m.not_after_ms, T0 + 77);
 	assert_int_equal(m.key_hash[0], 5);
 	assert_int_equal(m.serial[0], 6);

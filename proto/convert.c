@@ -89,6 +89,7 @@ static void package_fill(const struct package *p, Envwarden__Package *wire)
 	wire->size = p->size;
 	wire->built_ms = p->built_ms;
 	wire->requested = p->requested;
+	wire->installer = wire_text(package_installer_name(p->installer));
 }
 
 int package_to_wire(const struct package *p, struct arena *arena, Envwarden__Package **out)
@@ -141,6 +142,7 @@ int package_from_wire(const Envwarden__Package *wire, struct package *out, struc
 		.has_sha256 = wire->sha256.len > 0,
 		.has_md5 = wire->md5.len > 0,
 		.requested = wire->requested,
+		.installer = package_installer_of(wire->installer),
 	};
 	bytes_from_wire(&wire->sha256, out->sha256, sizeof(out->sha256));
 	bytes_from_wire(&wire->md5, out->md5, sizeof(out->md5));

@@ -123,6 +123,7 @@ static const struct field_limit table[] = {
 	TEXT("id", LIMIT_WORD),
 	FIXED("id", UUID_SIZE),
 	TEXTS("ids", LIMIT_TEXT, LIMIT_POLICY_ITEMS),
+	TEXT("installer", LIMIT_WORD),
 	TEXT("join_code", LIMIT_JOIN_CODE),
 	FIXED("key", PACKAGE_KEY_SIZE),
 	FIXED("key_id", SHA256_SIZE),

@@ -28,6 +28,7 @@ void document_package(struct json_writer *w, const struct package *package)
 	json_kv_str_opt(w, "url", package->url);
 	json_kv_time_opt(w, "built", package->built_ms);
 	json_kv_bool(w, "requested", package->requested);
+	json_kv_str_opt(w, "installer", package_installer_name(package->installer));
 	json_end_object(w);
 }
 

@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/cli/args.h"
@@ -202,6 +203,7 @@ static void print_channels(const struct picture *p, struct buf *out)
 
 static int print_packages(const struct picture *p, struct arena *arena, struct buf *out)
 {
+	char from[PACKAGE_CHANNEL_MAX + 32];
 	static const struct table_column columns[] = {{.title = "PACKAGE"},
 						      {.title = "VERSION"},
 						      {.title = "BUILD"},
@@ -215,7 +217,10 @@ static int print_packages(const struct picture *p, struct arena *arena, struct b
 		table_cell(&packages, package->name);
 		table_cell(&packages, package->version);
 		table_cell(&packages, package->build);
-		table_cell(&packages, origin(package));
+		(void)snprintf(from, sizeof from, "%s%s%s", origin(package),
+			       package->installer != PACKAGE_BY_UNKNOWN ? ", by " : "",
+			       package_installer_name(package->installer));
+		table_cell(&packages, from);
 	}
 	buf_addf(out, "packages      %zu\n", p->packages.n);
 	if (p->packages.n == 0)

@@ -40,6 +40,7 @@ int dictionary_resolve(struct db_txn *txn, const struct ref_list *refs, struct a
 		if (rc < 0)
 			break;
 		p.requested = ref.requested;
+		p.installer = ref.installer;
 		p.stamp = ref.stamp;
 		p.claim = ref.claim;
 		rc = package_list_add(&list, &p);

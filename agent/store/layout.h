@@ -9,8 +9,9 @@
  *   environment  environment id               row (row.h)
  *   path         SHA-256 of the prefix        id of the newest environment there, living or not
  *   inode        device, inode                id of the living environment there
- *   snapshot     environment id               marked?, (definition key, requested, the
- *                                             reader's marks if marked)...; living ones only
+ *   snapshot     environment id               marked?, (definition key, requested and
+ *                                             installer in a byte, the reader's marks if
+ *                                             marked)...; living ones only
  *   package      definition key               sent to the server?, definition; never removed
  *   journal      epoch number, seq            chain value, folded?, change with its packages as
  * keys epoch        epoch number                 uuid, head, chain value there, acked, baseline so

@@ -82,14 +82,21 @@ static int get_end(const struct rd *r)
 
 /* --- package references ------------------------------------------------------------------- */
 
+/* One byte of a reference. */
+#define REF_REQUESTED 1U
+#define REF_INSTALLER_SHIFT 1
+
 struct package_ref ref_at(const struct ref_list *list, size_t i)
 {
 	struct package_ref ref = {0};
+	unsigned flags;
 	struct rd r;
 
 	rd_init(&r, list->items + i * list->size, list->size);
 	get_bytes(&r, ref.key, PACKAGE_KEY_SIZE);
-	ref.requested = rd_u8(&r) != 0;
+	flags = rd_u8(&r);
+	ref.requested = (flags & REF_REQUESTED) != 0;
+	ref.installer = (enum package_installer)(flags >> REF_INSTALLER_SHIFT);
 	if (list->size == MARKED_REF_SIZE) {
 		ref.stamp = rd_u64(&r);
 		ref.claim = rd_u64(&r);
@@ -100,7 +107,8 @@ struct package_ref ref_at(const struct ref_list *list, size_t i)
 static void put_ref(struct buf *out, const struct package_ref *ref, bool marked)
 {
 	buf_add(out, ref->key, PACKAGE_KEY_SIZE);
-	buf_add_u8(out, ref->requested);
+	buf_add_u8(out, (uint8_t)((ref->requested ? REF_REQUESTED : 0U) |
+				  (unsigned)ref->installer << REF_INSTALLER_SHIFT));
 	if (marked) {
 		buf_add_u64(out, ref->stamp);
 		buf_add_u64(out, ref->claim);
@@ -114,8 +122,10 @@ void row_put_snapshot(struct buf *out, const struct package_list *packages, bool
 	buf_add_u32(out, (uint32_t)packages->n);
 	for (size_t i = 0; i < packages->n; i++) {
 		const struct package *p = &packages->items[i];
-		struct package_ref ref = {
-			.requested = p->requested, .stamp = p->stamp, .claim = p->claim};
+		struct package_ref ref = {.requested = p->requested,
+					  .installer = p->installer,
+					  .stamp = p->stamp,
+					  .claim = p->claim};
 
 		package_def_key(p, ref.key);
 		put_ref(out, &ref, marked);

@@ -23,7 +23,8 @@
 struct package_ref {
 	unsigned char key[PACKAGE_KEY_SIZE];
 	bool requested;
-	uint64_t stamp; /* snapshots only */
+	enum package_installer installer; /* snapshots only, as these: */
+	uint64_t stamp;
 	uint64_t claim;
 };
 struct ref_list { /* borrowed bytes of a value */

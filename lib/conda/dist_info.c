@@ -486,6 +486,7 @@ static int keep(const struct draft *d, const struct dist_info_files *files, stru
 	    keep_package(d, files->source, arena, &info.package) < 0)
 		return ERR_NOMEM;
 	info.package.requested = files->requested;
+	info.package.installer = package_installer_of(info.installer);
 	*out = info;
 	return 0;
 }

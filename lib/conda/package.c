@@ -86,6 +86,27 @@ int package_copy(struct arena *arena, const struct package *from, struct package
 	return 0;
 }
 
+static const char *const installers[] = {
+	[PACKAGE_BY_UNKNOWN] = "", [PACKAGE_BY_OTHER] = "other",     [PACKAGE_BY_PIP] = "pip",
+	[PACKAGE_BY_UV] = "uv",	   [PACKAGE_BY_UV_PIXI] = "uv-pixi", [PACKAGE_BY_POETRY] = "poetry",
+	[PACKAGE_BY_PDM] = "pdm",  [PACKAGE_BY_CONDA] = "conda",
+};
+
+const char *package_installer_name(enum package_installer installer)
+{
+	return (size_t)installer < ARRAY_SIZE(installers) ? installers[installer] : "other";
+}
+
+enum package_installer package_installer_of(const char *name)
+{
+	if (name == NULL || *name == '\0')
+		return PACKAGE_BY_UNKNOWN;
+	for (size_t i = 0; i < ARRAY_SIZE(installers); i++)
+		if (strcmp(name, installers[i]) == 0)
+			return (enum package_installer)i;
+	return PACKAGE_BY_OTHER;
+}
+
 void package_list_deinit(struct package_list *list)
 {
 	mem_free(list->items);

@@ -28,6 +28,23 @@
 #define PACKAGE_BUILD_NUMBER_UNKNOWN (-1)
 #define PACKAGE_BUILT_MAX_MS 253402300799000 /* the end of the year 9999 */
 
+/* What installed a Python package, as its INSTALLER says. Values are stored: append only, up to
+ * 127.
+ */
+enum package_installer {
+	PACKAGE_BY_UNKNOWN,
+	PACKAGE_BY_OTHER,
+	PACKAGE_BY_PIP,
+	PACKAGE_BY_UV,
+	PACKAGE_BY_UV_PIXI,
+	PACKAGE_BY_POETRY,
+	PACKAGE_BY_PDM,
+	PACKAGE_BY_CONDA,
+};
+const char *package_installer_name(enum package_installer installer); /* "" unknown */
+/* Of a name; "" and NULL are unknown. */
+enum package_installer package_installer_of(const char *name);
+
 struct package {
 	const char *manager; /* "conda" or "pypi" */
 	const char *name;    /* lower case; pypi names normalised (PEP 503) */
@@ -53,6 +70,8 @@ struct package {
 	 */
 	uint64_t stamp;
 	uint64_t claim;
+	/* Like the marks: known of what is installed now, and counts nowhere. */
+	enum package_installer installer;
 };
 
 /* Identity order: manager, name, version, build, build number, channel, subdir, hashes (bytewise).

@@ -50,6 +50,7 @@ static const struct package pyyaml = {
 	.subdir = "",
 	.license = "MIT",
 	.url = "",
+	.installer = PACKAGE_BY_UV,
 };
 /* A name that would clear the screen and a version that would forge a line. */
 static const struct package hostile = {

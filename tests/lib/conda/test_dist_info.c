@@ -280,6 +280,7 @@ static void test_installer(void **state)
 		files.requested = true;
 		assert_int_equal(read_files(&s, &files), 0);
 		assert_string_equal(s.info.installer, rows[i].expected);
+		assert_int_equal(s.info.package.installer, package_installer_of(rows[i].expected));
 		assert_true(s.info.package.requested);
 	}
 	stop(&s);

@@ -212,3 +212,47 @@ void ask(const struct ask *request, struct arena *arena, struct decision_reply *
 	if (!*out->name)
 		out->name = target_name(request->target);
 }
+
+/* --- whom to ask --- */
+
+static const char *keep(struct ask_places *places, const char *path)
+{
+	size_t n = strlen(path) + 1;
+	char *kept = places->room + places->used;
+
+	CHECK(n <= sizeof(places->room) - places->used);
+	memcpy(kept, path, n);
+	places->used += n;
+	return kept;
+}
+
+static void find_place(struct ask_places *places, enum paths_scope scope, struct ask_place *place)
+{
+	struct paths_agent paths;
+	char fallback[PATHS_MAX];
+
+	if (paths_agent(scope, &paths, NULL) == 0 &&
+	    paths_fallback(paths.state, fallback, NULL) == 0) {
+		place->socket = keep(places, paths.socket);
+		place->fallback = keep(places, fallback);
+	}
+}
+
+void ask_find_places(struct ask_places *places, const char *named, struct ask *request)
+{
+	char fallback[PATHS_MAX];
+
+	places->used = 0;
+	find_place(places, PATHS_MACHINE, &request->machine);
+	if (named) {
+		request->own.socket = named;
+		if (paths_fallback_of_socket(named, fallback, NULL) == 0)
+			request->own.fallback = keep(places, fallback);
+	} else {
+		find_place(places, PATHS_USER, &request->own);
+	}
+	/* The machine's own socket, named: one agent, not two. */
+	if (request->own.socket && request->machine.socket &&
+	    strcmp(request->own.socket, request->machine.socket) == 0)
+		request->own = (struct ask_place){0};
+}

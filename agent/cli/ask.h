@@ -28,6 +28,16 @@ struct ask {
 	int64_t deadline_ms; /* for all of it, clock_system's mono_ms */
 };
 
+/* Room for the paths of both, one behind the other, so that few pages are touched. */
+struct ask_places {
+	size_t used;
+	char room[4 * PATHS_MAX];
+};
+
+/* Fills in whom to ask: the machine agent's fixed places, and those of the named socket (NULL:
+ * none) or else this account's own. They point into *places. */
+void ask_find_places(struct ask_places *places, const char *named, struct ask *request);
+
 /* Cannot fail. *out points into the arena, the request and the target; its source is "agent",
  * "fallback" or "default", and without an agent its notice says why. One thread only. */
 void ask(const struct ask *request, struct arena *arena, struct decision_reply *out);

@@ -80,55 +80,6 @@ static int parse_timeout(const char *text, int64_t *ms, struct err *err)
 	return 0;
 }
 
-/* The machine agent's fixed places, and those of whatever else was named or is this account's. One
- * behind the other, so that few pages are touched. */
-struct places {
-	size_t used;
-	char room[4 * PATHS_MAX];
-};
-
-static const char *keep(struct places *places, const char *path)
-{
-	size_t n = strlen(path) + 1;
-	char *kept = places->room + places->used;
-
-	CHECK(n <= sizeof(places->room) - places->used);
-	memcpy(kept, path, n);
-	places->used += n;
-	return kept;
-}
-
-static void find_place(struct places *places, enum paths_scope scope, struct ask_place *place)
-{
-	struct paths_agent paths;
-	char fallback[PATHS_MAX];
-
-	if (paths_agent(scope, &paths, NULL) == 0 &&
-	    paths_fallback(paths.state, fallback, NULL) == 0) {
-		place->socket = keep(places, paths.socket);
-		place->fallback = keep(places, fallback);
-	}
-}
-
-static void find_places(struct places *places, const char *named, struct ask *request)
-{
-	char fallback[PATHS_MAX];
-
-	places->used = 0;
-	find_place(places, PATHS_MACHINE, &request->machine);
-	if (named) {
-		request->own.socket = named;
-		if (paths_fallback_of_socket(named, fallback, NULL) == 0)
-			request->own.fallback = keep(places, fallback);
-	} else {
-		find_place(places, PATHS_USER, &request->own);
-	}
-	/* The machine's own socket, named: one agent, not two. */
-	if (request->own.socket && request->machine.socket &&
-	    strcmp(request->own.socket, request->machine.socket) == 0)
-		request->own = (struct ask_place){0};
-}
-
 static int print_document(const struct decision_reply *reply, struct err *err)
 {
 	struct json_writer w;
@@ -263,7 +214,7 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 {
 	/* Not on the stack, every page of which is touched: of these, most never are. */
 	static struct target target;
-	static struct places places;
+	static struct ask_places places;
 	static char real[PATHS_MAX], text[LIMIT_PATH + 1];
 	struct ask request = {
 		.target = &target, .interactive = options->hook, .active = options->active};
@@ -276,7 +227,7 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 		rc = err_set(err, ERR_USAGE, "no environment is active; name one");
 	if (rc < 0)
 		return output_usage("check", err);
-	find_places(&places, client_named_socket(options->socket), &request);
+	ask_find_places(&places, client_named_socket(options->socket), &request);
 	request.deadline_ms = client_deadline(timeout_ms);
 	arena_init(&arena, MEMORY_MAX);
 	ask(&request, &arena, &reply);

@@ -23,6 +23,7 @@ int command_diff(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_enroll(int argc, char **argv);
 int command_export(int argc, char **argv);
+int command_fix(int argc, char **argv);
 int command_history(int argc, char **argv);
 int command_hooks(int argc, char **argv);
 int command_import(int argc, char **argv);

@@ -24,6 +24,7 @@ static const struct command commands[] = {
 	{"diff", NULL, command_diff, "what differs between two moments"},
 	{"export", NULL, command_export, "a file to make an environment again from"},
 	{"record", "log", command_record, "read an environment now"},
+	{"fix", NULL, command_fix, "run what lifts a warning or block"},
 	{"request", NULL, command_request, "ask for an exception, see what became of it"},
 	{"defer", NULL, command_defer, "a day of grace, if your organisation allows it"},
 	{"unlock", NULL, command_unlock, "use a code an administrator gave you"},

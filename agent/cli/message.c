@@ -69,18 +69,6 @@ void message_cause(struct buf *out, const struct reason *reason)
 	}
 }
 
-/* The first reason that names a way out; false: none does. */
-static bool add_fix(struct buf *out, const struct decision *d, const char *home)
-{
-	for (size_t i = 0; i < d->n_reasons; i++) {
-		if (*d->reasons[i].fix) {
-			hint_command(out, d->reasons[i].fix, home);
-			return true;
-		}
-	}
-	return false;
-}
-
 /* "BLOCKED from 2026-12-06", when that is the way it goes. */
 static void add_block_from(struct buf *out, const struct decision *d)
 {
@@ -122,6 +110,28 @@ static void add_hint(struct buf *out, const char *command, const struct decision
 		buf_adds(out, style->env);
 	else
 		hint_word(out, reply->name);
+}
+
+/* The command that a reason names; where they name several, the one that runs them all. False: none
+ * does. */
+static bool add_fix(struct buf *out, const struct decision_reply *reply,
+		    const struct message_style *style)
+{
+	const struct decision *d = &reply->decision;
+	const char *first = "";
+
+	for (size_t i = 0; i < d->n_reasons; i++) {
+		const char *fix = d->reasons[i].fix;
+
+		if (*first && *fix && strcmp(first, fix) != 0) {
+			add_hint(out, "envwarden fix", reply, style);
+			return true;
+		}
+		first = *first ? first : fix;
+	}
+	if (*first)
+		hint_command(out, first, style->home);
+	return *first != '\0';
 }
 
 static bool unchecked(const struct decision_reply *reply)
@@ -260,7 +270,7 @@ static void block_page(const struct page *p)
 							: "and was not activated.",
 				       NULL});
 	add_why(p);
-	if (add_fix(&fix, &p->reply->decision, p->style->home)) {
+	if (add_fix(&fix, p->reply, p->style)) {
 		wrap_command(p->out, "  Fix   ", buf_cstr(&fix));
 		paragraph(p, MARGIN, "Works while blocked; the block then lifts by itself.");
 	}
@@ -302,7 +312,7 @@ static void warning_page(const struct page *p)
 	headline(p, &(struct headline){"", "is active, with a", "WARNING.", YELLOW, "",
 				       buf_cstr(&from)});
 	add_why(p);
-	if (add_fix(&fix, &p->reply->decision, p->style->home)) {
+	if (add_fix(&fix, p->reply, p->style)) {
 		add_fix_and_tail(p, buf_cstr(&fix));
 	} else {
 		add_ask(p);
@@ -352,7 +362,7 @@ static void one_line_held(struct buf *text, const struct decision_reply *reply,
 		add_hint(text, "envwarden show", reply, style);
 	}
 	buf_clear(&room);
-	if (add_fix(&room, d, style->home))
+	if (add_fix(&room, reply, style))
 		buf_addf(text, "; fix: %s", buf_cstr(&room));
 	buf_adds(text, "; ask: ");
 	add_contact(text, reply);

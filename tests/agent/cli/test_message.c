@@ -123,6 +123,20 @@ static struct reason long_fix[] = {
 		"\"pandas>=2.2\" \"openssl>=3\"",
 	 .action = ACTION_BLOCK},
 };
+/* What one command alone would not lift. */
+static struct reason two_fixes[] = {
+	{.kind = "rule",
+	 .id = "one",
+	 .message = "",
+	 .fix = "conda remove x",
+	 .action = ACTION_BLOCK},
+	{.kind = "rule",
+	 .id = "two",
+	 .message = "",
+	 .fix = "conda remove y",
+	 .action = ACTION_BLOCK,
+	 .package = &openssl},
+};
 static struct reason down[] = {
 	{.kind = "agent_down", .id = "", .message = "", .fix = "", .action = ACTION_BLOCK}};
 static struct reason last[] = {{.kind = "last_decision",
@@ -147,6 +161,7 @@ static const struct {
 	{"warn_status", ACTION_WARN, marked, 1, "marked", "agent", "", ""},
 	{"hostile", ACTION_BLOCK, hostile, 1, "e\nvil\033]0;t\007", "agent", "x\033[m@example.org",
 	 ""},
+	{"two_fixes", ACTION_BLOCK, two_fixes, 2, "it's", "agent", "security@example.org", ""},
 	{"many", ACTION_BLOCK, many, 5, "it's", "agent", "security@example.org", ""},
 	{"notice", ACTION_ALLOW, NULL, 0, "slow", "agent", "",
 	 "a transaction is under way; this is the state before it"},

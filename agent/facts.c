@@ -464,8 +464,11 @@ uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, vo
 	w->ctx = ctx;
 	request.id = w->id;
 	request.prefix = wire_text(prefix);
-	if (env != NULL && env->lives)
+	if (env != NULL && env->lives) {
 		request.volume = wire_bytes(env->volume, sizeof env->volume);
+		request.device = env->device;
+		request.inode = env->inode;
+	}
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_READ;
 	envelope.read = &request;
 	if (link_send(e->link, &envelope) < 0) {

@@ -332,7 +332,21 @@ int entries_candidate(struct entries *all, const char *path, bool urgent)
 	return 0;
 }
 
-void entries_read(struct entries *all, const char *path, const unsigned char *volume, uint64_t id)
+static void take_told(struct entry *e, const struct entries_told *told)
+{
+	if (e->known)
+		return;
+	if (told->volume != NULL)
+		memcpy(e->volume, told->volume, sizeof e->volume);
+	if (told->ino != 0) {
+		e->expected = true;
+		e->told_dev = told->dev;
+		e->told_ino = told->ino;
+	}
+}
+
+void entries_read(struct entries *all, const char *path, const struct entries_told *told,
+		  uint64_t id)
 {
 	struct entry *e = entries_find(all, path);
 
@@ -342,8 +356,8 @@ void entries_read(struct entries *all, const char *path, const unsigned char *vo
 		all->config.callbacks->read_done(all->config.ctx, id, ERR_BUSY, path);
 	if (e == NULL)
 		return;
-	if (!e->known && volume != NULL)
-		memcpy(e->volume, volume, sizeof e->volume);
+	if (told != NULL)
+		take_told(e, told);
 	if (e->aside && piece_is_out(&e->piece)) /* its look hangs: nobody waits for that */
 		entry_answer(e, ERR_UNREACHABLE);
 	else

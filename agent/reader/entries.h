@@ -81,12 +81,21 @@ int entries_candidate(struct entries *all, const char *path, bool urgent);
 /* Other mounts than before (lanes_table): what is on them is looked at. */
 void entries_mounts_changed(struct entries *all);
 
+/* What the core knows of a prefix from before: of the last facts of it, maybe to another reader. */
+struct entries_told {
+	const unsigned char *volume; /* MOUNT_VOLUME_SIZE bytes, NULL unknown */
+	uint64_t dev;		     /* the directory, 0 no environment */
+	uint64_t ino;
+};
+
 /*
  * Facts of this prefix as soon as it is settled, whatever was sent before; read_done(id) then, with
  * ERR_BUSY when that takes too long or too many wait, ERR_UNREACHABLE when its file system does not
- * answer or is not mounted. volume: that of the last facts (MOUNT_VOLUME_SIZE bytes), NULL unknown.
+ * answer or is not mounted. ERR_NOTFOUND also means that what was told is gone; if that turns out
+ * later, or elsewhere, `gone` tells it. told: NULL nothing.
  */
-void entries_read(struct entries *all, const char *path, const unsigned char *volume, uint64_t id);
+void entries_read(struct entries *all, const char *path, const struct entries_told *told,
+		  uint64_t id);
 
 struct entry *entries_find(const struct entries *all, const char *path);
 struct entry *entries_find_inode(const struct entries *all, uint64_t dev, uint64_t ino);

@@ -16,6 +16,24 @@
 
 /* --- there, gone, away --- */
 
+static bool was_told(const struct entry *e)
+{
+	return e->known || e->expected;
+}
+
+/* What is there, the core has not heard of. */
+static void be_untold(struct entry *e)
+{
+	entry_let_go(e);
+	entry_leave_inodes(e);
+	e->known = false;
+	e->expected = false;
+	e->whole = false;
+	e->vanished = false;
+	e->has_stamp = false;
+	e->first_seen_ms = entries_now(e->all);
+}
+
 /* What is left of it is a folder like any other. What was told may be another than was seen last.
  */
 static void entry_gone(struct entry *e)
@@ -26,13 +44,7 @@ static void entry_gone(struct entry *e)
 									    .dev = e->told_dev,
 									    .ino = e->told_ino,
 									    .last = e->last});
-	entry_let_go(e);
-	entry_leave_inodes(e);
-	e->known = false;
-	e->whole = false;
-	e->vanished = false;
-	e->has_stamp = false;
-	e->first_seen_ms = entries_now(all);
+	be_untold(e);
 }
 
 bool entry_is_unmounted(const struct entry *e)
@@ -105,7 +117,9 @@ static void found_nothing(struct entry *e, const struct look_job *job)
 		return;
 	}
 	entry_moved_from_is_gone(e);
-	if (e->known)
+	/* Who asks for one known from before is told by the answer, as long as it was never here.
+	 */
+	if (e->known || (e->expected && (e->ino != 0 || e->askers == NULL)))
 		entry_gone(e);
 	entry_leave_inodes(e);
 	e->vanished = false;
@@ -136,7 +150,7 @@ static bool wait_for_other(struct entry *e, struct entry *other)
 		e->twin_ms = entries_now(all);
 	}
 	if (other->counted_ms > e->twin_ms && other->job == NULL) {
-		if (e->known)
+		if (was_told(e))
 			entry_gone(e);
 		askers_give(&e->askers, &other->askers);
 		if (other->askers != NULL)
@@ -150,15 +164,20 @@ static bool wait_for_other(struct entry *e, struct entry *other)
 	return false;
 }
 
-/* What was told of the old path is the new one's to settle: by its facts, or as gone. */
+/* What was told of the old path is the new one's to settle: by its facts, or as gone. They may be
+ * one, whose path changes. */
 static void take_place(struct entry *e, struct entry *old)
 {
 	entry_moved_from_is_gone(e);
-	if (old->known) {
+	if (was_told(old) && old->moved_from != NULL) {
+		entry_gone(old); /* what came there went on, what was there is nowhere */
+	} else if (was_told(old)) {
 		old->moved_from = mem_strdup(old->path); /* no memory: the next scan misses it */
 		old->moved_dev = old->told_dev;
 		old->moved_ino = old->told_ino;
 	}
+	if (e == old)
+		return;
 	e->moved_from = old->moved_from;
 	e->moved_dev = old->moved_dev;
 	e->moved_ino = old->moved_ino;
@@ -189,14 +208,39 @@ static bool leads_elsewhere(const struct entry *e)
 /* What it was known by has gone to another entry: the path is one that was never seen. */
 static void begin_anew(struct entry *e)
 {
-	entry_let_go(e);
-	entry_leave_inodes(e);
-	e->known = false;
-	e->whole = false;
-	e->vanished = false;
-	e->has_stamp = false;
-	e->first_seen_ms = entries_now(e->all);
+	be_untold(e);
 	entry_make_due(e, entries_now(e->all));
+}
+
+/* Found by a name of its own: whoever asked by the other name is answered by that one, and what was
+ * told by the other name is its to settle, too. */
+static void join(struct entry *e, struct entry *same)
+{
+	askers_give(&e->askers, &same->askers);
+	if (same->askers != NULL)
+		entry_make_urgent(same);
+	if (was_told(e)) {
+		take_place(same, e);
+		if (same->known) /* no more facts of it may come */
+			entry_moved_from_is_gone(same);
+	}
+	entry_drop(e, 0);
+}
+
+/* Found through a link: known by its real name from now on. What was told by the other name was
+ * something else, or has moved here. False: no memory. */
+static bool take_real_name(struct entry *e, const char *canonical)
+{
+	char *path = mem_strdup(canonical);
+
+	if (path == NULL)
+		return false;
+	if (was_told(e)) {
+		take_place(e, e);
+		be_untold(e);
+	}
+	entry_change_path(e, path);
+	return true;
 }
 
 /* The same directory is known by another path: an alias of it (then this one goes), or its old one.
@@ -210,20 +254,11 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 	e->found_dev = job->dev;
 	e->found_ino = job->ino;
 	if (same != NULL && same != e) {
-		askers_give(&e->askers,
-			    &same->askers); /* whoever asked by this name is answered by that one */
-		if (same->askers != NULL)
-			entry_make_urgent(same);
-		entry_drop(e, 0);
+		join(e, same);
 		return false;
 	}
-	if (same == NULL) { /* found through a link: known by its real name from now on */
-		char *path = mem_strdup(job->canonical);
-
-		if (path == NULL)
-			return true;
-		entry_change_path(e, path);
-	}
+	if (same == NULL && !take_real_name(e, job->canonical))
+		return true;
 	same = entries_find_inode(all, job->dev, job->ino);
 	if (same != NULL && same != e && leads_elsewhere(same)) {
 		take_place(e, same);
@@ -264,6 +299,7 @@ static void send_facts(struct entry *e, struct look_job *job)
 	e->unsettled_ms = 0;
 	e->vanished = false;
 	e->known = true;
+	e->expected = false;
 	e->told_dev = job->dev;
 	e->told_ino = job->ino;
 	entry_set_plain(e, false);
@@ -358,6 +394,8 @@ static void found_environment(struct entry *e, struct look_job *job)
 	struct entries *all = e->all;
 
 	if (job->is_cache) {
+		if (was_told(e))
+			entry_gone(e);
 		entry_drop(e, ERR_NOTFOUND);
 		return;
 	}

@@ -66,6 +66,7 @@ struct entry {
 	bool queued;	/* in the tree by due time */
 	bool busy;	/* the last look found it unsettled */
 	bool known;	/* the core has heard of it */
+	bool expected;	/* ... from an earlier reader, not from this one yet */
 	bool whole;	/* ... and it was more than an empty conda-meta */
 	bool looked;	/* at least once */
 	bool vanished;	/* the last look found nothing; gone is told if the next one does too */

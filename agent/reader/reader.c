@@ -572,6 +572,11 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 
 static void on_read(struct reader *r, const Envwarden__Reader__Read *read)
 {
+	const struct entries_told told = {
+		.volume = read->volume.len == MOUNT_VOLUME_SIZE ? read->volume.data : NULL,
+		.dev = read->device,
+		.ino = read->inode,
+	};
 	char path[SAFE_PATH_MAX];
 
 	if (text_to_path(read->prefix, path, sizeof path) < 0)
@@ -579,9 +584,7 @@ static void on_read(struct reader *r, const Envwarden__Reader__Read *read)
 	else if (exclude_has(&r->exclude, path))
 		on_read_done(r, read->id, ERR_PERM, path);
 	else
-		entries_read(r->entries, path,
-			     read->volume.len == MOUNT_VOLUME_SIZE ? read->volume.data : NULL,
-			     read->id);
+		entries_read(r->entries, path, &told, read->id);
 }
 
 static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)

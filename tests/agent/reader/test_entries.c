@@ -669,6 +669,80 @@ static void test_folder_in_its_place(void **state)
 	assert_int_equal(await(f, 0, SAID_FACTS, "a")->packages, 1);
 }
 
+/* As after a start of the reader: the core knows an environment that was never told here. */
+static void expect_env(struct fixture *f, const char *name, uint64_t id)
+{
+	char path[TMPDIR_PATH_MAX];
+	struct stat st;
+
+	tmpdir_path(&f->dir, name, path);
+	assert_int_equal(stat(path, &st), 0);
+	entries_read(f->entries, path,
+		     &(struct entries_told){.dev = (uint64_t)st.st_dev, .ino = (uint64_t)st.st_ino},
+		     id);
+}
+
+static void test_expected_and_moved(void **state)
+{
+	struct fixture *f = *state;
+
+	make_env(f, "a");
+	tmpdir_write_text(&f->dir, "a/conda-meta/bar-1.0-0.json.c~", "{}"); /* not settled */
+	expect_env(f, "a", 1);
+	run_for(f, 4 * SETTLE_MS);
+	move(f, "a", "b");
+	await_unknown(f, "a");
+	assert_int_equal(f->n, 0);
+	remove_file(f, "b/conda-meta/bar-1.0-0.json.c~");
+	(void)await(f, 0, SAID_GONE, "a");
+	gone_after_facts(f, 0);
+	assert_non_null(find(f, 0, SAID_FACTS, "b"));
+}
+
+static void test_expected_and_removed(void **state)
+{
+	struct fixture *f = *state;
+
+	make_env(f, "a");
+	tmpdir_write_text(&f->dir, "a/conda-meta/bar-1.0-0.json.c~", "{}"); /* not settled */
+	expect_env(f, "a", 1);
+	run_for(f, 4 * SETTLE_MS);
+	remove_file(f, "a/conda-meta/bar-1.0-0.json.c~");
+	remove_env(f, "a");
+	assert_int_equal(await(f, 0, SAID_DONE, "a")->rc, ERR_NOTFOUND);
+	assert_int_equal(count(f, 0, SAID_GONE), 1);
+	assert_int_equal(count(f, 0, SAID_FACTS), 0);
+}
+
+/* Taken to another disk, and a link left behind: before or after the copy was seen. */
+static void test_link_in_its_place(void **state)
+{
+	struct fixture *f = *state;
+	char copy[TMPDIR_PATH_MAX];
+	char link[TMPDIR_PATH_MAX];
+
+	for (int seen = 0; seen < 2; seen++) {
+		const char *name = seen ? "a" : "b";
+		size_t before = f->n;
+
+		make_env(f, name);
+		(void)await(f, before, SAID_FACTS, name);
+		await_state(f, name, ENTRY_CLEAN);
+		before = f->n;
+		make_env(f, seen ? "disk/a" : "disk/b");
+		tmpdir_path(&f->dir, seen ? "disk/a" : "disk/b", copy);
+		if (seen) {
+			candidate(f, "disk/a");
+			(void)await(f, before, SAID_FACTS, "disk/a");
+		}
+		remove_env(f, name);
+		tmpdir_path(&f->dir, name, link);
+		assert_int_equal(symlink(copy, link), 0);
+		(void)await(f, before, SAID_GONE, name);
+		assert_non_null(find(f, before, SAID_FACTS, seen ? "disk/a" : "disk/b"));
+	}
+}
+
 static void test_site_packages_come_last(void **state)
 {
 	static const char *const steps[] = {"", "a/lib", "a/lib/python3.11",
@@ -1128,6 +1202,9 @@ int main(void)
 		T(test_moved_and_touched),
 		T(test_moved_and_removed),
 		T(test_folder_in_its_place),
+		T(test_expected_and_moved),
+		T(test_expected_and_removed),
+		T(test_link_in_its_place),
 		T(test_site_packages_come_last),
 		T(test_site_packages_come_at_once),
 		T(test_there_and_back),

@@ -130,6 +130,8 @@ struct children {
 	bool walks;	   /* not only one folder's children */
 	unsigned *folders; /* folders left to open in the whole walk */
 	bool found;	   /* some child is an environment */
+	bool root;	   /* these are the children of the place itself */
+	unsigned young;	   /* told */
 };
 
 static int walk(const char *path, struct children *c, bool root);
@@ -145,28 +147,27 @@ static bool is_barren(const char *name)
 	return false;
 }
 
-static int on_child(void *ctx, const char *name)
+static bool is_young(struct children *c, const struct file_info *info)
 {
-	struct children *c = ctx;
-	struct children below = *c;
-	char path[SAFE_PATH_MAX];
-	char meta[SAFE_PATH_MAX];
-	struct file_info info;
+	int64_t age_ms = c->to->now_ms - info->ctime_ns / 1000000;
 
-	if (discover_join(path, c->path, name) < 0 || discover_excluded(c->to, path) ||
-	    snprintf(meta, sizeof meta, "%s/conda-meta", name) >= (int)sizeof meta ||
-	    safe_stat(c->dir, name, &info, NULL) < 0)
-		return 0;
-	if (info.is_link) /* known by where it leads; not walked, so that loops are none */
-		return discover_is_env(c->to, path) ? c->to->candidate(c->to->ctx, path) : 0;
-	if (!info.is_dir || not_env_is_trash(path))
-		return 0;
-	if (safe_stat(c->dir, meta, &info, NULL) == 0 && info.is_dir) {
-		c->found = true;
-		return c->to->candidate(c->to->ctx, path);
+	return c->root && c->to->now_ms != 0 && c->young < DISCOVER_YOUNG_MAX &&
+	       age_ms < DISCOVER_YOUNG_MS && age_ms > -DISCOVER_YOUNG_MS;
+}
+
+/* What is no environment so far: may become one, or have some below. */
+static int on_plain_child(struct children *c, const char *path, const char *name,
+			  const struct file_info *info)
+{
+	struct children below = *c;
+	int rc = 0;
+
+	if (is_young(c, info)) {
+		c->young++;
+		rc = c->to->candidate(c->to->ctx, path);
 	}
-	if (!c->walks || is_barren(name))
-		return 0;
+	if (rc != 0 || !c->walks || is_barren(name))
+		return rc;
 	if (strcmp(name, ".pixi") == 0)
 		return c->to->place(c->to->ctx, PLACE_PIXI, path);
 	if (c->depth == 0)
@@ -179,6 +180,29 @@ static int on_child(void *ctx, const char *name)
 	return walk(path, &below, false);
 }
 
+static int on_child(void *ctx, const char *name)
+{
+	struct children *c = ctx;
+	char path[SAFE_PATH_MAX];
+	char meta[SAFE_PATH_MAX];
+	struct file_info info;
+	struct file_info in;
+
+	if (discover_join(path, c->path, name) < 0 || discover_excluded(c->to, path) ||
+	    snprintf(meta, sizeof meta, "%s/conda-meta", name) >= (int)sizeof meta ||
+	    safe_stat(c->dir, name, &info, NULL) < 0)
+		return 0;
+	if (info.is_link) /* known by where it leads; not walked, so that loops are none */
+		return discover_is_env(c->to, path) ? c->to->candidate(c->to->ctx, path) : 0;
+	if (!info.is_dir || not_env_is_trash(path))
+		return 0;
+	if (safe_stat(c->dir, meta, &in, NULL) == 0 && in.is_dir) {
+		c->found = true;
+		return c->to->candidate(c->to->ctx, path);
+	}
+	return on_plain_child(c, path, name, &info);
+}
+
 /* The children of a folder; in a walk also their children, down to its depth. */
 static int walk(const char *path, struct children *c, bool root)
 {
@@ -186,6 +210,7 @@ static int walk(const char *path, struct children *c, bool root)
 
 	c->path = path;
 	c->found = false;
+	c->root = root;
 	rc = safe_dir_open(path, &c->dir, NULL);
 	if (rc < 0)
 		return root ? rc : 0;

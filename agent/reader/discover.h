@@ -37,6 +37,10 @@ enum place_kind {
 
 #define DISCOVER_DEPTH 6       /* of a walk */
 #define DISCOVER_FOLDERS 20000 /* folders opened in one walk, and entries of one folder */
+/* A folder in a place is a candidate before it has a conda-meta if it changed so recently: it may
+   have come just before the place was watched. So many of one place. */
+#define DISCOVER_YOUNG_MS 60000
+#define DISCOVER_YOUNG_MAX 64
 #define DISCOVER_REGISTRY_MAX (1 << 20)
 #define DISCOVER_REGISTRY_LINES 10000 /* of an environments.txt that count */
 
@@ -61,6 +65,7 @@ struct discovery {
 	const char *const *homes; /* known so far: shared configuration may name "~" */
 	size_t n_homes;
 	bool all_accounts; /* of the whole machine, not of the current account alone */
+	int64_t now_ms;	   /* wall clock; 0: nothing is young */
 
 	/* out */
 	size_t cut;	  /* times a bound was reached */

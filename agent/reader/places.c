@@ -9,6 +9,7 @@
 #include "agent/reader/lanes.h"
 #include "agent/reader/watch_user.h"
 #include "lib/base/arena.h"
+#include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "platform/safe_open.h"
 
@@ -140,7 +141,8 @@ static void scan_run(struct piece *piece)
 			       .mounts = piece->table,
 			       .homes = scan->homes,
 			       .n_homes = scan->n_homes,
-			       .all_accounts = scan->config->all_accounts};
+			       .all_accounts = scan->config->all_accounts,
+			       .now_ms = scan->config->clock->wall_ms(scan->config->clock)};
 	const struct mount *m = mount_table_find(piece->table, scan->path);
 
 	to.group = m != NULL ? m->group : 0;

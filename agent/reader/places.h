@@ -14,6 +14,7 @@
 #include "lib/base/err.h"
 #include "platform/watch.h"
 
+struct clock;
 struct condarc_cache;
 struct exclude;
 struct places;
@@ -31,7 +32,8 @@ struct places_callbacks {
 };
 
 struct places_config {
-	struct lanes *lanes;	       /* borrowed; do the scanning */
+	struct lanes *lanes; /* borrowed; do the scanning */
+	const struct clock *clock;
 	const struct exclude *exclude; /* borrowed; NULL none */
 	struct condarc_cache *condarc; /* borrowed */
 	bool running;		       /* look at running programs */

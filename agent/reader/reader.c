@@ -546,6 +546,7 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 		rc = entries_new(&config, &r->entries, &err);
 	if (rc == 0)
 		rc = places_new(&(struct places_config){.lanes = r->lanes,
+							.clock = clock_system(),
 							.exclude = &r->exclude,
 							.condarc = r->condarc,
 							.running = c->running,

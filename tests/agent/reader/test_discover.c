@@ -12,7 +12,9 @@
 #include "agent/reader/condarc_path.h"
 #include "agent/reader/exclude.h"
 #include "lib/base/buf.h"
+#include "lib/base/clock.h"
 #include "lib/base/compiler.h"
+#include "platform/clock.h"
 #include "tests/support/tmpdir.h"
 
 /* What was told, a line each, relative to the test's folder: "c envs/a", "p2 envs". */
@@ -154,6 +156,50 @@ static void a_folder_of_environments(void **state)
 	assert_true(has_line(&told, "c a"));
 	assert_true(has_line(&told, "c link")); /* known by where it leads, later */
 	assert_int_equal(count(&told), 2);
+	buf_deinit(&told.lines);
+	tmpdir_remove(&dir);
+}
+
+/* Nobody was told that it came, and nobody will be told that conda-meta comes into it. */
+static void a_folder_that_has_just_come(void **state)
+{
+	static const struct {
+		enum place_kind kind;
+		int64_t later_ms;
+		size_t told;
+	} rows[] = {
+		{PLACE_ENVS, 0, 2},
+		{PLACE_ENVS, -DISCOVER_YOUNG_MS / 2, 2}, /* by a clock that was turned back */
+		{PLACE_ENVS, 2 * DISCOVER_YOUNG_MS, 1},
+		{PLACE_WALK, 0, 2},
+	};
+	const struct clock *clock = clock_system();
+	struct tmpdir dir;
+	struct told told = {.dir = &dir};
+	char path[TMPDIR_PATH_MAX];
+	char name[32];
+
+	(void)state;
+	tmpdir_make(&dir);
+	make_env(&dir, "a");
+	tmpdir_mkdir(&dir, "plain/deeper");
+	tmpdir_write_text(&dir, "file", "");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct discovery to = {.now_ms = clock->wall_ms(clock) + rows[i].later_ms};
+
+		run_with(rows[i].kind, dir.path, &told, &to);
+		assert_true(has_line(&told, "c a"));
+		assert_int_equal(has_line(&told, "c plain"), rows[i].told == 2);
+		assert_int_equal(count(&told), rows[i].told);
+		buf_deinit(&told.lines);
+	}
+	for (int i = 0; i < DISCOVER_YOUNG_MAX + 10; i++) {
+		(void)snprintf(name, sizeof name, "many/%d", i);
+		tmpdir_mkdir(&dir, name);
+	}
+	tmpdir_path(&dir, "many", path);
+	run_with(PLACE_ENVS, path, &told, &(struct discovery){.now_ms = clock->wall_ms(clock)});
+	assert_int_equal(count(&told), DISCOVER_YOUNG_MAX);
 	buf_deinit(&told.lines);
 	tmpdir_remove(&dir);
 }
@@ -373,6 +419,7 @@ int main(void)
 		cmocka_unit_test(a_home),
 		cmocka_unit_test(a_registry),
 		cmocka_unit_test(a_folder_of_environments),
+		cmocka_unit_test(a_folder_that_has_just_come),
 		cmocka_unit_test(a_walk_is_bounded),
 		cmocka_unit_test(what_a_home_configures),
 		cmocka_unit_test(where_a_prefix_leads),

@@ -118,6 +118,7 @@ static int setup(void **state)
 	f.condarc = condarc_cache_new();
 	assert_non_null(f.condarc);
 	assert_int_equal(places_new(&(struct places_config){.lanes = f.lanes,
+							    .clock = clock_system(),
 							    .condarc = f.condarc,
 							    .callbacks = &callbacks,
 							    .ctx = &f},

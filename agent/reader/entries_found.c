@@ -182,6 +182,10 @@ static void take_place(struct entry *e, struct entry *old)
 	e->moved_dev = old->moved_dev;
 	e->moved_ino = old->moved_ino;
 	old->moved_from = NULL;
+	if (e->moved_from != NULL && strcmp(e->moved_from, e->path) == 0) { /* back again */
+		mem_free(e->moved_from);
+		e->moved_from = NULL;
+	}
 }
 
 /* It is known by another path now. What its old one leads to, nobody has looked at: the hints about

@@ -653,6 +653,28 @@ static void test_moved_and_removed(void **state)
 	(void)await(f, before, SAID_GONE, "a");
 }
 
+static void test_moved_and_back(void **state)
+{
+	struct fixture *f = *state;
+	size_t before;
+
+	make_env(f, "a");
+	(void)await(f, 0, SAID_FACTS, "a");
+	await_state(f, "a", ENTRY_CLEAN);
+	before = f->n;
+	tmpdir_write_text(&f->dir, "a/conda-meta/bar-1.0-0.json.c~", "{}"); /* not settled */
+	move(f, "a", "b");
+	await_unknown(f, "a");
+	move(f, "b", "a");
+	await_unknown(f, "b");
+	record(f, "a", "bar", "1.0");
+	history(f, "a", "install bar");
+	remove_file(f, "a/conda-meta/bar-1.0-0.json.c~");
+	assert_int_equal(await(f, before, SAID_FACTS, "a")->packages, 2);
+	await_state(f, "a", ENTRY_CLEAN);
+	assert_int_equal(count(f, before, SAID_GONE), 0);
+}
+
 /* The watch that is there went along with what was there before. */
 static void test_folder_in_its_place(void **state)
 {
@@ -1201,6 +1223,7 @@ int main(void)
 		T(test_swapped),
 		T(test_moved_and_touched),
 		T(test_moved_and_removed),
+		T(test_moved_and_back),
 		T(test_folder_in_its_place),
 		T(test_expected_and_moved),
 		T(test_expected_and_removed),

@@ -72,6 +72,7 @@ static void reply(const struct probe_context *context, Envwarden__Reader__ProbeR
 	envelope.probe_reply = answer;
 	if (*context->link != NULL && link_send(*context->link, &envelope) < 0)
 		link_stop(*context->link);
+	answer->prefix = wire_text(""); /* borrowed until here */
 }
 
 static void reply_entry(const struct probe_context *context, uint64_t id, const struct entry *e,

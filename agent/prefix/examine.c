@@ -220,6 +220,12 @@ static void note_times(struct look *look)
 			if (lists[l]->entries[i].info.mtime_ns > newest)
 				newest = lists[l]->entries[i].info.mtime_ns;
 	out->changed_ms = newest / 1000000;
+	out->dist_age_ms = -1;
+	for (size_t i = 0; i < look->dists.n; i++) {
+		const struct file_info *info = &look->dists.entries[i].info;
+
+		look_younger(&out->dist_age_ms, look_age_ms(look, info->ctime_ns, info->ctime_ns));
+	}
 }
 
 static const char *tool_of(const struct look *look)
@@ -275,6 +281,7 @@ int examine(const struct examine_request *request, struct arena *arena, struct e
 
 	*out = (struct examined){.history_owner = -1,
 				 .python_owner = -1,
+				 .dist_age_ms = -1,
 				 .python_tool = "",
 				 .record_owner = -1,
 				 .platform = "",

@@ -78,7 +78,8 @@ struct examined {
 	const char *python_tool; /* ... and its INSTALLER, "" unknown */
 	int64_t record_owner;	 /* uid that owns the newest record, -1 none */
 	int64_t created_ms;
-	int64_t changed_ms; /* newest modification seen in conda-meta and site-packages */
+	int64_t changed_ms;  /* newest modification seen in conda-meta and site-packages */
+	int64_t dist_age_ms; /* since the last change of what is in site-packages, -1 nothing is */
 	unsigned char config_digest[SHA256_SIZE];
 	const char *config_names; /* those that exist: "pinned:0a1b2c3d,state:…" */
 	const char *notes[EXAMINE_NOTES_MAX + 16]; /* escaped; files, and what concerns all of it */

@@ -384,13 +384,22 @@ static bool site_is_watched(struct entry *e, const struct look_job *job)
 	return false;
 }
 
-/* Of what came before the watch for site-packages nobody heard: that costs another listing. */
+/*
+ * Of what came before the watch for site-packages nobody heard, nor of what comes into the folder
+ * of a distribution that is there already (uv links RECORD first, and writes REQUESTED and more
+ * then). Either costs another listing.
+ */
 static void after_facts(struct entry *e, const struct look_job *job)
 {
-	if (job->site.rc == 0)
-		entry_make_due(e, entries_now(e->all));
-	else
-		after_clean(e);
+	int64_t now = entries_now(e->all);
+
+	after_clean(e);
+	if (job->site.rc == 0) {
+		entry_make_due(e, now);
+	} else if (job->dist_age_ms >= 0 && job->dist_age_ms < SETTLE_HISTORY_MS && !e->dirty) {
+		entry_make_due(e, now + SETTLE_HISTORY_MS - job->dist_age_ms);
+		e->calm = true;
+	}
 }
 
 static void found_environment(struct entry *e, struct look_job *job)

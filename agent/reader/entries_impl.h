@@ -76,6 +76,7 @@ struct entry {
 	bool remote;	/* on a file system that does not tell what others do there */
 	bool automount; /* on one that goes when nobody uses it: not polled, that would be use */
 	bool away;
+	bool calm;	 /* looked at once more, though nothing says that it has changed */
 	bool background; /* nothing says that it has changed: looked at when there is time */
 	bool counted;	 /* among the unlooked */
 	bool aside;	 /* ... not any more: its file system does not answer */

@@ -19,7 +19,7 @@ enum entry_state entry_state(const struct entry *e)
 		return ENTRY_BUSY; /* something has just begun */
 	if (piece_is_out(&e->piece) && !e->background)
 		return ENTRY_DIRTY;
-	if (!e->dirty || e->polled)
+	if (!e->dirty || e->polled || e->calm)
 		return ENTRY_CLEAN;
 	return e->due_ms <= clock->mono_ms(clock) ? ENTRY_DIRTY : ENTRY_BUSY;
 }

@@ -174,6 +174,7 @@ void entry_make_due(struct entry *e, int64_t due_ms)
 	}
 	e->dirty = true;
 	e->background = false;
+	e->calm = false;
 	entry_queue(e);
 }
 

@@ -132,6 +132,7 @@ static void copy_out(struct look_job *job, const struct examined *found)
 	job->dev = found->info.dev;
 	job->ino = found->info.ino;
 	job->unreadable = found->signs.unreadable;
+	job->dist_age_ms = found->dist_age_ms;
 	(void)snprintf(job->canonical, sizeof job->canonical, "%s", found->prefix);
 	memcpy(job->stamp, found->stamp, sizeof job->stamp);
 }

@@ -70,6 +70,7 @@ struct look_job {
 	uint64_t ino;
 	uint64_t site_dev; /* the folder of the watch `site`, 0 none is to be watched */
 	uint64_t site_ino;
+	int64_t dist_age_ms;
 	char renamed_from[SAFE_PATH_MAX];
 	size_t unreadable;
 	struct settle_verdict verdict;

@@ -630,7 +630,7 @@ class Property(harness.Case):
                     raise harness.Failed("\n".join(f"{x}:\n ours {ours.get(x)}\nfresh "
                                                    f"{theirs.get(x)}" for x in differ))
                 return True
-            harness.wait_for("a fresh agent to see the same", agree, 30)
+            harness.wait_for("a fresh agent to see the same", agree, QUIET_S)
         finally:
             fresh.stop()
 

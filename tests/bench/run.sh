@@ -25,9 +25,13 @@ echo "$(date -u +%Y-%m-%d), $(nproc) x ${cpu:-$(uname -m)}, Linux $(uname -r), $
 echo
 echo "| what | figure | reference | ratio | budget | |"
 echo "|---|---|---|---|---|---|"
-for program in check busy pth scan reread durable idle memory policy fleet plan; do
+for program in check busy pth scan reread durable policy fleet plan; do
 	python3 "tests/bench/bench_$program.py"
 done
+# These two mostly wait, and do not mind each other.
+python3 tests/bench/bench_idle.py &
+python3 tests/bench/bench_memory.py
+wait $!
 "$EW_BIN/bench_spec"
 "$EW_BIN/bench_decide"
 echo

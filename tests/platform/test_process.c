@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -335,6 +336,17 @@ static void runs_as(void **state)
 	assert_int_equal(seen.text[0], 0);
 }
 
+/* Nothing but the length of turns changes, whether the kernel knows that or not. */
+static void short_turns(void **state)
+{
+	(void)state;
+	int before = getpriority(PRIO_PROCESS, 0);
+
+	process_short_turns();
+	assert_int_equal(getpriority(PRIO_PROCESS, 0), before);
+	assert_int_equal(sched_getscheduler(0) & ~SCHED_RESET_ON_FORK, SCHED_OTHER);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 2 && strcmp(argv[1], "echo") == 0)
@@ -350,6 +362,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(name),
 		cmocka_unit_test(runs_as),
+		cmocka_unit_test(short_turns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

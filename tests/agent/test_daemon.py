@@ -324,8 +324,9 @@ class Agent(unittest.TestCase):
         self.write("a", "bar")
         for follower in followers[1:]:
             self.assertIn('"installed"', follower.stdout.readline())
-        self.stop(agent)
+        self.stop(agent)  # they are not what holds it up, and wait for the next one
         for follower in followers:
+            follower.kill()
             follower.wait(PATIENCE_S)
             follower.stdout.close()
 

@@ -9,11 +9,14 @@
 #include "agent/cli/table.h"
 #include "lib/base/crypto.h"
 #include "lib/base/text.h"
+#include "platform/clock.h"
 #include "platform/paths.h"
 #include "platform/process.h"
 #include "platform/safe_open.h"
 #include "platform/users.h"
 #include "proto/convert.h"
+
+#define ACCOUNT_PATIENCE_MS 20000 /* for the bases of one account, the last one apart */
 
 struct options {
 	const char *base;
@@ -47,8 +50,23 @@ static const struct arg_table table = {
 static const struct table_column columns[] = {
 	{.title = "BASE"}, {.title = "PYTHON"}, {.title = "STATE"}, {.title = "WHY"}};
 
+/* An account whose bases were worked on. */
+struct account {
+	struct account *next;
+	uint32_t uid;
+	int64_t spent_ms;
+};
+
+/* A base to work on, in the order the agent told. */
+struct known {
+	struct known *next;
+	const char *prefix;
+	uint32_t uid;
+};
+
 struct run {
 	const struct options *options;
+	struct account *accounts;
 	enum base_action action;
 	struct pieces pieces;
 	struct arena arena;
@@ -82,6 +100,41 @@ static void add(struct run *run, const char *text, const struct base_report *rep
 	json_end_object(w);
 }
 
+static struct account *account_of(struct run *run, uint32_t uid)
+{
+	struct account *a = run->accounts;
+
+	while (a && a->uid != uid)
+		a = a->next;
+	if (a)
+		return a;
+	a = arena_calloc(&run->arena, 1, sizeof(*a));
+	if (a) {
+		a->uid = uid;
+		a->next = run->accounts;
+		run->accounts = a;
+	}
+	return a;
+}
+
+/* Whoever has many bases that hang, or take long, keeps the others waiting only so long. */
+static void work(struct run *run, const struct base_job *job, struct base_report *report)
+{
+	const struct clock *clock = clock_system();
+	struct account *account = account_of(run, job->uid);
+	int64_t began = clock->mono_ms(clock);
+
+	if (account && account->spent_ms >= ACCOUNT_PATIENCE_MS) {
+		*report = (struct base_report){.state = BASE_FAILED};
+		(void)snprintf(report->why, sizeof(report->why),
+			       "other bases of uid %u took too long", (unsigned)job->uid);
+		return;
+	}
+	base_work_as_owner(job, report);
+	if (account)
+		account->spent_ms += clock->mono_ms(clock) - began;
+}
+
 /* An environment that is no base is skipped, unless it was named. */
 static void do_one(struct run *run, const char *text, uint32_t uid, bool named)
 {
@@ -93,7 +146,7 @@ static void do_one(struct run *run, const char *text, uint32_t uid, bool named)
 
 	if (text_to_path(text, prefix, sizeof(prefix)) < 0)
 		return;
-	base_work_as_owner(&job, &report);
+	work(run, &job, &report);
 	if (report.state == BASE_NONE && !named)
 		return;
 	if (report.state == BASE_NONE)
@@ -130,8 +183,27 @@ static int do_named(struct run *run, struct err *err)
 	return rc;
 }
 
+static int keep(struct run *run, const struct environment_info *info, struct known ***last,
+		struct err *err)
+{
+	struct known *known;
+
+	if (info->owner.uid < 0 || info->owner.uid >= USERS_UID_NONE)
+		return 0;
+	known = arena_calloc(&run->arena, 1, sizeof(*known));
+	if (!known)
+		return err_set(err, ERR_NOMEM, "the list of environments");
+	known->prefix = info->prefix; /* in the arena, as the message is */
+	known->uid = (uint32_t)info->owner.uid;
+	**last = known;
+	*last = &known->next;
+	return 0;
+}
+
+/* All of them first: the agent would not wait while a base takes long. */
 static int do_known(struct run *run, struct client *client, struct err *err)
 {
+	struct known *first = NULL, **last = &first;
 	Envwarden__Local__Envelope m = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__ListRequest request = ENVWARDEN__LOCAL__LIST_REQUEST__INIT;
 	struct environment_info info;
@@ -152,9 +224,11 @@ static int do_known(struct run *run, struct client *client, struct err *err)
 		    !answer->environment->environment)
 			continue; /* of a newer version */
 		rc = environment_from_wire(answer->environment->environment, &info, err);
-		if (rc == 0 && info.owner.uid >= 0 && info.owner.uid < USERS_UID_NONE)
-			do_one(run, info.prefix, (uint32_t)info.owner.uid, false);
+		if (rc == 0)
+			rc = keep(run, &info, &last, err);
 	}
+	for (const struct known *k = first; k && rc == 0; k = k->next)
+		do_one(run, k->prefix, k->uid, false);
 	return rc;
 }
 

@@ -124,6 +124,46 @@ class Hooks(harness.Case):
                 kept.rename(link)
         self.hooks("place", state="placed")
 
+    def test_what_is_no_file(self):
+        """A pipe, an endless device, a file without end, others' files in the place of ours."""
+        gate = self.packages / GATE
+        secret = self.site.dir / "secret"
+        secret.write_text("mine\n")
+        for make in (lambda: os.mkfifo(gate), lambda: gate.symlink_to("/dev/zero"), gate.mkdir,
+                     lambda: os.link(secret, gate), lambda: self.endless(gate)):
+            make()
+            for action in ("place", "remove"):
+                self.hooks(action, code=1, state="foreign", why=GATE)
+            gate.rmdir() if gate.is_dir() else gate.unlink()
+        self.assertEqual(secret.read_text(), "mine\n")
+        os.mkfifo(self.packages / "envwarden_hooks-1.dist-info")
+        self.hooks("place", code=1, state="failed", why="not a directory")
+
+    @staticmethod
+    def endless(path):
+        with open(path, "wb") as file:
+            file.truncate(1 << 40)
+
+    @unittest.skipIf(os.getuid() != 0, "only root works as others")
+    def test_folders_that_are_swapped_meanwhile(self):
+        """The owner of a base turns its folder into a link, and back, all the time."""
+        self.site.dir.chmod(0o711)
+        roots = self.site.dir / "roots"
+        roots.mkdir()
+        for path in (self.site.home, *self.site.home.rglob("*")):
+            os.chown(path, OWNER.pw_uid, OWNER.pw_gid, follow_symlinks=False)
+        swap = subprocess.Popen(
+            ["/bin/sh", "-c", 'while :; do mv "$0" "$0.k"; ln -s "$1" "$0"; rm "$0"; mv "$0.k" "$0";'
+             " done", self.packages, roots], user=OWNER.pw_uid, group=OWNER.pw_gid,
+            stderr=subprocess.DEVNULL)
+        try:
+            for i in range(20):
+                self.site.ew("hooks", ("place", "remove")[i % 2], "--base", self.base)
+        finally:
+            swap.kill()
+            swap.wait()
+        self.assertEqual(list(roots.iterdir()), [])
+
     def told(self, action):
         result = self.site.ew("hooks", action, "--base", self.base, "--json")
         return harness.json.loads(result.out)["bases"][0]

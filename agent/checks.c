@@ -517,13 +517,14 @@ static void interactive_found(void *ctx, const struct lookup_result *result)
 static void active_found(void *ctx, const struct lookup_result *result)
 {
 	struct engine *e = local_call_data(ctx);
+	uint32_t uid = local_call_uid(ctx); /* the answer ends the call */
 	bool lives = result->rc == 0 && result->env != NULL && result->env->lives;
 
 	check_found(ctx, result);
 	if (!lives)
 		return;
 	if (ruling_action(&result->env->ruling) == ACTION_BLOCK)
-		telling_runs(e, result->env);
+		telling_runs(e, result->env, uid, engine_mono(e));
 	else
 		telling_checked(e, result->env);
 	use_note(e, result->env);

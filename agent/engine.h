@@ -323,7 +323,9 @@ void telling_acked(struct engine *e, uint64_t number);
 void telling_lost(struct engine *e); /* the connection */
 void telling_decided(struct engine *e, struct env *env);
 void telling_checked(struct engine *e, struct env *env); /* somebody activated it, or tried to */
-void telling_runs(struct engine *e, struct env *env);	 /* it was seen running */
+/* A program was seen to run in it; started_ms: monotonic. One that began before the block came, as
+ * far as this agent knows (since it was started), is none of the block's. */
+void telling_runs(struct engine *e, struct env *env, uint32_t uid, int64_t started_ms);
 void telling_save(struct engine *e);
 void telling_on_time(uv_timer_t *timer);
 

@@ -526,19 +526,16 @@ static int on_away(struct engine *e, const Envwarden__Reader__Away *away)
 	return 0;
 }
 
-static void note_running(struct engine *e, struct env *env)
-{
-	use_runs(e, env);
-	telling_runs(e, env);
-}
-
 static void on_running(struct engine *e, const Envwarden__Reader__Running *running)
 {
-	for (size_t i = 0; i < running->n_prefixes; i++) {
-		struct env *env = envs_by_path(&e->envs, running->prefixes[i]);
+	for (size_t i = 0; i < running->n_programs; i++) {
+		const Envwarden__Reader__RunningProgram *program = running->programs[i];
+		struct env *env = envs_by_path(&e->envs, program->prefix);
 
-		if (env != NULL && env->lives)
-			note_running(e, env);
+		if (env == NULL || !env->lives)
+			continue;
+		use_runs(e, env);
+		telling_runs(e, env, program->uid, program->started_ms);
 	}
 }
 

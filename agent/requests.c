@@ -69,6 +69,12 @@ int request_environment(struct engine *e, const struct env *env, struct arena *a
 	info->created_ms = env->created_ms;
 	info->last_change_ms = env->last_change_ms;
 	info->last_used_ms = use_last(e, env);
+	info->runs_after_block = env->ruling.runs_after_block;
+	info->ran_ms = env->ruling.ran_ms;
+	if (env->ruling.ran_ms != 0)
+		info->ran_by.uid = env->ruling.ran_uid;
+	if (env->ruling.ran_uid == env->owner_uid)
+		info->ran_by.name = env->owner;
 	if (tell_degraded(env, arena, info) < 0)
 		return ERR_NOMEM;
 	info->self_reported = env->self_reported;

@@ -40,10 +40,13 @@ struct ruling {
 	uint64_t refusals;
 	uint64_t runs_after_block;
 	int64_t counted_run_ms; /* monotonic time of the sight of it running that counted last */
-	bool counted;		/* something was, since it was stored last */
-	bool untold;		/* the server has not heard how it is now */
-	bool telling;		/* a report with it is under way */
-	unsigned char told[8];	/* which decision the server has heard of; zeroes: none */
+	int64_t blocked_ms; /* monotonic: since when it is blocked without a break; 0 it is not */
+	int64_t ran_ms;	    /* wall clock: when it was last seen running after a block; 0 never */
+	int64_t ran_uid;    /* by whom */
+	bool counted;	    /* something was, since it was stored last */
+	bool untold;	    /* the server has not heard how it is now */
+	bool telling;	    /* a report with it is under way */
+	unsigned char told[8]; /* which decision the server has heard of; zeroes: none */
 
 	/* The grace its user took, and the code it was unlocked with. */
 	int64_t deferred_until_ms;

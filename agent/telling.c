@@ -12,11 +12,12 @@
 #include "proto/limits.h"
 
 #define KEY_COUNTS "decision-counts"
-#define COUNTS_VERSION 1
-#define COUNT_SIZE (UUID_SIZE + 5 * 8 + 8)
+#define COUNTS_VERSION 2 /* 1: without the last run */
+#define COUNT_SIZE (UUID_SIZE + 7 * 8 + 8)
 #define COUNTS_MAX 5000 /* environments; what a setting of the store has room for */
 #define TELL_MS 60000
 #define RUN_MS (60 * 60 * 1000) /* one running program counts once in this time */
+#define STARTED_SLACK_MS 100	/* the system knows the start of a process by its own ticks */
 #define ENVIRONMENTS_MAX 4096	/* in one report */
 #define REPORT_MEMORY_MAX (16u << 20)
 
@@ -222,6 +223,10 @@ void telling_decided(struct engine *e, struct env *env)
 	unsigned char now[8];
 
 	env->ruling.decided_ms = engine_trusted(e);
+	if (ruling_action(&env->ruling) != ACTION_BLOCK)
+		env->ruling.blocked_ms = 0;
+	else if (env->ruling.blocked_ms == 0)
+		env->ruling.blocked_ms = engine_mono(e);
 	fingerprint(&env->ruling, now);
 	/* What is being told right now may be outdated by this. */
 	if (memcmp(now, env->ruling.told, sizeof now) != 0 || env->ruling.telling)
@@ -246,13 +251,18 @@ void telling_checked(struct engine *e, struct env *env)
 	count(e, env);
 }
 
-void telling_runs(struct engine *e, struct env *env)
+void telling_runs(struct engine *e, struct env *env, uint32_t uid, int64_t started_ms)
 {
 	int64_t now = engine_mono(e);
 	struct ruling *r = &env->ruling;
 
-	if (ruling_action(r) != ACTION_BLOCK ||
-	    (r->counted_run_ms != 0 && now - r->counted_run_ms < RUN_MS))
+	if (!use_kept(e) || ruling_action(r) != ACTION_BLOCK || r->blocked_ms == 0 ||
+	    started_ms < r->blocked_ms + STARTED_SLACK_MS)
+		return;
+	r->ran_ms = engine_wall(e);
+	r->ran_uid = uid;
+	r->counted = true;
+	if (r->counted_run_ms != 0 && now - r->counted_run_ms < RUN_MS)
 		return;
 	r->counted_run_ms = now;
 	r->runs_after_block++;
@@ -284,6 +294,8 @@ static void put_counts(void *ctx, struct env *env)
 	buf_add_u64(out, r->runs_after_block);
 	buf_add_u64(out, r->untold); /* a report of it is still owed */
 	buf_add(out, r->told, sizeof r->told);
+	buf_add_u64(out, (uint64_t)r->ran_ms);
+	buf_add_u64(out, (uint64_t)r->ran_uid);
 }
 
 static void counts_run(struct job *job)
@@ -338,7 +350,7 @@ void telling_on_time(uv_timer_t *timer)
 	telling_go(e);
 }
 
-static void take_counts(struct engine *e, struct rd *rd)
+static void take_counts(struct engine *e, struct rd *rd, uint8_t version)
 {
 	struct uuid id;
 	const void *bytes = rd_bytes(rd, UUID_SIZE);
@@ -354,6 +366,10 @@ static void take_counts(struct engine *e, struct rd *rd)
 	counted.runs_after_block = rd_u64(rd);
 	counted.untold = rd_u64(rd) != 0;
 	bytes = rd_bytes(rd, sizeof counted.told);
+	if (version > 1) {
+		counted.ran_ms = (int64_t)rd_u64(rd);
+		counted.ran_uid = (int64_t)rd_u64(rd);
+	}
 	env = envs_by_id(&e->envs, &id);
 	if (rd->rc < 0 || env == NULL)
 		return;
@@ -362,6 +378,8 @@ static void take_counts(struct engine *e, struct rd *rd)
 	env->ruling.refusals = counted.refusals;
 	env->ruling.runs_after_block = counted.runs_after_block;
 	env->ruling.untold = counted.untold;
+	env->ruling.ran_ms = use_kept(e) ? counted.ran_ms : 0;
+	env->ruling.ran_uid = counted.ran_uid;
 	memcpy(env->ruling.told, bytes, sizeof env->ruling.told);
 }
 
@@ -369,14 +387,15 @@ void telling_start(struct engine *e)
 {
 	struct buf bytes;
 	struct rd rd;
+	uint8_t version;
 
 	e->told_number = (uint64_t)engine_trusted(e); /* above all that were told before */
 	buf_init(&bytes, STORE_VALUE_MAX);
 	if (store_kv_get(e->store, KEY_COUNTS, &bytes, NULL) == 0) {
 		rd_init(&rd, bytes.data, bytes.len);
-		if (rd_u8(&rd) == COUNTS_VERSION)
-			while (rd.rc == 0 && rd.left > 0)
-				take_counts(e, &rd);
+		version = rd_u8(&rd);
+		while (version > 0 && version <= COUNTS_VERSION && rd.rc == 0 && rd.left > 0)
+			take_counts(e, &rd, version);
 	}
 	buf_deinit(&bytes);
 }

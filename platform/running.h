@@ -29,4 +29,8 @@ struct running {
 typedef int (*running_cb)(void *ctx, const struct running *process);
 int running_each(running_cb cb, void *ctx, struct err *err);
 
+/* When a process began, on the clock of clock_system's mono_ms. ERR_NOTFOUND: it has ended, or may
+ * not be seen; ERR_UNSUPPORTED. */
+int running_since(int64_t pid, int64_t *started_ms, struct err *err);
+
 #endif

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -78,4 +80,33 @@ int running_each(running_cb cb, void *ctx, struct err *err)
 	}
 	(void)closedir(proc);
 	return rc;
+}
+
+#define STAT_MAX 1024 /* bytes of /proc/PID/stat that are read: the start is the 22nd number */
+#define STARTED_FIELD 22
+
+int running_since(int64_t pid, int64_t *started_ms, struct err *err)
+{
+	char path[64], text[STAT_MAX];
+	unsigned long long ticks;
+	const char *at;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+	if (fd >= 0)
+		(void)close(fd);
+	if (n <= 0)
+		return err_set(err, ERR_NOTFOUND, "process %" PRId64 " is not there", pid);
+	text[n] = '\0';
+	/* Its name, the second field, may have blanks and brackets itself. */
+	at = strrchr(text, ')');
+	for (int field = 2; at != NULL && field < STARTED_FIELD; field++)
+		at = strchr(at + 1, ' ');
+	if (at == NULL || text_to_u64(at + 1, strcspn(at + 1, " "), &ticks) < 0)
+		return err_set(err, ERR_INVALID, "%s", path);
+	*started_ms = (int64_t)(ticks * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK));
+	return 0;
 }

@@ -177,6 +177,7 @@ void environment_info_init(struct environment_info *info)
 	*info = (struct environment_info){
 		.prefix = "", .name = "", .platform = "", .tool = "", .status = ACTION_ALLOW};
 	person_from_wire(NULL, &info->owner);
+	person_from_wire(NULL, &info->ran_by);
 }
 
 int environment_to_wire(const struct environment_info *info, struct arena *arena,
@@ -199,6 +200,10 @@ int environment_to_wire(const struct environment_info *info, struct arena *arena
 	wire->created_ms = info->created_ms;
 	wire->last_change_ms = info->last_change_ms;
 	wire->last_used_ms = info->last_used_ms;
+	wire->runs_after_block = info->runs_after_block;
+	wire->ran_ms = info->ran_ms;
+	if (info->ran_ms != 0 && person_to_wire(&info->ran_by, arena, &wire->ran_by) < 0)
+		return ERR_NOMEM;
 	wire->degraded = (char **)info->degraded;
 	wire->n_degraded = info->n_degraded;
 	wire->self_reported = info->self_reported;
@@ -219,6 +224,8 @@ int environment_from_wire(const Envwarden__Environment *wire, struct environment
 		.created_ms = wire->created_ms,
 		.last_change_ms = wire->last_change_ms,
 		.last_used_ms = wire->last_used_ms,
+		.runs_after_block = wire->runs_after_block,
+		.ran_ms = wire->ran_ms,
 		.degraded = (const char *const *)wire->degraded,
 		.n_degraded = wire->n_degraded,
 		.self_reported = wire->self_reported,
@@ -230,6 +237,7 @@ int environment_from_wire(const Envwarden__Environment *wire, struct environment
 		return rc;
 	uuid_from_wire(&wire->id, &info.id);
 	person_from_wire(wire->owner, &info.owner);
+	person_from_wire(wire->ran_by, &info.ran_by);
 	*out = info;
 	return 0;
 }

@@ -112,6 +112,9 @@ struct environment_info {
 	int64_t created_ms; /* times: 0 = unknown */
 	int64_t last_change_ms;
 	int64_t last_used_ms;
+	uint64_t runs_after_block; /* times it was seen running while it was blocked */
+	int64_t ran_ms;		   /* the last of them, 0 = none is known */
+	struct person ran_by;
 	const char *const *degraded;
 	size_t n_degraded;
 	bool self_reported; /* known by its owner's own command only */

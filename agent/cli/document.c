@@ -32,6 +32,21 @@ void document_package(struct json_writer *w, const struct package *package)
 	json_end_object(w);
 }
 
+/* Seen running while it was blocked. */
+static void document_ran(struct json_writer *w, const struct environment_info *environment)
+{
+	if (environment->runs_after_block == 0 && environment->ran_ms == 0)
+		return;
+	json_key(w, "ran_after_block");
+	json_begin_object(w);
+	json_kv_int(w, "times", (int64_t)environment->runs_after_block);
+	json_kv_time_opt(w, "last", environment->ran_ms);
+	json_kv_str_opt(w, "user", environment->ran_by.name);
+	if (environment->ran_ms != 0 && environment->ran_by.uid >= 0)
+		json_kv_int(w, "uid", environment->ran_by.uid);
+	json_end_object(w);
+}
+
 void document_environment(struct json_writer *w, const struct environment_info *environment)
 {
 	json_begin_object(w);
@@ -46,6 +61,7 @@ void document_environment(struct json_writer *w, const struct environment_info *
 	json_kv_time_opt(w, "created", environment->created_ms);
 	json_kv_time_opt(w, "last_change", environment->last_change_ms);
 	json_kv_time_opt(w, "last_used", environment->last_used_ms);
+	document_ran(w, environment);
 	json_kv_bool(w, "self_reported", environment->self_reported);
 	if (environment->excluded)
 		json_kv_bool(w, "excluded", true);

@@ -148,6 +148,30 @@ static void time_fact(struct buf *out, const char *name, int64_t wall_ms)
 	fact(out, name, text);
 }
 
+/* "ran blocked  3 times, last on 2026-11-23 01:02 by ana" */
+static void ran_fact(const struct environment_info *e, struct buf *out)
+{
+	char when[TIMES_TEXT_MAX];
+	struct buf line;
+
+	if (e->runs_after_block == 0 && e->ran_ms == 0)
+		return;
+	buf_init(&line, OUTPUT_MAX);
+	if (e->runs_after_block > 0)
+		buf_addf(&line, "seen %" PRIu64 " time%s", e->runs_after_block,
+			 e->runs_after_block == 1 ? "" : "s");
+	if (e->ran_ms != 0) {
+		times_local(e->ran_ms, when);
+		buf_addf(&line, "%slast %s", line.len > 0 ? ", " : "", when);
+		if (*e->ran_by.name)
+			buf_addf(&line, " by %s", e->ran_by.name);
+		else if (e->ran_by.uid >= 0)
+			buf_addf(&line, " by uid %" PRId64, e->ran_by.uid);
+	}
+	fact(out, "ran blocked", buf_cstr(&line));
+	buf_deinit(&line);
+}
+
 static void print_facts(const struct environment_info *e, struct buf *out)
 {
 	fact(out, "name", e->name);
@@ -159,6 +183,7 @@ static void print_facts(const struct environment_info *e, struct buf *out)
 	time_fact(out, "created", e->created_ms);
 	time_fact(out, "last change", e->last_change_ms);
 	time_fact(out, "last used", e->last_used_ms);
+	ran_fact(e, out);
 	if (e->self_reported)
 		fact(out, "known by", "its owner's reports; the agent may not read it");
 	if (e->excluded)

@@ -46,13 +46,20 @@ enum place_kind {
 
 struct accounts;
 
+/* A program that runs in a prefix. */
+struct discover_program {
+	const char *prefix; /* canonical */
+	int64_t started_ms; /* monotonic; 0 unknown */
+	uint32_t uid;
+};
+
 struct discovery {
 	/* A prefix to look at. The path is borrowed. */
 	int (*candidate)(void *ctx, const char *path);
 	/* Another place to look at, and to watch. */
 	int (*place)(void *ctx, enum place_kind kind, const char *path);
-	/* Something runs in this prefix (canonical). NULL: running programs are not looked at. */
-	int (*runs)(void *ctx, const char *prefix);
+	/* Something runs in this prefix. NULL: running programs are not looked at. */
+	int (*runs)(void *ctx, const struct discover_program *program);
 	void *ctx;
 
 	const struct exclude *exclude; /* never opened, nor what is below; NULL none */

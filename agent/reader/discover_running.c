@@ -9,6 +9,7 @@
 struct looking {
 	struct discovery *to;
 	char last[SAFE_PATH_MAX]; /* processes of one environment often follow each other */
+	char prefix[SAFE_PATH_MAX];
 };
 
 /* "<prefix>/bin/python3" or "<prefix>/Scripts/x" -> the length of the prefix, 0 none */
@@ -28,26 +29,38 @@ static bool is_system(const char *path)
 	return strcmp(path, "/usr") == 0 || strcmp(path, "/usr/local") == 0;
 }
 
-static int tell_running(const char *path, struct discovery *to)
+/* The prefix a path leads to, "" none that is told of; the candidate is told on the way. */
+static int tell_prefix(const char *path, char prefix[SAFE_PATH_MAX], struct discovery *to)
 {
 	struct safe_dir *dir = NULL;
-	char real[SAFE_PATH_MAX];
 	int rc;
 
+	prefix[0] = '\0';
 	if (!discover_is_env(to, path))
 		return 0;
 	if (!discover_may_touch(to, path)) { /* taken by its name */
-		rc = to->candidate(to->ctx, path);
-		return rc == 0 && to->runs != NULL ? to->runs(to->ctx, path) : rc;
+		memcpy(prefix, path, strlen(path) + 1);
+		return to->candidate(to->ctx, path);
 	}
 	if (safe_dir_open(path, &dir, NULL) < 0)
 		return 0;
-	rc = safe_dir_real_path(dir, real, sizeof real, NULL);
+	rc = safe_dir_real_path(dir, prefix, SAFE_PATH_MAX, NULL);
 	safe_dir_close(dir);
-	if (rc < 0 || discover_excluded(to, real))
+	if (rc < 0 || discover_excluded(to, prefix)) {
+		prefix[0] = '\0';
 		return 0;
-	rc = to->candidate(to->ctx, real);
-	return rc == 0 && to->runs != NULL ? to->runs(to->ctx, real) : rc;
+	}
+	return to->candidate(to->ctx, prefix);
+}
+
+static int tell_runs(const struct looking *l, const struct running *process)
+{
+	struct discover_program program = {.prefix = l->prefix, .uid = process->uid};
+
+	if (l->prefix[0] == '\0' || l->to->runs == NULL)
+		return 0;
+	(void)running_since(process->pid, &program.started_ms, NULL);
+	return l->to->runs(l->to->ctx, &program);
 }
 
 static int on_process(void *ctx, const struct running *process)
@@ -65,10 +78,14 @@ static int on_process(void *ctx, const struct running *process)
 			continue;
 		memcpy(path, process->words[i], n);
 		path[n] = '\0';
-		if (is_system(path) || strcmp(path, l->last) == 0)
+		if (is_system(path))
 			continue;
-		memcpy(l->last, path, n + 1);
-		rc = tell_running(path, l->to);
+		if (strcmp(path, l->last) != 0) {
+			memcpy(l->last, path, n + 1);
+			rc = tell_prefix(path, l->prefix, l->to);
+		}
+		if (rc == 0)
+			rc = tell_runs(l, process);
 	}
 	return rc;
 }

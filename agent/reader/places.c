@@ -76,7 +76,8 @@ enum finding_kind {
 struct finding {
 	struct finding *next;
 	enum finding_kind what;
-	enum place_kind kind; /* of a place */
+	enum place_kind kind;		 /* of a place */
+	struct discover_program program; /* without its prefix, which is the path */
 	char path[];
 };
 
@@ -107,6 +108,7 @@ static int keep(struct scan *scan, enum finding_kind what, enum place_kind kind,
 		return ERR_NOMEM;
 	f->what = what;
 	f->kind = kind;
+	f->program = (struct discover_program){.prefix = NULL};
 	memcpy(f->path, path, n);
 	*scan->last = f;
 	scan->last = &f->next;
@@ -123,9 +125,17 @@ static int on_place(void *ctx, enum place_kind kind, const char *path)
 	return keep(ctx, FOUND_PLACE, kind, path);
 }
 
-static int on_running(void *ctx, const char *prefix)
+static int on_running(void *ctx, const struct discover_program *program)
 {
-	return keep(ctx, FOUND_RUNNING, PLACE_ENVS, prefix);
+	struct scan *scan = ctx;
+	struct finding **at = scan->last;
+	int rc = keep(scan, FOUND_RUNNING, PLACE_ENVS, program->prefix);
+
+	if (rc == 0) {
+		(*at)->program = *program;
+		(*at)->program.prefix = (*at)->path;
+	}
+	return rc;
 }
 
 static void scan_run(struct piece *piece)
@@ -218,7 +228,7 @@ static void take_findings(struct place *p, const struct scan *scan)
 		if (f->what == FOUND_PLACE)
 			(void)places_add(all, f->kind, f->path);
 		else if (f->what == FOUND_RUNNING)
-			all->config.callbacks->runs(all->config.ctx, f->path);
+			all->config.callbacks->runs(all->config.ctx, &f->program);
 		else
 			all->config.callbacks->candidate(all->config.ctx, f->path);
 	}

@@ -26,8 +26,8 @@ struct accounts;
 struct places_callbacks {
 	void (*candidate)(void *ctx, const char *path); /* may be an environment */
 	void (*touched)(void *ctx,
-			const char *path);	     /* something happened to it, seen from above */
-	void (*runs)(void *ctx, const char *prefix); /* something runs in it; canonical */
+			const char *path); /* something happened to it, seen from above */
+	void (*runs)(void *ctx, const struct discover_program *program); /* runs in a prefix */
 	void (*caught_up)(void *ctx); /* no scan that will end is under way any more */
 };
 

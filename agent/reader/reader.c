@@ -60,7 +60,7 @@ struct reader {
 	unsigned untaken;	    /* facts told that the core has not made durable yet */
 	struct exclude exclude;
 	struct condarc_cache *condarc;
-	char *running[RUNNING_MAX]; /* prefixes that the core is to be told */
+	Envwarden__Reader__RunningProgram running[RUNNING_MAX]; /* that the core is to be told */
 	size_t n_running;
 };
 
@@ -340,35 +340,49 @@ static void send_running(struct reader *r)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Running running = ENVWARDEN__READER__RUNNING__INIT;
+	Envwarden__Reader__RunningProgram *list[LIMIT_CANDIDATES];
 
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_RUNNING;
 	envelope.running = &running;
-	for (size_t i = 0; i < r->n_running; i += running.n_prefixes) {
-		size_t left = r->n_running - i;
-
-		running.prefixes = r->running + i;
-		running.n_prefixes = left < LIMIT_CANDIDATES ? left : LIMIT_CANDIDATES;
+	running.programs = list;
+	for (size_t i = 0; i < r->n_running; i += running.n_programs) {
+		running.n_programs = 0;
+		while (running.n_programs < LIMIT_CANDIDATES &&
+		       i + running.n_programs < r->n_running) {
+			list[running.n_programs] = &r->running[i + running.n_programs];
+			running.n_programs++;
+		}
 		send_message(r, &envelope);
 	}
 	while (r->n_running > 0)
-		mem_free(r->running[--r->n_running]);
+		mem_free(r->running[--r->n_running].prefix);
 }
 
 /* Kept until what was found with it has been told. */
-static void on_runs(void *ctx, const char *prefix)
+static void on_runs(void *ctx, const struct discover_program *program)
 {
 	struct reader *r = ctx;
 	struct wire_path path;
-	char *copy;
+	Envwarden__Reader__RunningProgram *to = r->running;
+	Envwarden__Reader__RunningProgram *end = to + r->n_running;
 
-	if (r->n_running == RUNNING_MAX || wire_path(&path, prefix, NULL) < 0)
+	if (wire_path(&path, program->prefix, NULL) < 0)
 		return;
-	for (size_t i = 0; i < r->n_running; i++)
-		if (strcmp(r->running[i], path.text) == 0)
+	while (to < end && strcmp(to->prefix, path.text) != 0)
+		to++;
+	if (to == end) {
+		if (r->n_running == RUNNING_MAX)
 			return;
-	copy = mem_strdup(path.text);
-	if (copy != NULL)
-		r->running[r->n_running++] = copy;
+		envwarden__reader__running_program__init(to);
+		to->prefix = mem_strdup(path.text);
+		if (to->prefix == NULL)
+			return;
+		r->n_running++;
+	} else if (program->started_ms < to->started_ms) {
+		return;
+	}
+	to->started_ms = program->started_ms;
+	to->uid = program->uid;
 }
 
 static void on_caught_up(void *ctx)
@@ -757,7 +771,7 @@ int reader_main(int fd, int64_t parent)
 	CHECK(uv_loop_close(&r->loop) == 0);
 	recall_free(r->recall);
 	while (r->n_running > 0)
-		mem_free(r->running[--r->n_running]);
+		mem_free(r->running[--r->n_running].prefix);
 	exclude_deinit(&r->exclude);
 	condarc_cache_free(r->condarc);
 	return 0;

@@ -64,10 +64,10 @@ static void on_touched(void *ctx, const char *path)
 	note(ctx, SAID_TOUCHED, path);
 }
 
-static void on_runs(void *ctx, const char *prefix)
+static void on_runs(void *ctx, const struct discover_program *program)
 {
 	(void)ctx;
-	(void)prefix;
+	(void)program;
 }
 
 static void on_caught_up(void *ctx)

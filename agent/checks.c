@@ -524,7 +524,7 @@ static void active_found(void *ctx, const struct lookup_result *result)
 	if (!lives)
 		return;
 	if (ruling_action(&result->env->ruling) == ACTION_BLOCK)
-		telling_runs(e, result->env, uid, engine_mono(e));
+		telling_runs(e, result->env, uid, INT64_MAX); /* it is active now */
 	else
 		telling_checked(e, result->env);
 	use_note(e, result->env);

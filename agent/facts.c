@@ -582,7 +582,7 @@ static void fail_waiters(struct engine *e)
 
 		e->waiters = w->next;
 		if (w->done != NULL)
-			w->done(w->ctx, ERR_UNREACHABLE);
+			w->done(w->ctx, ERR_CANCELED);
 		mem_free(w);
 	}
 }

@@ -46,7 +46,7 @@ static const char *why_not(int rc)
 		return "there is no environment there";
 	case ERR_PERM:
 		return "not permitted: the agent may not read it";
-	case ERR_UNREACHABLE:
+	case ERR_CANCELED:
 		return "the agent's reader is not running; try again";
 	default:
 		return err_text(rc);
@@ -121,9 +121,9 @@ static void recorded(void *ctx, int rc)
 
 	bool theirs;
 
-	r->lost = r->lost || (rc == ERR_UNREACHABLE && r->done == 0);
+	r->lost = r->lost || (rc == ERR_CANCELED && r->done == 0);
 	if (r->lost) {
-		r->rc = ERR_UNREACHABLE;
+		r->rc = ERR_CANCELED;
 		r->at = r->n;
 		r->under_way--;
 		if (!r->starting)
@@ -155,7 +155,7 @@ static void recording_go_on(struct recording *r)
 
 		r->under_way++;
 		if (facts_read(r->e, item->prefix, recorded, item) == 0)
-			recorded(item, ERR_UNREACHABLE);
+			recorded(item, ERR_CANCELED);
 	}
 	r->starting = false;
 	if (r->under_way == 0)
@@ -204,7 +204,7 @@ static void record_one(struct engine *e, struct local_call *call,
 	struct recording *r;
 
 	if (result->rc == ERR_NOTFOUND && !e->scan_done) {
-		local_call_fail(call, ERR_UNREACHABLE, still_looking);
+		local_call_fail(call, ERR_CANCELED, still_looking);
 		return;
 	}
 	if (result->rc < 0 || result->several != NULL) {
@@ -257,7 +257,7 @@ void request_record(void *ctx, struct local_call *call, const Envwarden__Local__
 		return;
 	}
 	if (e->link == NULL || (m->all && !e->scan_done)) {
-		local_call_fail(call, ERR_UNREACHABLE, still_looking);
+		local_call_fail(call, ERR_CANCELED, still_looking);
 		return;
 	}
 	if (!m->all) {

@@ -266,10 +266,11 @@ static int ask(struct client *client, const struct options *options, struct targ
 	return rc;
 }
 
-/* An agent that has just started knows what is there after its first scan. */
+/* An agent that has just started knows what is there after its first scan, a new reader likewise.
+ */
 static bool starts(const struct client *client, const struct answers *answers, int rc)
 {
-	return rc == ERR_UNREACHABLE && client->refused && !answers->told;
+	return rc == ERR_CANCELED && client->refused && !answers->told;
 }
 
 static int record(struct client *client, const struct options *options, struct target *target,

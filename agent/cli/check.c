@@ -8,6 +8,7 @@
 #include "agent/cli/client.h"
 #include "agent/cli/command.h"
 #include "agent/cli/document.h"
+#include "agent/cli/gated.h"
 #include "agent/cli/hint.h"
 #include "agent/cli/message.h"
 #include "agent/cli/output.h"
@@ -296,6 +297,11 @@ static bool take_typed(struct target_words *to, const struct typed *typed, char 
 	return false;
 }
 
+static bool is_conda(const char *tool)
+{
+	return tool && strcmp(tool, "conda") == 0;
+}
+
 int command_check(int argc, char **argv)
 {
 	char *const *words = NULL;
@@ -316,6 +322,8 @@ int command_check(int argc, char **argv)
 		return output_usage(argv[0], &err);
 	options.words.env = args.n_words > 0 ? args.words[0] : NULL;
 	if (options.typed) {
+		if (is_conda(options.words.tool) && gated_by_base(getenv("CONDA_EXE")))
+			return EXIT_FINE;
 		typed = typed_read(options.words.tool ? options.words.tool : "", n_words, words);
 		if (!take_typed(&options.words, &typed, room))
 			return EXIT_FINE;

@@ -129,6 +129,8 @@ def integration_rows():
     for shell in SHELLS:
         yield Row(shell, "conda, shell integration", "conda activate ENV", "conda activate {name}",
                   HOOK[shell], **here)
+        yield Row(shell, "conda, both", "conda activate ENV", "conda activate {name}",
+                  HOOK[shell], integrated=True, refused=None if shell == "fish" else 1)
         for tool in ("mamba", "micromamba"):
             init = "{" + tool + "}"
             yield Row(shell, tool, f"{tool} activate ENV", f"{tool} activate {{name}}", init,
@@ -476,6 +478,17 @@ class Gate(harness.Case):
         if "--write" in ARGUMENTS:
             write(text)
         self.assertIn(text, DOCS.read_text(), "docs/gate.md is behind: test_gate.py --write")
+
+    def test_nobody_waits_twice(self):
+        """Where the base asks by itself, the shell integration does not."""
+        self.begin()
+        words = ("check", "--hook", "--tool", "conda", "--typed", "--", "activate",
+                 self.prefix("block"))
+        env = {"ENVWARDEN_SOCKET": str(self.site.socket)}
+        for base, code, said in ((self.base, 0, NOTHING), (self.bare, 4, BLOCKED)):
+            conda = str(base / "bin" / "conda")
+            self.assertRun(self.site.run(self.command, *words, CONDA_EXE=conda, **env), code, said)
+        self.assertRun(self.site.run(self.command, *words, **env), 4, BLOCKED)
 
     def test_an_evaluated_stdout_stays_empty(self):
         """What a shell would evaluate, in every form conda has."""

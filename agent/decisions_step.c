@@ -35,6 +35,16 @@ static int load_packages(const struct decisions_step *step, struct store *store,
 	return 0;
 }
 
+/* Until when the code its user was given counts; 0: none does. */
+static int64_t unlocked_until(const struct decisions_step *step, const struct item *item)
+{
+	const struct ruling *r = &item->ruling;
+	bool holds = step->orders.said != NULL && r->unlocked_until_ms > step->now_ms &&
+		     !said_revoked(step->orders.said, r->unlocked_serial);
+
+	return holds ? r->unlocked_until_ms : 0;
+}
+
 /* What lifts rules here: the exceptions granted, and the code its user was given. */
 static int find_granted(const struct decisions_step *step, const struct item *item,
 			struct arena *arena, struct eval_input *eval)
@@ -47,7 +57,7 @@ static int find_granted(const struct decisions_step *step, const struct item *it
 		return 0;
 	eval->granted = said->exceptions;
 	eval->n_granted = said->n_exceptions;
-	if (r->unlocked_until_ms <= step->now_ms || said_revoked(said, r->unlocked_serial))
+	if (unlocked_until(step, item) == 0)
 		return 0;
 	all = arena_calloc(arena, said->n_exceptions + 1, sizeof *all);
 	if (all == NULL)
@@ -84,7 +94,8 @@ static int decide_item(const struct decisions_step *step, struct item *item, str
 				  .deferred_case = item->ruling.deferred_case,
 				  .fresh_until_ms = step->orders.fresh_until_ms,
 				  .when_stale = rules != NULL ? rules->policy.defaults.when_stale
-							      : ACTION_ALLOW};
+							      : ACTION_ALLOW,
+				  .unlocked_until_ms = unlocked_until(step, item)};
 	struct evaluation evaluation = {0};
 	int rc = find_granted(step, item, arena, &in.eval);
 

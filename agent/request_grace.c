@@ -147,6 +147,16 @@ static int read_code(const struct asked_grace *a, const struct env *env, struct 
 	return rc;
 }
 
+/* By a status of its own, which a code lifts only if it was made for that. */
+static bool is_blocked_itself(const struct kept_decision *kept)
+{
+	for (size_t i = 0; kept != NULL && i < kept->n_reasons; i++)
+		if (strcmp(kept->reasons[i].kind, "status") == 0 &&
+		    kept->reasons[i].action == ACTION_BLOCK)
+			return true;
+	return false;
+}
+
 static void unlock(struct local_call *call, struct asked_grace *a, const struct env *env)
 {
 	struct unlock code;
@@ -160,6 +170,12 @@ static void unlock(struct local_call *call, struct asked_grace *a, const struct 
 		log_warn("decision", "unlock code refused", LOG_STR("prefix", env->prefix),
 			 LOG_INT("uid", local_call_uid(call)), LOG_ERR(&err));
 		refuse(call, a, err.code, err.text);
+		return;
+	}
+	if (!code.lifts_status && is_blocked_itself(env->ruling.kept)) {
+		refuse(call, a, ERR_PERM,
+		       "this code lifts what rules block, and an administrator blocked this "
+		       "environment itself: ask for one that lifts that, too");
 		return;
 	}
 	a->grace.until_ms = code.expires_ms;

@@ -66,6 +66,8 @@ static void tell_follows(const struct decide_input *in, struct decision *d)
 int decide(const struct decide_input *in, struct arena *arena, struct evaluation *out)
 {
 	struct evaluation result = {.decision = {.valid_until_ms = INT64_MAX}};
+	int64_t fresh_until_ms = in->unlocked_until_ms > in->fresh_until_ms ? in->unlocked_until_ms
+									    : in->fresh_until_ms;
 	int rc;
 
 	if (!in->logging) {
@@ -73,11 +75,11 @@ int decide(const struct decide_input *in, struct arena *arena, struct evaluation
 		return 0;
 	}
 	rc = evaluate(in, arena, &result);
-	if (rc == 0 && in->eval.now_ms >= in->fresh_until_ms)
+	if (rc == 0 && in->eval.now_ms >= fresh_until_ms)
 		rc = add_stale(in, &result.decision);
 	else if (rc == 0 && in->when_stale != ACTION_ALLOW &&
-		 in->fresh_until_ms < result.decision.valid_until_ms)
-		result.decision.valid_until_ms = in->fresh_until_ms;
+		 fresh_until_ms < result.decision.valid_until_ms)
+		result.decision.valid_until_ms = fresh_until_ms;
 	if (rc < 0)
 		return rc;
 	tell_follows(in, &result.decision);

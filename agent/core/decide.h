@@ -29,6 +29,8 @@ struct decide_input {
 	/* The organisation was heard of so recently that its word counts until then. */
 	int64_t fresh_until_ms; /* INT64_MAX: however old it is */
 	enum action when_stale;
+	/* A code was used, which is word from the organisation; 0: none holds. */
+	int64_t unlocked_until_ms;
 };
 
 /* Everything *out points at is in arena, the policy's or the facts'. ERR_NOMEM. */

@@ -233,13 +233,17 @@ static enum admin_exit set_minutes(struct admin *a, json_t *body)
 		       : admin_fail(a, ADMIN_FAILED, "out of memory");
 }
 
-static void print_code(struct admin *a, const json_t *answer)
+static void print_code(struct admin *a, const json_t *env, const json_t *answer)
 {
 	char r1[OUTPUT_ROOM], r2[OUTPUT_ROOM];
 
 	admin_print(a, "%s", output_text(answer, "code", r1));
 	admin_say(a, "Counts until %s; shown only here. The member types: envwarden unlock ENV",
 		  output_text(answer, "expires", r2));
+	if (!a->options.values[OPT_AND_STATUS] &&
+	    strcmp(output_text(env, "status", r1), "block") == 0)
+		admin_say(a, "It is blocked by a status of its own, which this code does not lift: "
+			     "make one with --and-status");
 }
 
 enum admin_exit cmd_unlock(struct admin *a, const char *const *words, size_t n)
@@ -262,7 +266,7 @@ enum admin_exit cmd_unlock(struct admin *a, const char *const *words, size_t n)
 	if (result == ADMIN_OK && a->options.values[OPT_JSON])
 		result = output_json(a, answer);
 	else if (result == ADMIN_OK)
-		print_code(a, answer);
+		print_code(a, env, answer);
 	json_decref(answer);
 	json_decref(env);
 	json_decref(body);

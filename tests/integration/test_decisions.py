@@ -94,6 +94,20 @@ class Decisions(harness.Case):
         site.start_agent()
         self.wait_check(0)
 
+    def test_unlock_and_a_status(self):
+        """What a code does not lift, it is refused for; the administrator is told before."""
+        site = self.site
+        self.assertRun(site.admin("env", "set-status", self.prefix, "block", "--message",
+                                  "No"), 0)
+        harness.wait_for("the status", lambda: "No" in self.check(self.prefix).err, SOON_S)
+        for option, told, code, said in (
+                ((), "make one with --and-status", 7, "blocked this environment itself"),
+                (("--and-status",), "shown only here", 0, "is unlocked until")):
+            made = site.admin("unlock", self.prefix, "--reason", "a demo", *option)
+            self.assertRun(made, 0, told)
+            self.assertRun(site.ew("unlock", self.prefix, made.out.split()[0]), code, said)
+            self.wait_check(0 if code == 0 else 4)
+
     def test_a_copy_made_offline(self):
         site = self.site
         self.assertRun(site.admin("policy", "show"), 0)

@@ -86,14 +86,20 @@ static void freshness(void **state)
 		enum action want;
 		const char *reasons;
 		int64_t valid_until_ms;
+		int64_t unlocked_until_ms;
 	} rows[] = {
-		{INT64_MAX, ACTION_BLOCK, true, ACTION_WARN, "status", INT64_MAX},
-		{1001, ACTION_BLOCK, true, ACTION_WARN, "status", 1001},
-		{1001, ACTION_ALLOW, true, ACTION_WARN, "status", INT64_MAX},
-		{1000, ACTION_BLOCK, true, ACTION_BLOCK, "stale status", INT64_MAX},
-		{1000, ACTION_WARN, true, ACTION_WARN, "status stale", INT64_MAX},
-		{1000, ACTION_WARN, false, ACTION_WARN, "stale", INT64_MAX},
-		{1000, ACTION_ALLOW, false, ACTION_ALLOW, "", INT64_MAX},
+		{INT64_MAX, ACTION_BLOCK, true, ACTION_WARN, "status", INT64_MAX, 0},
+		{1001, ACTION_BLOCK, true, ACTION_WARN, "status", 1001, 0},
+		{1001, ACTION_ALLOW, true, ACTION_WARN, "status", INT64_MAX, 0},
+		{1000, ACTION_BLOCK, true, ACTION_BLOCK, "stale status", INT64_MAX, 0},
+		{1000, ACTION_WARN, true, ACTION_WARN, "status stale", INT64_MAX, 0},
+		{1000, ACTION_WARN, false, ACTION_WARN, "stale", INT64_MAX, 0},
+		{1000, ACTION_ALLOW, false, ACTION_ALLOW, "", INT64_MAX, 0},
+		/* A code that was used is news. */
+		{1000, ACTION_BLOCK, true, ACTION_WARN, "status", 1500, 1500},
+		{1200, ACTION_BLOCK, false, ACTION_ALLOW, "", 1500, 1500},
+		{2000, ACTION_BLOCK, false, ACTION_ALLOW, "", 2000, 1500},
+		{900, ACTION_BLOCK, false, ACTION_BLOCK, "stale", INT64_MAX, 1000},
 	};
 
 	(void)state;
@@ -106,6 +112,7 @@ static void freshness(void **state)
 				 .now_ms = 1000},
 			.fresh_until_ms = rows[i].fresh_until_ms,
 			.when_stale = rows[i].when_stale,
+			.unlocked_until_ms = rows[i].unlocked_until_ms,
 		};
 		struct evaluation evaluation;
 		const struct decision *d = &evaluation.decision;

@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/text.h"
+#include "lib/base/words.h"
 #include "lib/policy/condition_text.h"
 #include "lib/policy/condition_within.h"
 #include "lib/policy/template.h"
@@ -309,6 +310,31 @@ static bool updates_to_version(const char *fix)
 	return conda && strpbrk(fix, "<>=") != NULL;
 }
 
+/* envwarden runs a fix without a shell; and pasted, an unquoted "openssl>=3" writes a file "=3". */
+static void check_fix(struct checking *c, const struct rule *rule)
+{
+	static const struct policy_facts facts = {
+		.name = "env", .path = "/env", .user = "user", .platform = "", .tool = ""};
+	static const struct package package = {.name = "package", .version = "1"};
+	const struct template_values values = {&facts, &package, rule->id, "contact"};
+	struct err err = ERR_INIT;
+	struct words words;
+	const char *fix;
+
+	if (template_fix(rule->fix, &values, WORDS_TEXT_MAX, c->arena, &fix) == 0 &&
+	    words_split(fix, c->arena, &words, &err) == ERR_INVALID)
+		tell(c, PROBLEM_WARNING, rule->line,
+		     "one command, its specs quoted: '{tool} install {target} \"openssl>=3\"'",
+		     "rule \"%s\": envwarden fix can't run the fix: %s", rule->id, err.text);
+	if (strstr(rule->fix, "-n {env}") || strstr(rule->fix, "-p {prefix}"))
+		tell(c, PROBLEM_WARNING, rule->line, "write {target}",
+		     "rule \"%s\": the fix is wrong for environments without a name, or with one",
+		     rule->id);
+	if (updates_to_version(rule->fix))
+		tell(c, PROBLEM_WARNING, rule->line, "write install",
+		     "rule \"%s\": conda update takes no version, as the fix has one", rule->id);
+}
+
 static void check_rule(struct checking *c, const struct rule *rule)
 {
 	if (rule->from_ms != 0 && rule->action != ACTION_BLOCK)
@@ -326,13 +352,7 @@ static void check_rule(struct checking *c, const struct rule *rule)
 	check_scope(c, rule, &rule->scope);
 	check_template(c, rule, "message", rule->message);
 	check_template(c, rule, "fix", rule->fix);
-	if (strstr(rule->fix, "-n {env}") || strstr(rule->fix, "-p {prefix}"))
-		tell(c, PROBLEM_WARNING, rule->line, "write {target}",
-		     "rule \"%s\": the fix is wrong for environments without a name, or with one",
-		     rule->id);
-	if (updates_to_version(rule->fix))
-		tell(c, PROBLEM_WARNING, rule->line, "write install",
-		     "rule \"%s\": conda update takes no version, as the fix has one", rule->id);
+	check_fix(c, rule);
 	check_condition(c, &rule->when);
 }
 

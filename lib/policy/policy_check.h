@@ -6,8 +6,8 @@
  *   warnings  impossible and all-embracing conditions, rules that add nothing to another one (in
  *             policies of many thousand rules not all pairs are looked at), unknown platforms,
  *             paths that none begins like, expired exceptions, unknown placeholders, fixes that
- *             name environments in a way that is wrong for some, version specs that conda reads
- *             differently than people
+ *             name environments in a way that is wrong for some or are no plain command, version
+ *             specs that conda reads differently than people
  */
 #ifndef ENVWARDEN_LIB_POLICY_POLICY_CHECK_H
 #define ENVWARDEN_LIB_POLICY_POLICY_CHECK_H

@@ -481,6 +481,11 @@ static const struct check_case check_cases[] = {
 	 PROBLEM_WARNING, 4, "rule \"a\": conda update takes no version"},
 	{CR "  - {id: a, when: {package: x}, action: warn, fix: '{tool} update {target} x'}",
 	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {package: x}, action: warn, fix: '{tool} install {target} x>=3'}",
+	 PROBLEM_WARNING, 4,
+	 "rule \"a\": envwarden fix can't run the fix: a shell would act on '>'"},
+	{CR "  - {id: a, when: {package: x}, action: warn, fix: '{tool} install \"x>=3'}",
+	 PROBLEM_WARNING, 4, "rule \"a\": envwarden fix can't run the fix: a \" is not closed"},
 	{CR "  - {id: a, when: {package: x}, action: warn, message: 'see {url}'}", PROBLEM_WARNING,
 	 4, "rule \"a\": message has {url}"},
 	{CR "  - {id: a, when: {package: x}, action: block}\n"

@@ -47,9 +47,13 @@ static void taken(void *ctx, int rc, const struct err *err)
 	struct importing *i = ctx;
 	struct engine *e = i->e;
 	struct local_call *call = i->call;
+	struct err older = ERR_INIT;
 
+	if (rc == ERR_STALE)
+		(void)err_set(&older, rc, "%s: older than what is active here; export it anew",
+			      err->text);
 	if (rc < 0) {
-		importing_fail(i, rc, err->text);
+		importing_fail(i, rc, rc == ERR_STALE ? older.text : err->text);
 		return;
 	}
 	importing_free(i);

@@ -42,7 +42,8 @@ static int connect_error(const char *path, int e, struct err *err)
 	switch (e) {
 	case ENOENT:
 	case ENOTDIR:
-		return err_set(err, ERR_NOTFOUND, "%s: no such socket, the agent never ran", path);
+		return err_set(err, ERR_NOTFOUND, "%s: no such socket, the agent is not running",
+			       path);
 	case ECONNREFUSED:
 		return err_set(err, ERR_UNREACHABLE, "%s: the agent is not running", path);
 	case EACCES:

@@ -19,13 +19,23 @@
 
 /* --- pieces --- */
 
+/* As conda writes it: what is at its default place, by its name there. */
+static const char *shown_channel(const char *channel)
+{
+	static const char place[] = "https://conda.anaconda.org/";
+
+	return text_starts(channel, place) && channel[sizeof(place) - 1] != '\0'
+		       ? channel + sizeof(place) - 1
+		       : channel;
+}
+
 void message_package(struct buf *out, const struct package *package)
 {
 	buf_addf(out, "%s %s", package->name, package->version);
 	if (strcmp(package->manager, "pypi") == 0)
 		buf_adds(out, " (from pip)");
 	else if (*package->channel)
-		buf_addf(out, " (%s)", package->channel);
+		buf_addf(out, " (%s)", shown_channel(package->channel));
 }
 
 /* A copy of an environment follows it until the organisation knows of the copy. */
@@ -69,8 +79,7 @@ void message_cause(struct buf *out, const struct reason *reason)
 	}
 }
 
-/* "BLOCKED from 2026-12-06", when that is the way it goes. */
-static void add_block_from(struct buf *out, const struct decision *d)
+void message_block_from(struct buf *out, const struct decision *d)
 {
 	char from[TIMES_TEXT_MAX];
 	int64_t first_ms = 0;
@@ -308,7 +317,7 @@ static void warning_page(const struct page *p)
 
 	buf_init(&fix, TEXT_MAX_BYTES);
 	buf_init(&from, TEXT_MAX_BYTES);
-	add_block_from(&from, &p->reply->decision);
+	message_block_from(&from, &p->reply->decision);
 	headline(p, &(struct headline){"", "is active, with a", "WARNING.", YELLOW, "",
 				       buf_cstr(&from)});
 	add_why(p);
@@ -346,7 +355,7 @@ static void one_line_held(struct buf *text, const struct decision_reply *reply,
 	struct buf room;
 
 	buf_init(&room, TEXT_MAX_BYTES);
-	add_block_from(&room, d);
+	message_block_from(&room, d);
 	buf_addf(text, "\"%s\" is %s%s%s: ", reply->name,
 		 d->action != ACTION_BLOCK ? "active, with a WARNING"
 		 : style->active	   ? "BLOCKED and is active all the same"

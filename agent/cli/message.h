@@ -36,4 +36,7 @@ void message_package(struct buf *out, const struct package *package);
 /* Why, in one sentence without its full stop: `openssl 1.0.2u (conda-forge) breaks rule "x"`. */
 void message_cause(struct buf *out, const struct reason *reason);
 
+/* "BLOCKED from 2026-12-06", where a warning goes that way; else nothing. */
+void message_block_from(struct buf *out, const struct decision *decision);
+
 #endif

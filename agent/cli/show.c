@@ -259,8 +259,10 @@ static void print_decision(const struct decision_reply *reply, struct buf *out)
 	const struct decision *d = &reply->decision;
 	struct buf text;
 
-	fact(out, "decision", action_name(d->action));
 	buf_init(&text, OUTPUT_MAX);
+	message_block_from(&text, d);
+	buf_addf(out, "%-*s%s%s%s\n", FACT_COLUMNS, "decision", action_name(d->action),
+		 text.len > 0 ? ", " : "", buf_cstr(&text));
 	for (size_t i = 0; i < d->n_reasons; i++) {
 		const struct reason *reason = &d->reasons[i];
 		struct wrap w;

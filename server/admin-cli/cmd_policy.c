@@ -32,7 +32,7 @@ static enum admin_exit read_file(struct admin *a, const char *path, struct buf *
 	struct err err = ERR_INIT;
 
 	if (files_read_whole(path, SOURCE_MAX, out, &err) < 0)
-		return admin_fail(a, ADMIN_FAILED, "%s: %s", path, err.text);
+		return admin_fail(a, ADMIN_FAILED, "%s", err.text);
 	if (!text_is_utf8(out->data, out->len) || strlen(buf_cstr(out)) != out->len)
 		return admin_fail(a, ADMIN_FAILED, "%s: not UTF-8 text", path);
 	return ADMIN_OK;

@@ -189,7 +189,7 @@ class Hooks(harness.Case):
 
     def test_all_that_the_agent_knows(self):
         site = self.site
-        self.assertRun(site.ew("hooks", "status"), 3, "the agent never ran")
+        self.assertRun(site.ew("hooks", "status"), 3, "the agent is not running")
         env = self.base / "envs" / "work" / "conda-meta"
         env.mkdir(parents=True)
         (env / "history").write_text("")

@@ -21,7 +21,7 @@ static const struct package openssl = {.manager = "conda",
 				       .name = "openssl",
 				       .version = "1.0.2u",
 				       .build = "0",
-				       .channel = "conda-forge"};
+				       .channel = "https://conda.anaconda.org/conda-forge"};
 static const struct package pyyaml = {
 	.manager = "pypi", .name = "pyyaml", .version = "5.3.1", .build = "", .channel = ""};
 

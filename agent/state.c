@@ -422,23 +422,28 @@ void state_timestamp(struct engine *e, const void *data, size_t n)
 
 /* --- a set from a file --- */
 
-/* The roots of the file that follow ours. */
+/*
+ * The roots of the file that follow ours. The file is not signed, so they come in any order; what
+ * is kept for the store is the one that was stepped to, not the last.
+ */
 static int import_roots(struct state *s, struct err *err)
 {
 	const struct set_file *set = s->import.set;
-	struct trust_blob roots[LIMIT_ROOTS];
-	uint64_t before = s->trust.root.version;
-	int rc;
+	int rc = 0;
 
-	for (size_t i = 0; i < set->n_roots; i++)
-		roots[i] = (struct trust_blob){set->roots[i].data, set->roots[i].n};
-	rc = trust_step_roots(&s->trust, roots, set->n_roots, &s->trust, err);
-	if (rc < 0 || s->trust.root.version == before)
-		return rc;
-	buf_clear(&s->root);
-	buf_add(&s->root, roots[set->n_roots - 1].data, roots[set->n_roots - 1].n);
-	log_info("state", "next root", LOG_INT("version", s->trust.root.version));
-	return buf_rc(&s->root);
+	for (size_t i = 0; rc == 0 && i < set->n_roots; i++) {
+		struct trust_blob root = {set->roots[i].data, set->roots[i].n};
+		uint64_t before = s->trust.root.version;
+
+		rc = trust_step_roots(&s->trust, &root, 1, &s->trust, err);
+		if (rc < 0 || s->trust.root.version == before)
+			continue;
+		buf_clear(&s->root);
+		buf_add(&s->root, root.data, root.n);
+		rc = buf_rc(&s->root);
+		log_info("state", "next root", LOG_INT("version", s->trust.root.version));
+	}
+	return rc;
 }
 
 static int import_names(struct state *s, struct err *err)

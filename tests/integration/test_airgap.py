@@ -174,10 +174,15 @@ class Airgap(harness.Case):
         gap = self.carry(joined(parts[:1] + parts[2:]))
         self.assertRun(self.import_(gap), 1, err="root")
         self.assertEqual(self.decision(), "allow")
-        self.assertRun(self.import_(path), 0, err="without a policy")
+        # Nobody signs the file: an old root behind the new ones must not become the one that is kept.
+        shuffled = self.carry(joined(parts[:3] + parts[:1] + parts[3:]))
+        self.assertRun(self.import_(shuffled), 0, err="without a policy")
         harness.wait_for("the block", lambda: self.decision() == "block")
+        held = self.versions()
         site.agent.kill()
         site.start_agent()
+        self.assertEqual(self.versions(), held)
+        self.assertRun(self.import_(path), 0, err="without a policy")
         harness.wait_for("the block", lambda: self.decision() == "block")
 
     def test_valid_for_longer(self):

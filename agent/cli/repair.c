@@ -117,23 +117,44 @@ static int make_bytes(struct planning *p)
 
 /* --- conda, mamba, micromamba --- */
 
+/* Whether a word says which environment, and means this one. */
+static bool is_own_prefix(const struct planning *p, size_t at)
+{
+	const char *text = word(p, at);
+
+	if (is(text, "-p") || is(text, "--prefix"))
+		return is(word(p, at + 1), p->in->prefix);
+	return text_starts(text, "--prefix=") && is(text + strlen("--prefix="), p->in->prefix);
+}
+
+/* Of options that say where, the last one counts: none may say another place. */
+static int check_here(struct planning *p)
+{
+	const struct words *w = &p->step->words;
+	size_t at = find_option(w, 1, "-p", "--prefix");
+
+	while (at < w->n && is_own_prefix(p, at))
+		at = find_option(w, at + 1, "-p", "--prefix");
+	if (at < w->n || find_option(w, 1, "-n", "--name") < w->n)
+		return refuse(p, "it is about another environment");
+	return 0;
+}
+
 /* The environment by its path: a name is looked up, and may be another one's. */
 static int name_by_path(struct planning *p)
 {
 	struct words *w = &p->step->words;
 	size_t at = find_option(w, 1, "-n", "--name");
-	const char *name;
+	bool apart = is(word(p, at), "-n") || is(word(p, at), "--name");
+	int rc = 0;
 
-	if (at == w->n) {
-		at = find_option(w, 1, "-p", "--prefix");
-		return at < w->n ? 0 : insert_two(p, w->n, "-p", p->in->prefix);
+	if (apart && is(word(p, at + 1), p->in->environment->name)) {
+		w->items[at] = "-p";
+		w->items[at + 1] = p->in->prefix;
+	} else if (at == w->n && find_option(w, 1, "-p", "--prefix") == w->n) {
+		rc = insert_two(p, w->n, "-p", p->in->prefix);
 	}
-	name = is(w->items[at], "-n") || is(w->items[at], "--name") ? word(p, at + 1) : NULL;
-	if (!name || !is(name, p->in->environment->name))
-		return refuse(p, "it is about another environment");
-	w->items[at] = "-p";
-	w->items[at + 1] = p->in->prefix;
-	return 0;
+	return rc < 0 ? rc : check_here(p);
 }
 
 /* conda's update takes names alone; what it means with a version is its install. */
@@ -242,11 +263,17 @@ static int use_pixi(struct planning *p)
 
 /* --- pip and uv --- */
 
-static int check_pip(struct planning *p, size_t verb)
+/* `python`: the option of the tool that names another interpreter. */
+static int check_pip(struct planning *p, size_t verb, const char *python)
 {
-	if (is(word(p, verb), "install") || is(word(p, verb), "uninstall"))
-		return 0;
-	return refuse(p, "it does not change the environment's packages");
+	const struct words *w = &p->step->words;
+
+	if (!is(word(p, verb), "install") && !is(word(p, verb), "uninstall"))
+		return refuse(p, "it does not change the environment's packages");
+	if (find_option(w, 1, "-t", "--target") < w->n || find_option(w, 1, "", "--root") < w->n ||
+	    find_option(w, 1, "", "--prefix") < w->n || find_option(w, 1, "", python) < w->n)
+		return refuse(p, "it is about another place");
+	return 0;
 }
 
 /* "pip install X", "python -m pip install X", the latter by the interpreter's path too. */
@@ -263,7 +290,7 @@ static int use_python(struct planning *p)
 	} else if (!is(word(p, 1), "-m") || !is(word(p, 2), "pip")) {
 		return refuse(p, "it runs something else than pip");
 	}
-	return rc < 0 ? rc : check_pip(p, 3);
+	return rc < 0 ? rc : check_pip(p, 3, "--python");
 }
 
 static int use_uv(struct planning *p)
@@ -275,7 +302,7 @@ static int use_uv(struct planning *p)
 	p->step->tool = "uv";
 	if (!is(word(p, 1), "pip"))
 		return refuse(p, "of uv it knows uv pip alone");
-	rc = check_pip(p, 2);
+	rc = check_pip(p, 2, "--system");
 	if (rc < 0)
 		return rc;
 	if (at == w->n)

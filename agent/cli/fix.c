@@ -134,22 +134,21 @@ static int record(struct fixing *f, struct client *client, struct err *err)
 }
 
 /* A decision on what was just read may be on its way still: a block is believed after a while. */
-static int learn_again(struct fixing *f, struct err *err)
+static int learn_again(struct fixing *f, struct client *client, struct err *err)
 {
-	struct client client = {0};
 	int64_t until = client_deadline(SETTLED_MS);
-	int rc = client_connect(&client, f->options->socket, err);
+	int rc = client_connect(client, f->options->socket, err);
 
 	if (rc == 0)
-		rc = record(f, &client, err);
+		rc = record(f, client, err);
 	while (rc == 0) {
-		rc = learn(f, &client, err);
+		rc = learn(f, client, err);
 		if (rc < 0 || f->reply.decision.action == ACTION_ALLOW ||
 		    client_deadline(0) >= until)
 			break;
 		clock_sleep_ms(AGAIN_MS);
 	}
-	client_close(&client);
+	client_close(client);
 	return rc;
 }
 
@@ -352,7 +351,7 @@ static void tell_rest(const struct fixing *f)
 	buf_deinit(&out);
 }
 
-static int run_and_check(struct fixing *f, struct err *err)
+static int run_and_check(struct fixing *f, struct client *client, struct err *err)
 {
 	int rc = check_owner(f, err);
 
@@ -364,14 +363,14 @@ static int run_and_check(struct fixing *f, struct err *err)
 		return rc;
 	run_all(f);
 	if (f->ran)
-		rc = learn_again(f, err);
+		rc = learn_again(f, client, err);
 	if (rc == 0)
 		tell_rest(f);
 	return rc;
 }
 
 /* What there is to do, done or shown. */
-static int proceed(struct fixing *f, struct err *err)
+static int proceed(struct fixing *f, struct client *client, struct err *err)
 {
 	const struct repair_input input = {.environment = &f->environment,
 					   .decision = &f->reply.decision,
@@ -386,7 +385,7 @@ static int proceed(struct fixing *f, struct err *err)
 	else if (f->options->dry_run || f->repair.n_runnable == 0)
 		rc = f->options->json ? 0 : print_page(f, f->options->dry_run, err);
 	else
-		rc = run_and_check(f, err);
+		rc = run_and_check(f, client, err);
 	if (rc == 0 && f->options->json)
 		rc = print_document(f, err);
 	return rc;
@@ -433,11 +432,11 @@ static int fix(struct fixing *f)
 
 		return down ? without_agent(f, &err) : client_failed(&client, &err);
 	}
-	rc = proceed(f, &err);
+	rc = proceed(f, &client, &err);
 	code = f->options->dry_run && f->repair.n_runnable > 0 ? EXIT_FINE : exit_code(f);
-	if (rc == ERR_USAGE)
+	if (rc == ERR_USAGE && !f->ran)
 		return output_usage("fix", &err);
-	if (rc == ERR_CANCELED) {
+	if (rc == ERR_CANCELED && !f->ran) {
 		output_say("%s", err.text);
 		return code;
 	}

@@ -22,7 +22,7 @@ rules:
 
 # What a stand-in does: it tells its words, and changes the environment as the tool would.
 TOOL = """#!{python}
-import json, os, pathlib, re, sys
+import json, os, pathlib, re, shutil, sys
 sys.path[:0] = {path!r}
 from conda_writer import Writer, dist_info
 words, site = sys.argv[1:], pathlib.Path({site!r})
@@ -39,7 +39,9 @@ if "--manifest-path" in words:
     prefix = pathlib.Path(words[words.index("--manifest-path") + 1]) / ".pixi/envs/default"
 if {tool!r} == "python":
     prefix = pathlib.Path(sys.argv[0]).parent.parent
-if any(word.startswith("demo") for word in words):
+if (site / "removes").exists():
+    shutil.rmtree(prefix)
+elif any(word.startswith("demo") for word in words):
     folder = prefix / "lib/python3.11/site-packages"
     for file in (folder / "demo-1.0.dist-info").iterdir():
         file.unlink()
@@ -158,6 +160,14 @@ class Fix(harness.Case):
         (self.base / "bin" / "conda").unlink()
         if not os.path.exists("/usr/bin/conda"):
             self.assertRun(self.fix(prefix, "--yes"), 1, "conda is not found on this machine")
+
+    def test_a_tool_that_takes_it_away(self):
+        """The agent answers, only that there is nothing to read: it is not "not reachable" (3)."""
+        self.tool(self.base / "bin" / "conda", "conda")
+        prefix = self.make(self.base / "envs" / "old")
+        self.govern(prefix)
+        (self.site.dir / "removes").touch()
+        self.assertRun(self.fix(prefix, "--yes"), 1, "there is no environment there")
 
     def test_pip_by_the_environments_interpreter(self):
         prefix = self.base / "envs" / "it's"

@@ -14,7 +14,7 @@
 #define KEY_COUNTS "decision-counts"
 #define COUNTS_VERSION 2 /* 1: without the last run */
 #define COUNT_SIZE (UUID_SIZE + 7 * 8 + 8)
-#define COUNTS_MAX 5000 /* environments; what a setting of the store has room for */
+#define COUNTS_MAX ((STORE_VALUE_MAX - 1) / COUNT_SIZE) /* environments a setting has room for */
 #define TELL_MS 60000
 #define RUN_MS (60 * 60 * 1000) /* one running program counts once in this time */
 #define STARTED_SLACK_MS 100	/* the system knows the start of a process by its own ticks */

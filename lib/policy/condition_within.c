@@ -149,7 +149,8 @@ static bool exclude_each_other(const struct condition *a, const struct condition
 		return condition_within(a, b->children, steps);
 	if (a->kind == CONDITION_NOT)
 		return condition_within(b, a->children, steps);
-	return a->kind == b->kind && is_of_one_word(a) && !have_common(&a->texts, &b->texts, steps);
+	return a->kind == b->kind && is_of_one_word(a) &&
+	       !have_common(&a->texts, &b->texts, steps) && *steps > 0;
 }
 
 static bool all_never(const struct condition *all, size_t *steps)

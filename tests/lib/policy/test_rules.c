@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "lib/base/clock.h"
+#include "lib/policy/condition_within.h"
 #include "lib/policy/eval.h"
 #include "lib/policy/policy_check.h"
 #include "lib/policy/policy_read.h"
@@ -556,6 +557,25 @@ static void what_hardly_means_what_it_says_is_told(void **state)
 	}
 }
 
+/* With too few steps nothing is claimed, whatever the outcome of those that were made. */
+static void what_was_not_compared_is_not_told(void **state)
+{
+	static const char yaml[] =
+		CR "  - {id: a, when: {all: [{manager: pypi}, {manager: conda}]}, action: warn}";
+	struct world w;
+	size_t enough = 100;
+
+	(void)state;
+	assert_int_equal(read_policy(&w, yaml), 0);
+	assert_true(condition_never(&w.policy.rules[0].when, &enough));
+	for (size_t steps = 0; steps <= 100 - enough; steps++) {
+		size_t left = steps;
+
+		assert_false(condition_never(&w.policy.rules[0].when, &left));
+	}
+	arena_deinit(&w.arena);
+}
+
 static int read_and_decide(void *ctx)
 {
 	static const char yaml[] =
@@ -591,6 +611,7 @@ int main(void)
 		cmocka_unit_test(a_name_made_to_hurt_stays_one_word),
 		cmocka_unit_test(what_is_wrong_is_named_with_its_place),
 		cmocka_unit_test(what_hardly_means_what_it_says_is_told),
+		cmocka_unit_test(what_was_not_compared_is_not_told),
 		cmocka_unit_test(running_out_of_memory_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,9 @@
 
 #include <stdbool.h>
 
-/* conda: its program, as CONDA_EXE names it; NULL or what is not there: false. */
+/* conda: its program, as CONDA_EXE names it; NULL or what is not there: false. So is a base in
+ * which one Python has the pieces and another has not: which of them conda runs by is not looked
+ * at. */
 bool gated_by_base(const char *conda);
 
 #endif

@@ -489,6 +489,10 @@ class Gate(harness.Case):
             conda = str(base / "bin" / "conda")
             self.assertRun(self.site.run(self.command, *words, CONDA_EXE=conda, **env), code, said)
         self.assertRun(self.site.run(self.command, *words, **env), 4, BLOCKED)
+        # Another Python came into the base, which the pieces are not placed in yet.
+        (self.base / "lib" / "python3.99" / "site-packages").mkdir(parents=True)
+        self.assertRun(self.site.run(self.command, *words, CONDA_EXE=str(
+            self.base / "bin" / "conda"), **env), 4, BLOCKED)
 
     def test_an_evaluated_stdout_stays_empty(self):
         """What a shell would evaluate, in every form conda has."""

@@ -5,6 +5,8 @@
 
 #include "lib/base/compiler.h"
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* what some editors begin a file with */
+
 struct reading {
 	yaml_parser_t parser;
 	const struct yaml_limits *limits;
@@ -213,6 +215,13 @@ int yaml_read(const char *data, size_t n, const struct yaml_limits *limits, stru
 		return err_set(err, ERR_LIMIT, "more than %zu bytes", limits->bytes);
 	if (!yaml_parser_initialize(&r.parser))
 		return err_nomem(err);
+	/* The encoding is given, so that it is none but this; then the library leaves the mark in.
+	 */
+	if (n >= sizeof(BYTE_ORDER_MARK) - 1 &&
+	    memcmp(data, BYTE_ORDER_MARK, sizeof(BYTE_ORDER_MARK) - 1) == 0) {
+		data += sizeof(BYTE_ORDER_MARK) - 1;
+		n -= sizeof(BYTE_ORDER_MARK) - 1;
+	}
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&r.parser, (const unsigned char *)data, n);
 	rc = read_document(&r, &root);

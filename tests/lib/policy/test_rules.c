@@ -444,6 +444,8 @@ struct check_case {
 
 static const struct check_case check_cases[] = {
 	{CR "  - {id: a, when: {package: \"x <2\"}, action: warn}", PROBLEM_ERROR, 0, NULL},
+	{"\xef\xbb\xbf" CR "  - {id: a, when: {package: \"x <2\"}, action: warn}\r\n",
+	 PROBLEM_ERROR, 0, NULL},
 	{R "  - {id: a, when: {package: x}, action: warn}", PROBLEM_WARNING, 0, "no contact"},
 	{CR
 	 "  - {id: a, when: {package: x}, action: warn}\n  - {id: a, when: {package: y}, action: "

@@ -115,6 +115,7 @@ static void test_hear(void **state)
 	assert_true(asked_hear(a, &said));
 	assert_true(a->unkept);
 	assert_int_equal(a->state, ASKED_APPROVED);
+	assert_true(asked_holds(a, 4) && !asked_holds(a, 5));
 	assert_int_equal(a->until_ms, 5);
 	assert_string_equal(a->message, "Fine.");
 	assert_string_equal(a->exception, "EX-1");

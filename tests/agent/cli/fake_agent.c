@@ -91,7 +91,7 @@ static void decide(const char *typed, struct decision_reply *reply, struct reaso
 			.kind = "rule",
 			.id = "old-openssl",
 			.message = "OpenSSL 1.x gets no security fixes any more.",
-			.fix = "conda update -p ~/envs/legacy-etl \"openssl>=3\"",
+			.fix = "conda install -p ~/envs/legacy-etl \"openssl>=3\"",
 			.package = &openssl,
 		};
 	} else if (strcmp(typed, "frozen") == 0) {

@@ -28,7 +28,7 @@ static const struct package pyyaml = {
 static struct reason rule[] = {{.kind = "rule",
 				.id = "old-openssl",
 				.message = "OpenSSL 1.x gets no security fixes any more.",
-				.fix = "conda update -p /home/ana/envs/legacy-etl "
+				.fix = "conda install -p /home/ana/envs/legacy-etl "
 				       "\"openssl>=3\"",
 				.package = &openssl,
 				.action = ACTION_BLOCK}};
@@ -281,7 +281,7 @@ static void test_to_the_letter(void **state)
 		"envwarden: \"legacy-etl\" is BLOCKED and was not activated.\n"
 		"  Why   openssl 1.0.2u (conda-forge) breaks rule \"old-openssl\":\n"
 		"        | OpenSSL 1.x gets no security fixes any more.\n"
-		"  Fix   conda update -p ~/envs/legacy-etl \"openssl>=3\"\n"
+		"  Fix   conda install -p ~/envs/legacy-etl \"openssl>=3\"\n"
 		"        Works while blocked; the block then lifts by itself.\n"
 		"  Ask   security@example.org, case EW-91C0, or: envwarden request legacy-etl\n";
 	struct message_style style = {.width = 80, .home = "/home/ana"};

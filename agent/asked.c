@@ -74,6 +74,11 @@ bool asked_hear(struct asked *asked, const struct said_request *said)
 	return changed;
 }
 
+bool asked_holds(const struct asked *asked, int64_t now_ms)
+{
+	return asked->until_ms == 0 || now_ms < asked->until_ms;
+}
+
 /* --- its bytes ---------------------------------------------------------------------------- */
 
 static void put_text(struct buf *out, const char *text)

@@ -36,7 +36,7 @@ struct asked {
 	int64_t made_ms; /* trusted time */
 	char case_code[CASE_CODE_MAX];
 	enum asked_state state;
-	int64_t until_ms; /* approved: when the exception ends */
+	int64_t until_ms; /* approved: when the exception ends; 0 = not told */
 	/* Never NULL once made. */
 	char *user;
 	char *reason;
@@ -61,6 +61,9 @@ int asked_decode(const void *data, size_t n, struct asked **out);
  * no memory come when this is called the next time.
  */
 bool asked_hear(struct asked *asked, const struct said_request *said);
+
+/* Of one that was approved: the exception has not ended, as far as is known. */
+bool asked_holds(const struct asked *asked, int64_t now_ms);
 
 /* By the time they were made, the oldest first. Owns them. */
 struct asked_list {

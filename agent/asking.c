@@ -233,7 +233,7 @@ static const char *notice_on(const struct asked *asked, int64_t now_ms, struct a
 	char day[CLOCK_TEXT_MAX], text[LIMIT_TEXT];
 	const char *notice;
 
-	if (granted && now_ms < asked->until_ms)
+	if (granted && asked_holds(asked, now_ms))
 		return "";
 	clock_format(granted ? asked->until_ms : asked->made_ms, day);
 	day[DAY_CHARS] = '\0';

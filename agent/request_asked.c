@@ -31,7 +31,7 @@ static Envwarden__Local__AskedException__State state_of(const struct engine *e,
 {
 	switch (asked->state) {
 	case ASKED_APPROVED:
-		return engine_trusted(e) < asked->until_ms
+		return asked_holds(asked, engine_trusted(e))
 			       ? ENVWARDEN__LOCAL__ASKED_EXCEPTION__STATE__APPROVED
 			       : ENVWARDEN__LOCAL__ASKED_EXCEPTION__STATE__ENDED;
 	case ASKED_DENIED:

@@ -62,7 +62,8 @@ static bool try_owner(const char *prefix, const char *tool, char out[PATHS_MAX])
 {
 	char folder[PATHS_MAX], base[PATHS_MAX];
 
-	return paths_parent(folder, prefix, NULL) == 0 && text_ends(folder, "envs") &&
+	return paths_parent(folder, prefix, NULL) == 0 &&
+	       (text_ends(folder, "/envs") || text_ends(folder, "\\envs")) &&
 	       paths_parent(base, folder, NULL) == 0 && try_base(base, tool, out);
 }
 

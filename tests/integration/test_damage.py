@@ -49,8 +49,9 @@ class Damage(harness.Case):
     def enrolled_site(self):
         site = self.site
         # Damaged pages may end the process that looks at them, which is not what is tested.
-        site.agent.env["ASAN_OPTIONS"] = ":".join(filter(None, (
-            site.env.get("ASAN_OPTIONS"), "handle_segv=0", "handle_sigbus=0", "handle_abort=0")))
+        for name in ("ASAN_OPTIONS", "TSAN_OPTIONS"):
+            site.agent.env[name] = ":".join(filter(None, (
+                site.env.get(name), "handle_segv=0", "handle_sigbus=0", "handle_abort=0")))
         writer = conda_writer.Writer(site.home)
         for name in ("a", "b", "c"):
             writer.create(site.envs / name, ["libfoo-1.0-0", "zstd-1.5.6-hb46c0d2_0"])

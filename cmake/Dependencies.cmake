@@ -36,6 +36,10 @@ ew_dep(gmp gmp)
 target_link_libraries(dep_nettle INTERFACE dep_gmp)
 ew_dep(curl libcurl)
 target_link_libraries(dep_uv INTERFACE ${CMAKE_DL_LIBS})
+if(EW_SANITIZE STREQUAL "thread")
+  add_library(seen_close STATIC tests/support/seen_close.c)
+  target_link_libraries(dep_uv INTERFACE seen_close -Wl,--wrap=syscall,--undefined=__wrap_syscall)
+endif()
 
 # mbedtls 2.28 ships no pkg-config file.
 find_path(MBEDTLS_INCLUDE mbedtls/ssl.h REQUIRED)

@@ -198,8 +198,7 @@ class Site:
         self.ready_file = self.dir / "server.ready"
         self.env = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
         self.env["HOME"] = str(self.home)
-        self.env["TSAN_OPTIONS"] = (self.env.get("TSAN_OPTIONS", "halt_on_error=1")
-                                    + f":suppressions={HERE.parent / 'support' / 'tsan.supp'}")
+        self.env.setdefault("TSAN_OPTIONS", "halt_on_error=1")
         self.env["ENVWARDEN_ADMIN_CONFIG"] = str(self.dir / "admin.conf")
         self.agent = Program(self, "agent", [
             BIN / "envwardend", "--user", "--foreground", "--config", self.agent_config,

@@ -139,7 +139,7 @@ class Past(harness.Case):
         for prefix in both:
             writer.create(prefix, [FOO])
         site.start_agent()
-        site.record("--all")
+        site.wait_agent("both", lambda changes: len(changes) >= 2)
         for words in (["show"], ["history"], ["diff", "--from", "1"], ["record"], ["defer"],
                       ["export", "--format", "yaml"]):
             result = site.ew(words[0], "twin", *words[1:])

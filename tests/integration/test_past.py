@@ -119,6 +119,7 @@ class Past(harness.Case):
         for prefix in (kept, torn):
             writer.create(prefix, [FOO, XZ])
         site.start_agent()
+        site.wait_agent("both", lambda changes: len(changes) >= 2)
         all_well = site.ew("record", "--all")
         self.assertRun(all_well, 0)
         *each, last = all_well.out.splitlines()

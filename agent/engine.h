@@ -100,6 +100,7 @@ struct engine {
 	uint32_t accounts[ENGINE_ACCOUNTS_MAX]; /* who asked: the reader was told */
 	size_t n_accounts;
 	bool scan_done;
+	bool scan_stored; /* and what it told is known here */
 	uint64_t watched;
 	uint64_t polled;
 	uint64_t remote;  /* environments on file systems that send no events */

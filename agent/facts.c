@@ -417,6 +417,7 @@ static void scan_stored(void *ctx, int rc)
 	struct engine *e = ctx;
 
 	(void)rc;
+	e->scan_stored = e->scan_done;
 	if (e->scan_done && !e->paused)
 		engine_store_works(e);
 	notes_changed(e);
@@ -596,6 +597,7 @@ static void on_link_closed(void *ctx, int rc)
 	e->link = NULL;
 	e->next_fd = -1;
 	e->scan_done = false;
+	e->scan_stored = false;
 	e->watched = 0;
 	e->polled = 0;
 	e->n_reader_trouble = 0;

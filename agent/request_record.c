@@ -203,7 +203,7 @@ static void record_one(struct engine *e, struct local_call *call,
 {
 	struct recording *r;
 
-	if (result->rc == ERR_NOTFOUND && !e->scan_done) {
+	if (result->rc == ERR_NOTFOUND && !e->scan_stored) {
 		local_call_fail(call, ERR_CANCELED, still_looking);
 		return;
 	}
@@ -256,7 +256,7 @@ void request_record(void *ctx, struct local_call *call, const Envwarden__Local__
 		local_call_fail(call, ERR_FULL, e->store_trouble);
 		return;
 	}
-	if (e->link == NULL || (m->all && !e->scan_done)) {
+	if (e->link == NULL || (m->all && !e->scan_stored)) {
 		local_call_fail(call, ERR_CANCELED, still_looking);
 		return;
 	}

@@ -71,15 +71,40 @@ static int add_change(void *ctx, const struct store_change *stored)
 	return 0;
 }
 
+static bool begins(const Envwarden__Sync__JournalChange *wire)
+{
+	return wire->kind == ENVWARDEN__CHANGE_KIND__CHANGE_CREATED ||
+	       wire->kind == ENVWARDEN__CHANGE_KIND__CHANGE_RECREATED ||
+	       wire->kind == ENVWARDEN__CHANGE_KIND__CHANGE_CLONED;
+}
+
+/* When it was made, as decisions here go by it: rules ask how long it was not used. */
+static int note_created(struct batch_job *b, Envwarden__Sync__JournalChange *wire)
+{
+	struct environment env;
+	struct uuid id;
+	int rc = 0;
+
+	if (!begins(wire))
+		return 0;
+	uuid_from_wire(&wire->environment, &id);
+	rc = store_environment_get(b->job.e->store, &id, &b->arena, &env, &b->job.err);
+	if (rc == 0)
+		wire->created_ms = env.created_ms;
+	return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
 /* After the walk over the changes: the store reads one thing at a time. */
 static int note_packages(struct batch_job *b)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < b->changes.n_changes && rc == 0; i++) {
-		const Envwarden__Sync__JournalChange *wire = b->changes.changes[i];
+		Envwarden__Sync__JournalChange *wire = b->changes.changes[i];
 
-		rc = note_keys(b, wire->added, wire->n_added);
+		rc = note_created(b, wire);
+		if (rc == 0)
+			rc = note_keys(b, wire->added, wire->n_added);
 		if (rc == 0)
 			rc = note_keys(b, wire->removed, wire->n_removed);
 	}

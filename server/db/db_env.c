@@ -187,6 +187,15 @@ int db_env_used(struct db_conn *conn, const struct uuid *machine, const struct u
 		       ARG_INT(used_ms), ARG_UUID(id), ARG_UUID(machine));
 }
 
+int db_env_made(struct db_conn *conn, const struct uuid *machine, const struct uuid *id,
+		int64_t made_ms, struct err *err)
+{
+	return SQL_RUN(conn, NULL, err,
+		       "UPDATE env SET made_ms = $1 WHERE uuid = $2"
+		       " AND machine_id = (SELECT id FROM machine WHERE uuid = $3)",
+		       ARG_INT(made_ms), ARG_UUID(id), ARG_UUID(machine));
+}
+
 int db_env_note(struct db_conn *conn, const struct uuid *machine, const struct db_env_notes *notes,
 		struct err *err)
 {

@@ -104,6 +104,11 @@ int db_env_packages(struct db_conn *conn, int64_t row, struct arena *arena, stru
 int db_env_used(struct db_conn *conn, const struct uuid *machine, const struct uuid *id,
 		int64_t used_ms, struct err *err);
 
+/* When it was made on its disk, as its machine goes by it: for rules, in plans. An unknown
+ * environment changes nothing. */
+int db_env_made(struct db_conn *conn, const struct uuid *machine, const struct uuid *id,
+		int64_t made_ms, struct err *err);
+
 #define DB_NOTES_MAX                                                                               \
 	8192 /* bytes kept of an environment's notes; of more it is said that there are */
 /* What a machine's environment can't tell replaces what was said before; unknown ones are passed

@@ -87,8 +87,8 @@ static int package_get(struct db_conn *conn, struct db_scan *scan, int64_t id,
 
 #define COLUMNS                                                                                    \
 	"e.id, e.uuid, m.uuid, m.hostname, m.labels, e.path, e.name, e.user, e.platform, e.tool, " \
-	"e.created_ms, e.package_count, s.action, s.message, s.until_ms, s.until_fixed, "          \
-	"s.fixed_specs"
+	"e.made_ms, e.package_count, s.action, s.message, s.until_ms, s.until_fixed, "             \
+	"s.fixed_specs, e.last_used_ms"
 
 static int env_take(struct sql_rows *rows, struct arena *arena, int64_t now_ms,
 		    struct db_scan_env *out)
@@ -108,6 +108,7 @@ static int env_take(struct sql_rows *rows, struct arena *arena, int64_t now_ms,
 	f->platform = sql_text(rows, 8, arena);
 	f->tool = sql_text(rows, 9, arena);
 	f->created_ms = sql_int(rows, 10);
+	f->last_used_ms = sql_int(rows, 17);
 	s->environment = f->environment;
 	s->action = (enum action)sql_int(rows, 12);
 	s->message = sql_text(rows, 13, arena);

@@ -25,7 +25,7 @@ void db_scan_free(struct db_scan *scan); /* NULL is fine */
 
 /*
  * The next at most `limit` of them (none: the end), in the arena; packages live until the next
- * call. What is known of packages' vulnerabilities and of the last use is not in it yet.
+ * call. What is known of packages' vulnerabilities is not in it yet.
  */
 int db_scan_next(struct db_conn *conn, struct db_scan *scan, int64_t now_ms, size_t limit,
 		 struct arena *arena, struct db_scan_env **out, size_t *n, struct err *err);

@@ -9,5 +9,6 @@ extern const char *const sqlite_004[];
 extern const char *const sqlite_005[];
 extern const char *const sqlite_006[];
 extern const char *const sqlite_007[];
+extern const char *const sqlite_008[];
 
 #endif

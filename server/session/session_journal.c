@@ -122,6 +122,24 @@ static int uses_store(struct db_conn *conn, const struct task *task, struct err 
 	return rc;
 }
 
+/* Rules ask how long an environment was not used; one that never was, since it was made. */
+static int made_store(struct db_conn *conn, const struct task *task, struct err *err)
+{
+	const Envwarden__Sync__Changes *wire = task->message->changes;
+	int rc = 0;
+
+	for (size_t i = 0; i < wire->n_changes && rc == 0; i++) {
+		const Envwarden__Sync__JournalChange *change = wire->changes[i];
+		struct uuid id;
+
+		if (change->created_ms <= 0)
+			continue;
+		uuid_from_wire(&change->environment, &id);
+		rc = db_env_made(conn, &task->machine, &id, change->created_ms, err);
+	}
+	return rc;
+}
+
 static int notes_store(struct db_conn *conn, const struct task *task, struct err *err)
 {
 	const Envwarden__Sync__Changes *wire = task->message->changes;
@@ -162,6 +180,8 @@ int changes_run(struct db_conn *conn, struct task *task, struct err *err)
 		else if (rc < 0)
 			(void)err_context(err, "changes");
 	}
+	if (rc == 0)
+		rc = made_store(conn, task, err);
 	if (rc == 0)
 		rc = uses_store(conn, task, err);
 	if (rc == 0)

@@ -223,7 +223,8 @@ void engine_stop(struct engine *e)
 		(uv_handle_t *)&e->interrupt,	 (uv_handle_t *)&e->reload,
 		(uv_handle_t *)&e->readers,	 (uv_handle_t *)&e->fallback_timer,
 		(uv_handle_t *)&e->switch_timer, (uv_handle_t *)&e->use_timer,
-		(uv_handle_t *)&e->decide_timer, (uv_handle_t *)&e->tell_timer};
+		(uv_handle_t *)&e->decide_timer, (uv_handle_t *)&e->tell_timer,
+		(uv_handle_t *)&e->wanting.timer};
 
 	if (e->stopping)
 		return;
@@ -687,6 +688,7 @@ int engine_main(const struct options *options, int channel_fd)
 	make_timer(e, &e->use_timer);
 	make_timer(e, &e->decide_timer);
 	make_timer(e, &e->tell_timer);
+	make_timer(e, &e->wanting.timer);
 	CHECK(uv_poll_init(&e->loop, &e->channel, channel_fd) == 0);
 	e->channel.data = e;
 	if (go(e, &err) < 0)

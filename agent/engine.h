@@ -17,6 +17,7 @@
  *   fallback.c  the fallback file
  *   sent.c      what left this machine
  *   use.c       when environments were used
+ *   wanting.c   the request to place the gate's pieces in bases that lack them
  *   notes.c     what could not be read in them, for the server
  *
  * Loop thread only, but for the bodies of jobs, which run on the store's thread and touch nothing
@@ -156,6 +157,13 @@ struct engine {
 	uv_timer_t switch_timer;		    /* switching logging failed */
 	uv_timer_t fallback_timer;		    /* writing failed */
 
+	struct {
+		bool writing;
+		bool again;	 /* more came meanwhile */
+		bool everything; /* the last write failed: nobody knows what is in the file */
+		int64_t last_ms; /* when it was last written, 0 never */
+		uv_timer_t timer;
+	} wanting;
 	uv_timer_t use_timer;
 	int64_t use_told_ms; /* what was used until then is told to the server */
 	uv_timer_t readers;  /* when readers may come: a new store first waits for the server's ids,
@@ -416,6 +424,11 @@ void use_note(struct engine *e, struct env *env); /* an interactive activation c
 void use_runs(struct engine *e, struct env *env); /* something was seen to run in it */
 /* The newest activation or running interpreter; 0 unknown, or not to be told. */
 int64_t use_last(const struct engine *e, const struct env *env);
+
+/* --- wanting.c --- */
+/* A base was just read by the reader, and taken into the table: whether it lacks the pieces. */
+void wanting_seen(struct engine *e, struct env *env, bool lacks);
+void wanting_on_time(uv_timer_t *timer);
 
 /* --- notes.c --- */
 struct note_told {

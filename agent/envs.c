@@ -221,6 +221,8 @@ int envs_put(struct envs *all, const struct environment *row)
 		env->mount = old->mount;
 		old->mount = NULL;
 		env->remote = old->remote;
+		env->pieces = old->pieces;
+		memcpy(env->pieces_digest, old->pieces_digest, sizeof env->pieces_digest);
 		env->notes = old->notes;
 		env->n_notes = old->n_notes;
 		memcpy(env->notes_told, old->notes_told, sizeof env->notes_told);

@@ -17,6 +17,13 @@
 #define ENV_STAMP_MAX 64
 #define ENV_NOTES_DIGEST 8
 
+/* The gate's pieces in a base, as far as was asked for them (wanting.c). */
+enum env_pieces {
+	ENV_PIECES_FINE, /* they are there, or it is no base */
+	ENV_PIECES_LACKING,
+	ENV_PIECES_ASKED,
+};
+
 struct env {
 	RB_ENTRY(env) by_id;
 	RB_ENTRY(env) by_path;
@@ -48,7 +55,9 @@ struct env {
 	size_t n_notes;
 	/* Of what the server has acknowledged of these (notes.c); zeroes: nothing. */
 	unsigned char notes_told[ENV_NOTES_DIGEST];
-	bool seen;     /* told by the reader that runs now */
+	bool seen;		/* told by the reader that runs now */
+	enum env_pieces pieces; /* memory only, with the digest it had then */
+	unsigned char pieces_digest[SHA256_SIZE];
 	bool unmarked; /* its stored marks turned out to be of no use: not lent until it is told */
 	/* Newest interactive activation check, newest sight of a running interpreter; 0 none. The
 	   store follows in batches. */

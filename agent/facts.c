@@ -22,7 +22,8 @@ struct inlet {
 	facts_stored_cb stored; /* of a report; NULL = the reader is told */
 	void *ctx;
 	/* out */
-	bool outdated; /* a kept package is not in the store */
+	bool outdated;	   /* a kept package is not in the store */
+	bool lacks_pieces; /* it is a base without the gate's pieces */
 	struct applied applied;
 	struct environment rows[2]; /* the one it is of, and one that it displaced */
 	size_t n_rows;
@@ -59,6 +60,9 @@ static void mark_seen(struct engine *e, const struct inlet *in)
 	env_set_notes(env, s->unreadable, s->n_unreadable);
 	env_set_mount(env, s->mount, s->filesystem == FS_NETWORK || s->filesystem == FS_FUSE);
 	notes_seen(e, env);
+	/* What a member reports is no reason to have root look there. */
+	if (in->stored == NULL)
+		wanting_seen(e, env, in->lacks_pieces);
 }
 
 static void journal_grew(struct engine *e, const struct applied *applied)
@@ -172,6 +176,7 @@ static void apply_run(struct job *job)
 		if (job->rc < 0)
 			return;
 	}
+	in->lacks_pieces = snapshot_lacks_pieces(&in->intake.snapshot);
 	job->rc = store_apply(e->store, &in->intake.snapshot, engine_wall(e), &in->applied,
 			      &job->err);
 	if (job->rc == 0 || in->applied.displaced)

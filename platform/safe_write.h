@@ -19,6 +19,11 @@
 int safe_write_file(const struct safe_dir *dir, const char *name, const void *data, size_t n,
 		    unsigned mode, struct err *err);
 
+/* Gives what is called `from`, whatever it is, the name `to`; a file or link of that name goes.
+ * ERR_NOTFOUND: there is none; ERR_EXISTS: a directory is in the way. */
+int safe_write_rename(const struct safe_dir *dir, const char *from, const char *to,
+		      struct err *err);
+
 /* Makes a directory; fine if there is one. ERR_EXISTS: something else is there. */
 int safe_write_dir(const struct safe_dir *dir, const char *name, unsigned mode, struct err *err);
 

@@ -76,6 +76,21 @@ int safe_write_file(const struct safe_dir *dir, const char *name, const void *da
 	return sync_dir(at, err);
 }
 
+int safe_write_rename(const struct safe_dir *dir, const char *from, const char *to, struct err *err)
+{
+	int at = (int)safe_dir_handle(dir);
+	int rc = check_name(from, err);
+	if (rc == 0)
+		rc = check_name(to, err);
+	if (rc < 0)
+		return rc;
+	if (renameat(at, from, at, to) == 0)
+		return sync_dir(at, err);
+	if (errno == EISDIR || errno == ENOTDIR || errno == ENOTEMPTY)
+		return err_set(err, ERR_EXISTS, "%s: in the way of %s", to, from);
+	return err_errno(err, errno, "rename %s", from);
+}
+
 int safe_write_dir(const struct safe_dir *dir, const char *name, unsigned mode, struct err *err)
 {
 	int at = (int)safe_dir_handle(dir);

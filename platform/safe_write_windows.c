@@ -16,6 +16,14 @@ int safe_write_file(const struct safe_dir *dir, const char *name, const void *da
 	return unsupported(err);
 }
 
+int safe_write_rename(const struct safe_dir *dir, const char *from, const char *to, struct err *err)
+{
+	(void)dir;
+	(void)from;
+	(void)to;
+	return unsupported(err);
+}
+
 int safe_write_dir(const struct safe_dir *dir, const char *name, unsigned mode, struct err *err)
 {
 	(void)dir;

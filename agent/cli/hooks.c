@@ -7,6 +7,7 @@
 #include "agent/cli/command.h"
 #include "agent/cli/output.h"
 #include "agent/cli/table.h"
+#include "agent/cli/wanted.h"
 #include "lib/base/crypto.h"
 #include "lib/base/text.h"
 #include "platform/clock.h"
@@ -21,7 +22,9 @@
 struct options {
 	const char *base;
 	const char *socket;
+	const char *state_dir;
 	bool all;
+	bool wanted;
 	bool hashes;
 	bool json;
 };
@@ -30,6 +33,10 @@ static const struct arg_option option_table[] = {
 	{"--base", "PATH", "the base at this path", offsetof(struct options, base)},
 	{"--all", NULL, "every base the agent knows: as root everybody's, else your own",
 	 offsetof(struct options, all)},
+	{"--wanted", NULL, "the bases the agent asks for, which are asked for no longer then",
+	 offsetof(struct options, wanted)},
+	{"--state-dir", "DIR", "with --wanted: the agent's state folder",
+	 offsetof(struct options, state_dir)},
 	{"--hashes", NULL, "the SHA-256 of each file that is placed, for whoever has to allow them",
 	 offsetof(struct options, hashes)},
 	ARG_JSON(struct options),
@@ -37,7 +44,7 @@ static const struct arg_option option_table[] = {
 };
 
 static const struct arg_table table = {
-	.synopsis = "hooks place|remove|status [--base PATH | --all] [options]",
+	.synopsis = "hooks place|remove|status [--base PATH | --all | --wanted] [options]",
 	.help = "Places in conda bases what asks the agent when conda activates an environment,\n"
 		"removes it, or says whether it is there (by default in all). Each base is "
 		"changed\n"
@@ -232,6 +239,17 @@ static int do_known(struct run *run, struct client *client, struct err *err)
 	return rc;
 }
 
+static int do_wanted(struct run *run, struct err *err)
+{
+	const struct wanted_base *bases = NULL;
+	size_t n = 0;
+	int rc = wanted_take(run->options->state_dir, &run->arena, &bases, &n, err);
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		do_one(run, bases[i].prefix, bases[i].uid, false);
+	return rc;
+}
+
 /* --- what is printed --- */
 
 static void begin(struct run *run)
@@ -254,7 +272,8 @@ static int finish(struct run *run, struct err *err)
 		return output_end_document(&run->writer, err);
 	}
 	if (run->n == 0) {
-		output_say("no conda base is known");
+		output_say(run->options->wanted ? "nothing is to be placed"
+						: "no conda base is known");
 		return 0;
 	}
 	rc = table_print(&run->table, 0, &run->out);
@@ -289,9 +308,14 @@ static int do_all(struct run *run)
 	int rc;
 
 	begin(run);
-	rc = run->options->base ? do_named(run, &err) : do_known(run, &client, &err);
+	if (run->options->base)
+		rc = do_named(run, &err);
+	else if (run->options->wanted)
+		rc = do_wanted(run, &err);
+	else
+		rc = do_known(run, &client, &err);
 	client_close(&client);
-	if (rc < 0 && !run->options->base)
+	if (rc < 0 && !run->options->base && !run->options->wanted)
 		return client_failed(&client, &err);
 	if (rc == 0)
 		rc = finish(run, &err);
@@ -312,9 +336,13 @@ static int parse_action(const struct args *args, const struct options *options,
 		if (strcmp(args->words[0], names[i]) != 0)
 			continue;
 		*action = (enum base_action)i;
-		if (options->base && options->all)
+		if ((options->base != NULL) + options->all + options->wanted > 1)
 			return err_set(err, ERR_USAGE, "name one base, or all");
-		if (*action != BASE_LOOK && !options->base && !options->all)
+		if (*action != BASE_PLACE && options->wanted)
+			return err_set(err, ERR_USAGE, "--wanted goes with `place` alone");
+		if (options->state_dir && !options->wanted)
+			return err_set(err, ERR_USAGE, "--state-dir goes with --wanted alone");
+		if (*action != BASE_LOOK && !options->base && !options->all && !options->wanted)
 			return err_set(err, ERR_USAGE, "say which: --base PATH or --all");
 		if (options->hashes && (*action != BASE_LOOK || options->json))
 			return err_set(err, ERR_USAGE, "--hashes goes with `status` alone");

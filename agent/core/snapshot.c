@@ -1,7 +1,11 @@
 #include "agent/core/snapshot.h"
 
+#include <string.h>
+
 #include "lib/base/err.h"
 #include "proto/canonical.h"
+
+#define PIECES_DISTRIBUTION "envwarden-hooks" /* packaging/hooks/base */
 
 static const struct person nobody = {.name = "", .uid = -1, .how = ""};
 
@@ -58,4 +62,21 @@ int snapshot_seal(struct snapshot *s)
 	snapshot_digest(&s->packages, s->digest);
 	attribute_digest(&s->packages, s->attribute_digest);
 	return 0;
+}
+
+bool snapshot_lacks_pieces(const struct snapshot *s)
+{
+	bool has_tool = false, has_python = false;
+
+	for (size_t i = 0; i < s->packages.n; i++) {
+		const struct package *p = &s->packages.items[i];
+		bool by_conda = strcmp(p->manager, "conda") == 0;
+
+		if (!by_conda && strcmp(p->name, PIECES_DISTRIBUTION) == 0)
+			return false;
+		has_tool = has_tool || (by_conda && (strcmp(p->name, "conda") == 0 ||
+						     strcmp(p->name, "mamba") == 0));
+		has_python = has_python || (by_conda && strcmp(p->name, "python") == 0);
+	}
+	return has_tool && has_python;
 }

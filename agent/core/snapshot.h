@@ -76,4 +76,8 @@ void snapshot_deinit(struct snapshot *s); /* the package array */
  */
 int snapshot_seal(struct snapshot *s);
 
+/* Whether it is of a conda base with a Python of its own, and the distribution by which the gate's
+ * pieces show (docs/gate.md) is not in there: they were never placed, or lost. */
+bool snapshot_lacks_pieces(const struct snapshot *s);
+
 #endif

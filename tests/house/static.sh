@@ -19,6 +19,23 @@ shell_scripts() {
 	find packaging tests .ci '(' -name '*.sh' -o -path .ci/run ')' -print0 | xargs -0 shellcheck
 }
 
+# As systemd reads them, where it is installed; the program need not be.
+units() {
+	local dir unit name told=""
+	command -v systemd-analyze >/dev/null || return 0
+	dir=$(mktemp -d)
+	for unit in packaging/systemd/*; do
+		sed 's,^ExecStart=[^ ]*,ExecStart=/bin/true,' "$unit" >"$dir/$(basename "$unit")"
+	done
+	for unit in "$dir"/*; do
+		name=$(basename "$unit")
+		told+=$(systemd-analyze verify "$dir/${name/@./@x.}" 2>&1 || echo "$name does not hold")
+	done
+	rm -r "$dir"
+	[ -z "$told" ] || echo "$told" >&2
+	[ -z "$told" ]
+}
+
 # Sources of the programs, by the compile commands of a build without tests.
 # One file a process: the analyser of clang 14 carries facts about va_list into the next file.
 tidy() {
@@ -34,6 +51,7 @@ tidy() {
 try rules python3 tests/house/check_house.py
 try format python3 tests/house/check_house.py --format
 try shell shell_scripts
+try units units
 try clang-tidy tidy
 if [ -n "$failed" ]; then
 	echo "static checks failed:$failed" >&2

@@ -45,11 +45,53 @@ static void there_is_a_limit(void **state)
 	snapshot_deinit(&s);
 }
 
+static void who_lacks_the_pieces(void **state)
+{
+	static const struct {
+		const char *conda; /* names of its packages, each with a space behind */
+		const char *pypi;
+		bool lacks;
+	} cases[] = {
+		{"", "", false},
+		{"python numpy ", "", false},
+		{"conda ", "", false}, /* no Python of its own: nothing to place them in */
+		{"python ", "conda ", false},
+		{"conda python ", "", true},
+		{"python mamba ", "requests ", true},
+		{"conda python ", "requests envwarden-hooks ", false},
+		{"conda python ", "envwarden-hook ", true},
+		{"conda python envwarden-hooks ", "", true}, /* a namesake */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *lists[] = {cases[i].pypi, cases[i].conda};
+		struct arena arena;
+		struct snapshot s;
+
+		arena_init(&arena, 4096);
+		snapshot_init(&s);
+		for (size_t l = 0; l < 2; l++) {
+			for (const char *p = lists[l]; *p != '\0'; p = strchr(p, ' ') + 1) {
+				struct package package = {
+					.manager = l == 0 ? "pypi" : "conda",
+					.name = arena_strndup(&arena, p, strcspn(p, " "))};
+
+				assert_int_equal(package_list_add(&s.packages, &package), 0);
+			}
+		}
+		assert_int_equal(snapshot_lacks_pieces(&s), cases[i].lacks);
+		snapshot_deinit(&s);
+		arena_deinit(&arena);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_sealed_one_is_sorted_and_has_each_package_once),
 		cmocka_unit_test(there_is_a_limit),
+		cmocka_unit_test(who_lacks_the_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

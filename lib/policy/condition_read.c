@@ -34,7 +34,7 @@ static void take_or_unknown(const struct reading *r, const struct yaml_node *v, 
 static void take_cvss(const struct reading *r, const struct yaml_node *v, void *into)
 {
 	struct cve_condition *cve = into;
-	const char *text = reading_text(r, v, 8, false);
+	const char *text = reading_some_text(r, v, 8);
 	char *end = NULL;
 	double score = strtod(text, &end);
 
@@ -53,6 +53,8 @@ static void take_status(const struct reading *r, const struct yaml_node *v, void
 	struct cve_condition *cve = into;
 	const struct yaml_node *item = v->kind == YAML_LIST ? v->first : v;
 
+	if (!item)
+		reading_error(r, v, NULL, "a list of 1 to %d is expected here", POLICY_ITEMS_MAX);
 	for (; item; item = item->next) {
 		int word = reading_word(r, item, status_words, ARRAY_SIZE(status_words));
 
@@ -252,12 +254,27 @@ static void read_not(const struct reading *r, const struct yaml_node *value, uns
 	out->n_children = 1;
 }
 
+static void unknown_condition(const struct reading *r, const struct yaml_node *key)
+{
+	static const char *const of_conditions[] = {"all", "any", "not"};
+	const char *names[ARRAY_SIZE(leaves) + ARRAY_SIZE(of_conditions)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++)
+		names[n++] = condition_name(leaves[i].kind);
+	for (size_t i = 0; i < ARRAY_SIZE(of_conditions); i++)
+		names[n++] = of_conditions[i];
+	reading_error(r, key, reading_suggestion(r, key->text, names, n),
+		      "unknown condition \"%.64s\"", key->text);
+}
+
 static void read_entry(const struct reading *r, const struct yaml_node *value, unsigned depth,
 		       struct condition *out)
 {
 	const char *key = value->key->text;
 
 	out->line = value->key->line;
+	out->column = value->key->column;
 	for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
 		if (strcmp(condition_name(leaves[i].kind), key) != 0)
 			continue;
@@ -272,10 +289,7 @@ static void read_entry(const struct reading *r, const struct yaml_node *value, u
 		out->kind = CONDITION_NOT;
 		read_not(r, value, depth, out);
 	} else {
-		reading_error(r, value->key,
-			      "known here: package, channel, license, cve, manager, env_name, "
-			      "env_path, tool, package_age_below, unused_for, all, any, not",
-			      "unknown condition \"%.64s\"", key);
+		unknown_condition(r, value->key);
 	}
 }
 
@@ -287,6 +301,7 @@ void condition_read(const struct reading *r, const struct yaml_node *node, unsig
 
 	out->kind = CONDITION_ALL;
 	out->line = node->line;
+	out->column = node->column;
 	if (node->kind != YAML_MAP || !node->first) {
 		reading_error(r, node, "write it like {package: \"openssl <3\"}",
 			      "a condition is expected here");

@@ -96,6 +96,7 @@ struct cve_condition {
 struct condition {
 	enum condition_kind kind;
 	unsigned line; /* where it stands in the source; 0 unknown */
+	unsigned column;
 	const struct condition *children;
 	size_t n_children;
 	const struct match_spec *specs;
@@ -133,6 +134,7 @@ struct rule {
 	const char *message;
 	const char *fix; /* with placeholders, see template.h */
 	unsigned line;
+	unsigned column;
 };
 
 /* Lifts one rule where everything given holds. */
@@ -150,6 +152,7 @@ struct exception {
 	int64_t expires_ms; /* trusted time; always given */
 	bool lifts_status;  /* an explicit block too (break-glass) */
 	unsigned line;
+	unsigned column;
 };
 
 /* --- the whole --- */

@@ -1,6 +1,5 @@
 #include "lib/policy/policy_check.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "lib/base/words.h"
 #include "lib/policy/condition_text.h"
 #include "lib/policy/condition_within.h"
+#include "lib/policy/spec_surprise.h"
 #include "lib/policy/template.h"
 
 /* What may be spent on comparing conditions with each other: well under a second. */
@@ -23,13 +23,24 @@ struct checking {
 	size_t steps; /* left */
 };
 
-static void tell(struct checking *c, enum problem_kind kind, unsigned line, const char *suggestion,
-		 const char *fmt, ...) EW_PRINTF(5, 6);
+/* Where something stands; of rules, exceptions and conditions. */
+struct where {
+	unsigned line;
+	unsigned column;
+};
+#define AT(x)                                                                                      \
+	&(const struct where)                                                                      \
+	{                                                                                          \
+		(x)->line, (x)->column                                                             \
+	}
 
-static void tell(struct checking *c, enum problem_kind kind, unsigned line, const char *suggestion,
-		 const char *fmt, ...)
+static void tell(struct checking *c, enum problem_kind kind, const struct where *at,
+		 const char *suggestion, const char *fmt, ...) EW_PRINTF(5, 6);
+
+static void tell(struct checking *c, enum problem_kind kind, const struct where *at,
+		 const char *suggestion, const char *fmt, ...)
 {
-	const struct problem_at at = {kind, line, 1, suggestion};
+	const struct problem_at place = {kind, at->line, at->column, suggestion};
 	struct buf text;
 	va_list ap;
 
@@ -37,7 +48,7 @@ static void tell(struct checking *c, enum problem_kind kind, unsigned line, cons
 	va_start(ap, fmt);
 	buf_vaddf(&text, fmt, ap);
 	va_end(ap);
-	problems_add(c->problems, &at, "%s", buf_cstr(&text));
+	problems_add(c->problems, &place, "%s", buf_cstr(&text));
 	buf_deinit(&text);
 }
 
@@ -45,7 +56,7 @@ static void tell(struct checking *c, enum problem_kind kind, unsigned line, cons
 
 struct named {
 	const char *id;
-	unsigned line;
+	struct where where;
 };
 
 static int cmp_named(const void *a, const void *b)
@@ -54,7 +65,7 @@ static int cmp_named(const void *a, const void *b)
 	const struct named *q = b;
 	int c = strcmp(p->id, q->id);
 
-	return c != 0 ? c : p->line < q->line ? -1 : p->line > q->line;
+	return c != 0 ? c : p->where.line < q->where.line ? -1 : p->where.line > q->where.line;
 }
 
 static void tell_doubles(struct checking *c, struct named *all, size_t n, const char *what)
@@ -63,14 +74,14 @@ static void tell_doubles(struct checking *c, struct named *all, size_t n, const 
 		qsort(all, n, sizeof(*all), cmp_named);
 	for (size_t i = 1; i < n; i++)
 		if (strcmp(all[i].id, all[i - 1].id) == 0)
-			tell(c, PROBLEM_ERROR, all[i].line, NULL,
+			tell(c, PROBLEM_ERROR, &all[i].where, NULL,
 			     "%s \"%s\" is there already, in line %u", what, all[i].id,
-			     all[i - 1].line);
+			     all[i - 1].where.line);
 }
 
 static bool is_there(const struct named *sorted, size_t n, const char *id)
 {
-	const struct named key = {id, 0};
+	const struct named key = {.id = id};
 	size_t low = 0;
 	size_t high = n;
 
@@ -83,51 +94,6 @@ static bool is_there(const struct named *sorted, size_t n, const char *id)
 			high = middle;
 	}
 	return low < n && strcmp(sorted[low].id, id) == 0;
-}
-
-/* --- exceptions --- */
-
-static void check_exception(struct checking *c, const struct exception *x)
-{
-	char day[CLOCK_TEXT_MAX];
-
-	if (c->now_ms >= x->expires_ms) {
-		clock_format(x->expires_ms, day);
-		tell(c, PROBLEM_WARNING, x->line, "remove it, or give it another date",
-		     "exception \"%s\" has expired on %.10s", x->id, day);
-	}
-	if (uuid_is_zero(&x->environment) && !*x->env_path && !*x->env_name && !*x->user &&
-	    !*x->package)
-		tell(c, PROBLEM_WARNING, x->line,
-		     "give it an env_path, env_name, user, package or environment",
-		     "exception \"%s\" lifts rule \"%s\" for everybody", x->id, x->rule);
-}
-
-static int check_ids(struct checking *c)
-{
-	const struct policy *p = c->policy;
-	size_t n = p->n_rules > p->n_exceptions ? p->n_rules : p->n_exceptions;
-	struct named *rules = arena_calloc(c->arena, n + 1, sizeof(*rules));
-	struct named *exceptions = arena_calloc(c->arena, n + 1, sizeof(*exceptions));
-
-	if (!rules || !exceptions)
-		return ERR_NOMEM;
-	for (size_t i = 0; i < p->n_rules; i++)
-		rules[i] = (struct named){p->rules[i].id, p->rules[i].line};
-	for (size_t i = 0; i < p->n_exceptions; i++)
-		exceptions[i] = (struct named){p->exceptions[i].id, p->exceptions[i].line};
-	tell_doubles(c, rules, p->n_rules, "a rule");
-	tell_doubles(c, exceptions, p->n_exceptions, "an exception");
-	for (size_t i = 0; i < p->n_exceptions; i++) {
-		const struct exception *x = &p->exceptions[i];
-
-		if (!is_there(rules, p->n_rules, x->rule))
-			tell(c, PROBLEM_ERROR, x->line, NULL,
-			     "exception \"%s\" is from rule \"%s\", which there is not", x->id,
-			     x->rule);
-		check_exception(c, x);
-	}
-	return 0;
 }
 
 /* --- conditions --- */
@@ -146,7 +112,7 @@ static void check_all(struct checking *c, const struct condition *all)
 		const char *other = only_name(&all->children[i]);
 
 		if (other && name && strcmp(name, other) != 0) {
-			tell(c, PROBLEM_WARNING, all->children[i].line,
+			tell(c, PROBLEM_WARNING, AT(&all->children[i]),
 			     "a rule is about one package at a time; use any:, or two rules",
 			     "no package is both \"%s\" and \"%s\"", name, other);
 			return;
@@ -169,80 +135,48 @@ static bool asks_for_package(const struct condition *c)
 	return false;
 }
 
-/* Packages whose releases are a plain version with letters behind: 1.1.1w, 9e, 2024a, 3.3a. */
-static const struct {
-	const char *name;
-	size_t dots;	   /* in the plain version */
-	const char *first; /* what it begins with, "" anything */
-} lettered[] = {{"openssl", 2, "01"}, {"jpeg", 0, ""}, {"tzdata", 0, ""}, {"tmux", 1, ""}};
-
-static bool is_plain_release(const char *name, const char *bound, size_t n)
-{
-	size_t dots = 0;
-
-	for (size_t i = 0; i < n; i++)
-		dots += bound[i] == '.';
-	for (size_t i = 0; i < ARRAY_SIZE(lettered); i++)
-		if (strcmp(lettered[i].name, name) == 0)
-			return dots == lettered[i].dots &&
-			       (!*lettered[i].first || strchr(lettered[i].first, *bound));
-	return false;
-}
-
-/* A bound like <1.1.1 or >=1.1.1 of a package whose next releases are 1.1.1a, 1.1.1b. */
-static bool has_lettered_bound(const char *name, const char *spec)
-{
-	for (const char *p = strpbrk(spec, "<>"); name && p; p = strpbrk(p, "<>")) {
-		size_t n;
-
-		p += strspn(p, "<>= ");
-		n = strcspn(p, ",|<>= ])");
-		if (n > 0 && isdigit((unsigned char)p[n - 1]) && is_plain_release(name, p, n))
-			return true;
-		p += n;
-	}
-	return false;
-}
-
-/* "numpy 1.26": a version without an operator or a star. */
-static bool is_bare_version(const char *spec)
-{
-	const char *space = strchr(spec, ' ');
-	const char *version = space ? space + strspn(space, " ") : "";
-
-	return isdigit((unsigned char)*version) && !strpbrk(spec, "<>=!~*[|,") &&
-	       strchr(version, '.') && !strchr(version, ' ');
-}
-
 static void check_specs(struct checking *c, const struct condition *condition)
 {
 	for (size_t i = 0; i < condition->n_specs; i++) {
 		const char *text = condition->texts.items[i];
-		const char *name = condition->specs[i].name;
+		const struct spec_surprise *surprise =
+			spec_surprise(condition->specs[i].name, text);
 
-		if (has_lettered_bound(name, text))
-			tell(c, PROBLEM_WARNING, condition->line,
-			     "write bounds like <1.1.1zz or >=1.1.1a0, and try: envwarden spec "
-			     "version-match",
-			     "\"%.128s\": letters sort before the plain version, so that <1.1.1 "
-			     "matches 1.1.1w",
-			     text);
-		else if (is_bare_version(text))
-			tell(c, PROBLEM_WARNING, condition->line,
-			     "write .* behind it for all that begin so",
-			     "\"%.128s\" is that very version alone", text);
+		if (surprise)
+			tell(c, PROBLEM_WARNING, AT(condition), surprise->instead, "\"%.128s\"%s",
+			     text, surprise->what);
 	}
 }
 
-static void check_path(struct checking *c, const struct condition *condition)
+static bool is_path(const char *text)
+{
+	return *text == '/' || *text == '*' || *text == '?' || text[1] == ':';
+}
+
+static void check_path(struct checking *c, const struct where *at, const char *text)
+{
+	if (!is_path(text))
+		tell(c, PROBLEM_WARNING, at, "begin it with / or **, or on Windows with a drive",
+		     "no path of an environment begins like \"%.128s\"", text);
+	else if (text[1] != '\0' && text_ends(text, "/"))
+		tell(c, PROBLEM_WARNING, at, "write it without, or with /** behind it",
+		     "no path of an environment ends with /, as \"%.128s\" does", text);
+}
+
+static void check_name(struct checking *c, const struct where *at, const char *text)
+{
+	if (strchr(text, '/'))
+		tell(c, PROBLEM_WARNING, at, "write it as env_path",
+		     "no name of an environment has a / in it, as \"%.128s\" has", text);
+}
+
+static void check_texts(struct checking *c, const struct condition *condition)
 {
 	for (size_t i = 0; i < condition->texts.n; i++) {
-		const char *text = condition->texts.items[i];
-
-		if (*text != '/' && *text != '*' && *text != '?' && text[1] != ':')
-			tell(c, PROBLEM_WARNING, condition->line,
-			     "begin it with / or **, or on Windows with a drive",
-			     "no path of an environment begins like \"%.128s\"", text);
+		if (condition->kind == CONDITION_ENV_PATH)
+			check_path(c, AT(condition), condition->texts.items[i]);
+		if (condition->kind == CONDITION_ENV_NAME)
+			check_name(c, AT(condition), condition->texts.items[i]);
 	}
 }
 
@@ -252,10 +186,67 @@ static void check_condition(struct checking *c, const struct condition *conditio
 		check_all(c, condition);
 	if (condition->kind == CONDITION_PACKAGE)
 		check_specs(c, condition);
-	if (condition->kind == CONDITION_ENV_PATH)
-		check_path(c, condition);
+	check_texts(c, condition);
 	for (size_t i = 0; i < condition->n_children; i++)
 		check_condition(c, &condition->children[i]);
+}
+
+/* --- exceptions --- */
+
+/* Whether a pattern leaves anything out. */
+static bool narrows(const char *pattern)
+{
+	return pattern[strspn(pattern, "*/")] != '\0';
+}
+
+static void check_exception(struct checking *c, const struct exception *x)
+{
+	char day[CLOCK_TEXT_MAX];
+
+	if (c->now_ms >= x->expires_ms) {
+		clock_format(x->expires_ms, day);
+		tell(c, PROBLEM_WARNING, AT(x), "remove it, or give it another date",
+		     "exception \"%s\" has expired on %.10s", x->id, day);
+	}
+	if (uuid_is_zero(&x->environment) && !narrows(x->env_path) && !narrows(x->env_name) &&
+	    !narrows(x->user) && !narrows(x->package))
+		tell(c, PROBLEM_WARNING, AT(x),
+		     "give it an env_path, env_name, user, package or environment",
+		     "exception \"%s\" lifts rule \"%s\" for everybody", x->id, x->rule);
+	if (*x->env_path)
+		check_path(c, AT(x), x->env_path);
+	check_name(c, AT(x), x->env_name);
+	if (strpbrk(x->package, " <>=!~|[]"))
+		tell(c, PROBLEM_WARNING, AT(x), "write the name alone",
+		     "exception \"%s\": no package is called \"%.64s\"", x->id, x->package);
+}
+
+static int check_ids(struct checking *c)
+{
+	const struct policy *p = c->policy;
+	size_t n = p->n_rules > p->n_exceptions ? p->n_rules : p->n_exceptions;
+	struct named *rules = arena_calloc(c->arena, n + 1, sizeof(*rules));
+	struct named *exceptions = arena_calloc(c->arena, n + 1, sizeof(*exceptions));
+
+	if (!rules || !exceptions)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < p->n_rules; i++)
+		rules[i] = (struct named){p->rules[i].id, {p->rules[i].line, p->rules[i].column}};
+	for (size_t i = 0; i < p->n_exceptions; i++)
+		exceptions[i] = (struct named){p->exceptions[i].id,
+					       {p->exceptions[i].line, p->exceptions[i].column}};
+	tell_doubles(c, rules, p->n_rules, "a rule");
+	tell_doubles(c, exceptions, p->n_exceptions, "an exception");
+	for (size_t i = 0; i < p->n_exceptions; i++) {
+		const struct exception *x = &p->exceptions[i];
+
+		if (!is_there(rules, p->n_rules, x->rule))
+			tell(c, PROBLEM_ERROR, AT(x), NULL,
+			     "exception \"%s\" is from rule \"%s\", which there is not", x->id,
+			     x->rule);
+		check_exception(c, x);
+	}
+	return 0;
 }
 
 /* --- rules --- */
@@ -267,7 +258,7 @@ static void check_template(struct checking *c, const struct rule *rule, const ch
 	const char *unknown = template_unknown(text, &n);
 
 	if (unknown)
-		tell(c, PROBLEM_WARNING, rule->line,
+		tell(c, PROBLEM_WARNING, AT(rule),
 		     "known: {env} {prefix} {target} {tool} {package} {version} {user} {rule} "
 		     "{contact}; a brace is written twice",
 		     "rule \"%s\": %s has %.*s, which stands for nothing", rule->id, what,
@@ -291,12 +282,26 @@ static bool is_platform(const char *text)
 	return false;
 }
 
+/* Whether it takes out all that it takes in. */
+static bool concerns_nobody(struct checking *c, const struct scope *scope)
+{
+	struct scope in = *scope;
+
+	in.except = NULL;
+	return scope->except && scope_within(&in, scope->except, &c->steps);
+}
+
 static void check_scope(struct checking *c, const struct rule *rule, const struct scope *scope)
 {
+	if (concerns_nobody(c, scope))
+		tell(c, PROBLEM_WARNING, AT(rule), "an empty not: {} takes out everybody",
+		     "rule \"%s\" concerns nobody: its \"not\" takes out all that the scope takes "
+		     "in",
+		     rule->id);
 	for (; scope; scope = scope->except)
 		for (size_t i = 0; i < scope->platform.n; i++)
 			if (!is_platform(scope->platform.items[i]))
-				tell(c, PROBLEM_WARNING, rule->line,
+				tell(c, PROBLEM_WARNING, AT(rule),
 				     "write it as conda does: linux-64, osx-arm64, win-64 ...",
 				     "rule \"%s\": \"%.64s\" is no platform that conda knows",
 				     rule->id, scope->platform.items[i]);
@@ -310,6 +315,18 @@ static bool updates_to_version(const char *fix)
 	return conda && strpbrk(fix, "<>=") != NULL;
 }
 
+/* The commands envwarden fix knows; agent/cli/repair.c has what each may do. */
+static bool is_known_tool(const char *word)
+{
+	static const char *const tools[] = {"conda", "mamba", "micromamba", "pixi",
+					    "pip",   "pip3",  "python",	    "uv"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tools); i++)
+		if (strcmp(tools[i], word) == 0)
+			return true;
+	return text_ends(word, "/bin/python");
+}
+
 /* envwarden runs a fix without a shell; and pasted, an unquoted "openssl>=3" writes a file "=3". */
 static void check_fix(struct checking *c, const struct rule *rule)
 {
@@ -320,34 +337,43 @@ static void check_fix(struct checking *c, const struct rule *rule)
 	struct err err = ERR_INIT;
 	struct words words;
 	const char *fix;
+	int rc;
 
-	if (template_fix(rule->fix, &values, WORDS_TEXT_MAX, c->arena, &fix) == 0 &&
-	    words_split(fix, c->arena, &words, &err) == ERR_INVALID)
-		tell(c, PROBLEM_WARNING, rule->line,
+	rc = template_fix(rule->fix, &values, WORDS_TEXT_MAX, c->arena, &fix);
+	if (rc == 0)
+		rc = words_split(fix, c->arena, &words, &err);
+	if (rc == 0 && words.n > 0 && !is_known_tool(words.items[0]))
+		tell(c, PROBLEM_WARNING, AT(rule),
+		     "begin it with {tool}, conda, mamba, micromamba, pixi, pip or uv",
+		     "rule \"%s\": envwarden fix can't run the fix: it knows no \"%.64s\"",
+		     rule->id, words.items[0]);
+	if (rc == ERR_INVALID)
+		tell(c, PROBLEM_WARNING, AT(rule),
 		     "one command, its specs quoted: '{tool} install {target} \"openssl>=3\"'",
 		     "rule \"%s\": envwarden fix can't run the fix: %s", rule->id, err.text);
-	if (strstr(rule->fix, "-n {env}") || strstr(rule->fix, "-p {prefix}"))
-		tell(c, PROBLEM_WARNING, rule->line, "write {target}",
+	if (strstr(rule->fix, "-n {env}") || strstr(rule->fix, "-p {prefix}") ||
+	    strstr(rule->fix, "--name {env}") || strstr(rule->fix, "--prefix {prefix}"))
+		tell(c, PROBLEM_WARNING, AT(rule), "write {target}",
 		     "rule \"%s\": the fix is wrong for environments without a name, or with one",
 		     rule->id);
 	if (updates_to_version(rule->fix))
-		tell(c, PROBLEM_WARNING, rule->line, "write install",
+		tell(c, PROBLEM_WARNING, AT(rule), "write install",
 		     "rule \"%s\": conda update takes no version, as the fix has one", rule->id);
 }
 
 static void check_rule(struct checking *c, const struct rule *rule)
 {
 	if (rule->from_ms != 0 && rule->action != ACTION_BLOCK)
-		tell(c, PROBLEM_ERROR, rule->line, NULL,
+		tell(c, PROBLEM_ERROR, AT(rule), NULL,
 		     "rule \"%s\": \"from\" says when a warning becomes a block, and this one "
 		     "never blocks",
 		     rule->id);
 	if (condition_is_of_package(&rule->when) && !asks_for_package(&rule->when))
-		tell(c, PROBLEM_WARNING, rule->line,
+		tell(c, PROBLEM_WARNING, AT(rule),
 		     "a rule is about one package at a time; say with all: which ones",
 		     "rule \"%s\" holds for every package but a few", rule->id);
 	if (condition_never(&rule->when, &c->steps))
-		tell(c, PROBLEM_WARNING, rule->line, "what it asks leaves no package",
+		tell(c, PROBLEM_WARNING, AT(rule), "what it asks leaves no package",
 		     "rule \"%s\" can never hold", rule->id);
 	check_scope(c, rule, &rule->scope);
 	check_template(c, rule, "message", rule->message);
@@ -402,11 +428,11 @@ static int check_shadows(struct checking *c)
 		if (strcmp(all[i - 1].text, all[i].text) != 0)
 			continue;
 		if (is_shadowed(a, b))
-			tell(c, PROBLEM_WARNING, b->line, NULL,
+			tell(c, PROBLEM_WARNING, AT(b), NULL,
 			     "rule \"%s\" adds nothing to rule \"%s\" in line %u", b->id, a->id,
 			     a->line);
 		else if (is_shadowed(b, a))
-			tell(c, PROBLEM_WARNING, a->line, NULL,
+			tell(c, PROBLEM_WARNING, AT(a), NULL,
 			     "rule \"%s\" adds nothing to rule \"%s\" in line %u", a->id, b->id,
 			     b->line);
 	}
@@ -445,11 +471,29 @@ static void check_narrower(struct checking *c)
 		const struct rule *wider = find_wider(c, rule);
 
 		if (wider)
-			tell(c, PROBLEM_WARNING, rule->line, NULL,
+			tell(c, PROBLEM_WARNING, AT(rule), NULL,
 			     "rule \"%s\" holds only where rule \"%s\" in line %u does, which is "
 			     "as strict",
 			     rule->id, wider->id, wider->line);
 	}
+}
+
+/* --- defaults --- */
+
+#define DAY_MS INT64_C(86400000)
+
+static void check_defaults(struct checking *c)
+{
+	static const struct where whole = {0, 1};
+	const struct policy_defaults *d = &c->policy->defaults;
+
+	if (c->policy->n_rules > 0 && !*d->contact)
+		tell(c, PROBLEM_WARNING, &whole, "defaults: {contact: \"security@example.org\"}",
+		     "no contact is given: members will not know whom to ask");
+	if (d->stale_after_ms != 0 && d->stale_after_ms < DAY_MS)
+		tell(c, PROBLEM_WARNING, &whole, "give it a day or more; m are minutes",
+		     "stale_after is so short that machines in touch with the server are stale, "
+		     "too: they have its word every 12 hours");
 }
 
 int policy_check(const struct policy *policy, int64_t now_ms, struct arena *arena,
@@ -460,9 +504,7 @@ int policy_check(const struct policy *policy, int64_t now_ms, struct arena *aren
 
 	for (size_t i = 0; i < policy->n_rules; i++)
 		check_rule(&c, &policy->rules[i]);
-	if (policy->n_rules > 0 && !*policy->defaults.contact)
-		tell(&c, PROBLEM_WARNING, 0, "defaults: {contact: \"security@example.org\"}",
-		     "no contact is given: members will not know whom to ask");
+	check_defaults(&c);
 	if (rc == 0)
 		rc = check_shadows(&c);
 	check_narrower(&c);

@@ -83,7 +83,7 @@ static void take_defaults(const struct reading *r, const struct yaml_node *v, vo
 /* Ids stand in messages, file names and case codes: letters, digits, '-', '_' and '.'. */
 static const char *take_id(const struct reading *r, const struct yaml_node *v)
 {
-	const char *text = reading_text(r, v, POLICY_ID_MAX, false);
+	const char *text = reading_some_text(r, v, POLICY_ID_MAX);
 
 	for (size_t i = 0; text[i]; i++)
 		if (!isalnum((unsigned char)text[i]) && !strchr("-_.", text[i])) {
@@ -189,18 +189,24 @@ static void read_rule(const struct reading *r, const struct yaml_node *node, str
 		{"message", take_message, false}, {"fix", take_fix, false},
 	};
 
-	*rule = (struct rule){
-		.id = "", .action = ACTION_WARN, .message = "", .fix = "", .line = node->line};
+	*rule = (struct rule){.id = "",
+			      .action = ACTION_WARN,
+			      .message = "",
+			      .fix = "",
+			      .line = node->line,
+			      .column = node->column};
 	rule->when.kind = CONDITION_ALL;
 	reading_map(r, node, "a rule", fields, ARRAY_SIZE(fields), rule);
 }
 
 /* --- exceptions --- */
 
+/* None of them empty: a "user" left empty by whatever wrote the file would lift it for everybody.
+ */
 #define TAKE_TEXT(field)                                                                           \
 	static void take_##field(const struct reading *r, const struct yaml_node *v, void *into)   \
 	{                                                                                          \
-		((struct exception *)into)->field = reading_text(r, v, POLICY_TEXT_MAX, false);    \
+		((struct exception *)into)->field = reading_some_text(r, v, POLICY_TEXT_MAX);      \
 	}
 TAKE_TEXT(rule)
 TAKE_TEXT(env_path)
@@ -219,7 +225,7 @@ static void take_exception_id(const struct reading *r, const struct yaml_node *v
 
 static void take_environment(const struct reading *r, const struct yaml_node *v, void *into)
 {
-	const char *text = reading_text(r, v, 64, false);
+	const char *text = reading_some_text(r, v, 64);
 
 	if (*text && uuid_parse(text, &((struct exception *)into)->environment) < 0)
 		reading_error(r, v, NULL, "\"%s\" is not an environment's id", text);
@@ -251,7 +257,8 @@ static void read_exception(const struct reading *r, const struct yaml_node *node
 					.owner = "",
 					.ticket = "",
 					.reason = "",
-					.line = node->line};
+					.line = node->line,
+					.column = node->column};
 	reading_map(r, node, "an exception", fields, ARRAY_SIZE(fields), exception);
 }
 

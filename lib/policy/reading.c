@@ -11,6 +11,7 @@
 
 #define FIELDS_MAX 16
 #define ERROR_MAX 1024
+#define WORD_MAX 32 /* of what is compared with known words */
 
 void reading_error(const struct reading *r, const struct yaml_node *at, const char *suggestion,
 		   const char *fmt, ...)
@@ -36,19 +37,73 @@ static const struct reading_field *find_field(const struct reading_field *fields
 	return NULL;
 }
 
-/* "known: a, b, c" */
-static const char *known_keys(const struct reading *r, const struct reading_field *fields, size_t n)
+/* How many letters are to be put in, left out or exchanged; more than WORD_MAX long: many. */
+static size_t slips(const char *a, const char *b)
 {
+	size_t row[WORD_MAX + 1];
+	size_t n = strlen(b);
+
+	if (strlen(a) > WORD_MAX || n > WORD_MAX)
+		return WORD_MAX;
+	for (size_t k = 0; k <= n; k++)
+		row[k] = k;
+	for (size_t i = 0; a[i]; i++) {
+		size_t corner = row[0]++;
+
+		for (size_t k = 0; k < n; k++) {
+			size_t best = corner + (a[i] != b[k]);
+
+			corner = row[k + 1];
+			best = corner + 1 < best ? corner + 1 : best;
+			row[k + 1] = row[k] + 1 < best ? row[k] + 1 : best;
+		}
+	}
+	return row[n];
+}
+
+/* The one that was meant, if it is clear: at most a third of it is otherwise. */
+static const char *nearest(const char *given, const char *const *names, size_t n)
+{
+	const char *best = NULL;
+	size_t least = WORD_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t far = slips(given, names[i]);
+
+		if (far < least && far * 3 <= strlen(names[i])) {
+			least = far;
+			best = names[i];
+		}
+	}
+	return best;
+}
+
+const char *reading_suggestion(const struct reading *r, const char *given, const char *const *names,
+			       size_t n)
+{
+	const char *meant = nearest(given, names, n);
 	const char *text;
 	struct buf known;
 
 	buf_init(&known, ERROR_MAX);
+	if (meant)
+		buf_addf(&known, "did you mean %s? ", meant);
 	buf_adds(&known, "known here:");
 	for (size_t i = 0; i < n; i++)
-		buf_addf(&known, "%s %s", i > 0 ? "," : "", fields[i].key);
+		buf_addf(&known, "%s %s", i > 0 ? "," : "", names[i]);
 	text = arena_strdup(r->arena, buf_cstr(&known));
 	buf_deinit(&known);
 	return text;
+}
+
+static const char *known_keys(const struct reading *r, const char *given,
+			      const struct reading_field *fields, size_t n)
+{
+	const char *names[FIELDS_MAX];
+
+	for (size_t i = 0; i < n; i++)
+		names[i] = fields[i].key;
+	return reading_suggestion(r, given, names, n);
 }
 
 void reading_map(const struct reading *r, const struct yaml_node *map, const char *what,
@@ -65,7 +120,7 @@ void reading_map(const struct reading *r, const struct yaml_node *map, const cha
 		const struct reading_field *field = find_field(fields, n, value->key->text);
 
 		if (!field) {
-			reading_error(r, value->key, known_keys(r, fields, n),
+			reading_error(r, value->key, known_keys(r, value->key->text, fields, n),
 				      "unknown key \"%.64s\" in %s", value->key->text, what);
 		} else if (given[field - fields]) {
 			reading_error(r, value->key, NULL, "\"%s\" is given twice", field->key);
@@ -110,6 +165,16 @@ const char *reading_text(const struct reading *r, const struct yaml_node *node, 
 	return "";
 }
 
+const char *reading_some_text(const struct reading *r, const struct yaml_node *node, size_t max)
+{
+	const char *text = reading_text(r, node, max, false);
+
+	if (node->kind == YAML_TEXT && !yaml_is_null(node) && node->text[0] == '\0')
+		reading_error(r, node, "leave the key out, or give it a value",
+			      "an empty text means nothing here");
+	return text;
+}
+
 struct texts_list reading_texts(const struct reading *r, const struct yaml_node *node)
 {
 	const struct yaml_node *item = node->kind == YAML_LIST ? node->first : node;
@@ -127,11 +192,8 @@ struct texts_list reading_texts(const struct reading *r, const struct yaml_node 
 		r->problems->out_of_memory = true;
 		return list;
 	}
-	for (size_t i = 0; i < n; i++, item = item->next) {
-		items[i] = reading_text(r, item, POLICY_TEXT_MAX, false);
-		if (!*items[i] && item->kind == YAML_TEXT && !yaml_is_null(item))
-			reading_error(r, item, NULL, "an empty text matches nothing");
-	}
+	for (size_t i = 0; i < n; i++, item = item->next)
+		items[i] = reading_some_text(r, item, POLICY_TEXT_MAX);
 	list.items = items;
 	list.n = n;
 	return list;
@@ -143,7 +205,7 @@ int64_t reading_duration(const struct reading *r, const struct yaml_node *node)
 		char unit;
 		int64_t ms;
 	} units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}, {'w', 604800000}};
-	const char *text = reading_text(r, node, 32, false);
+	const char *text = reading_some_text(r, node, 32);
 	size_t n = strlen(text);
 	unsigned long long count;
 
@@ -160,7 +222,7 @@ int64_t reading_duration(const struct reading *r, const struct yaml_node *node)
 
 int64_t reading_time(const struct reading *r, const struct yaml_node *node)
 {
-	const char *text = reading_text(r, node, 32, false);
+	const char *text = reading_some_text(r, node, 32);
 	char whole[64];
 	int64_t ms;
 
@@ -177,22 +239,14 @@ int64_t reading_time(const struct reading *r, const struct yaml_node *node)
 int reading_word(const struct reading *r, const struct yaml_node *node, const char *const *names,
 		 size_t n)
 {
-	const char *text = reading_text(r, node, 64, false);
-	const char *suggestion;
-	struct buf all;
-
+	const char *text = reading_some_text(r, node, 64);
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(text, names[i]) == 0)
 			return (int)i;
 	if (!*text)
 		return -1;
-	buf_init(&all, ERROR_MAX);
-	buf_adds(&all, "one of:");
-	for (size_t i = 0; i < n; i++)
-		buf_addf(&all, "%s %s", i > 0 ? "," : "", names[i]);
-	suggestion = arena_strdup(r->arena, buf_cstr(&all));
-	buf_deinit(&all);
-	reading_error(r, node, suggestion, "\"%s\" is not known here", text);
+	reading_error(r, node, reading_suggestion(r, text, names, n), "\"%s\" is not known here",
+		      text);
 	return -1;
 }
 

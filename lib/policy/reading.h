@@ -35,6 +35,8 @@ void reading_map(const struct reading *r, const struct yaml_node *map, const cha
  * what a wrong one gives. */
 const char *reading_text(const struct reading *r, const struct yaml_node *node, size_t max,
 			 bool lines);
+/* The same on one line, and an empty one is wrong. */
+const char *reading_some_text(const struct reading *r, const struct yaml_node *node, size_t max);
 /* One text or a list of them. */
 struct texts_list reading_texts(const struct reading *r, const struct yaml_node *node);
 /* "14d", "12h", "30m", "90s", "2w". -1 when wrong. */
@@ -44,6 +46,9 @@ int64_t reading_time(const struct reading *r, const struct yaml_node *node);
 /* The place of the text in the names, -1 when it is none of them. */
 int reading_word(const struct reading *r, const struct yaml_node *node, const char *const *names,
 		 size_t n);
+/* "did you mean package? known here: package, channel"; in the arena. */
+const char *reading_suggestion(const struct reading *r, const char *given, const char *const *names,
+			       size_t n);
 enum ternary reading_yes_no(const struct reading *r, const struct yaml_node *node);
 
 /* --- condition_read.c --- */

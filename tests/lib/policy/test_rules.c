@@ -411,6 +411,24 @@ static const struct problem_case problem_cases[] = {
 	{R "  - {id: a, when: {package: x}, action: warn, message: \"a\\eb\"}", 3, 56,
 	 "has control or invisible characters"},
 	{P "exceptions: [{id: x, rule: a}]", 2, 14, "an exception has no \"expires\""},
+	/* What a template left empty must not come to mean everything, or nothing. */
+	{R "  - {id: \"\", when: {package: x}, action: warn}", 3, 10, "an empty text"},
+	{R "  - {id: a, when: {package: x}, action: \"\"}", 3, 41, "an empty text"},
+	{R "  - {id: a, when: {package: \"\"}, action: warn}", 3, 29, "an empty text"},
+	{R "  - {id: a, when: {package: x}, action: warn, mode: ''}", 3, 53, "an empty text"},
+	{R "  - {id: a, when: {package: x}, action: block, from: ''}", 3, 54, "an empty text"},
+	{R "  - {id: a, when: {unused_for: ''}, action: warn}", 3, 32, "an empty text"},
+	{R "  - {id: a, when: {cve: {cvss_at_least: ''}}, action: warn}", 3, 41, "an empty text"},
+	{R "  - {id: a, when: {cve: {kev: ''}}, action: warn}", 3, 31, "an empty text"},
+	{R "  - {id: a, when: {cve: {status: []}}, action: warn}", 3, 34, "a list of 1 to"},
+	{P "defaults: {on_timeout: ''}", 2, 24, "an empty text"},
+	{P "defaults: {stale_after: ''}", 2, 25, "an empty text"},
+	{P "exceptions: [{id: x, rule: a, user: '', expires: 2030-01-01}]", 2, 37, "an empty text"},
+	{P "exceptions: [{id: x, rule: a, env_path: '', expires: 2030-01-01}]", 2, 41,
+	 "an empty text"},
+	{P "exceptions: [{id: x, rule: a, environment: '', expires: 2030-01-01}]", 2, 44,
+	 "an empty text"},
+	{P "exceptions: [{id: x, rule: a, user: u, expires: ''}]", 2, 49, "an empty text"},
 };
 
 static void what_is_wrong_is_named_with_its_place(void **state)
@@ -428,6 +446,40 @@ static void what_is_wrong_is_named_with_its_place(void **state)
 		    strncmp(w.problems.items[0].text, c->text, strlen(c->text)) != 0)
 			fail_msg("%s: %u:%u: %s", c->yaml, w.problems.items[0].line,
 				 w.problems.items[0].column, w.problems.items[0].text);
+		arena_deinit(&w.arena);
+	}
+}
+
+/* A slip of the fingers is told as one; what is far from everything is not guessed at. */
+static void the_word_that_was_meant_is_named(void **state)
+{
+	static const struct {
+		const char *yaml;
+		const char *suggestion;
+	} rows[] = {
+		{P "rule: []",
+		 "did you mean rules? known here: policy, defaults, rules, exceptions"},
+		{P "defaults: {on_timout: warn}",
+		 "did you mean on_timeout? known here: on_timeout,"},
+		{R "  - {id: a, when: {pakage: x}, action: warn}",
+		 "did you mean package? known here: package, channel,"},
+		{R "  - {id: a, when: {package: x}, action: blok}",
+		 "did you mean block? known here: warn, block"},
+		{R "  - {id: a, when: {package: x}, action: deny}", "known here: warn, block"},
+		{R "  - {id: a, when: {tool: uv}, action: warn}", "known here: conda, mamba,"},
+		{R
+		 "  - {id: a, when: {x0123456789012345678901234567890123456789: u}, action: warn}",
+		 "known here: package,"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct world w;
+
+		assert_int_equal(read_policy(&w, rows[i].yaml), ERR_INVALID);
+		if (strncmp(w.problems.items[0].suggestion, rows[i].suggestion,
+			    strlen(rows[i].suggestion)) != 0)
+			fail_msg("%s: %s", rows[i].yaml, w.problems.items[0].suggestion);
 		arena_deinit(&w.arena);
 	}
 }
@@ -535,6 +587,61 @@ static const struct check_case check_cases[] = {
 	 "no path of an environment begins like \"srv/**\""},
 	{CR "  - {id: a, when: {env_path: [\"C:/envs/*\", \"**/x\", /srv]}, action: warn}",
 	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {env_path: /srv/env/}, action: warn}", PROBLEM_WARNING, 4,
+	 "no path of an environment ends with /"},
+	{CR "  - {id: a, when: {env_name: /srv/env}, action: warn}", PROBLEM_WARNING, 4,
+	 "no name of an environment has a / in it"},
+	/* Specs of which conda passes something over. */
+	{CR "  - {id: a, when: {package: \"numpy[version<2]\"}, action: warn}", PROBLEM_WARNING, 4,
+	 "\"numpy[version<2]\" is read as if"},
+	{CR "  - {id: a, when: {package: \"numpy[version>=2]\"}, action: warn}", PROBLEM_WARNING, 4,
+	 "\"numpy[version>=2]\" is read as if"},
+	{CR "  - {id: a, when: {package: \"requests[security] <3\"}, action: warn}",
+	 PROBLEM_WARNING, 4, "\"requests[security] <3\" is read as if"},
+	{CR "  - {id: a, when: {package: \"openssl (<3)\"}, action: warn}", PROBLEM_WARNING, 4,
+	 "\"openssl (<3)\" is read as if"},
+	{CR
+	 "  - {id: a, when: {package: \"numpy[version='(>=1,<2)|>3', build=py*]\"}, action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {package: \"numpy >1.26.*\"}, action: warn}", PROBLEM_WARNING, 4,
+	 "\"numpy >1.26.*\": a .* behind"},
+	{CR "  - {id: a, when: {package: \"numpy[version='<=1.*']\"}, action: warn}",
+	 PROBLEM_WARNING, 4, "\"numpy[version='<=1.*']\": a .* behind"},
+	{CR "  - {id: a, when: {package: [\"numpy >=1,<2\", \"numpy !=1.26.*\", \"x 1.*\"]}, "
+	    "action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
+	/* Scopes that take in nobody. */
+	{CR "  - {id: a, when: {package: x}, action: warn, scope: {not: {}}}", PROBLEM_WARNING, 4,
+	 "rule \"a\" concerns nobody"},
+	{CR
+	 "  - {id: a, when: {package: x}, action: warn, scope: {user: ci, not: {user: [ci, b]}}}",
+	 PROBLEM_WARNING, 4, "rule \"a\" concerns nobody"},
+	{CR "  - {id: a, when: {package: x}, action: warn, scope: {user: [a, b], not: {user: b}}}",
+	 PROBLEM_ERROR, 0, NULL},
+	/* Exceptions that are wider, or narrower, than they look. */
+	{CR "  - {id: a, when: {package: x}, action: warn}\n"
+	    "exceptions: [{id: x, rule: a, user: \"*\", expires: 2030-01-01}]",
+	 PROBLEM_WARNING, 5, "exception \"x\" lifts rule \"a\" for everybody"},
+	{CR "  - {id: a, when: {package: x}, action: warn}\n"
+	    "exceptions: [{id: x, rule: a, env_path: \"/**\", expires: 2030-01-01}]",
+	 PROBLEM_WARNING, 5, "exception \"x\" lifts rule \"a\" for everybody"},
+	{CR "  - {id: a, when: {package: x}, action: warn}\n"
+	    "exceptions: [{id: x, rule: a, env_path: \"~/envs/x\", expires: 2030-01-01}]",
+	 PROBLEM_WARNING, 5, "no path of an environment begins like \"~/envs/x\""},
+	{CR "  - {id: a, when: {package: x}, action: warn}\n"
+	    "exceptions: [{id: x, rule: a, package: \"x <2\", expires: 2030-01-01}]",
+	 PROBLEM_WARNING, 5, "exception \"x\": no package is called \"x <2\""},
+	/* Fixes nobody can run, or for the wrong environment. */
+	{CR "  - {id: a, when: {package: x}, action: warn, fix: 'sudo conda update {target} x'}",
+	 PROBLEM_WARNING, 4, "rule \"a\": envwarden fix can't run the fix: it knows no \"sudo\""},
+	{CR "  - {id: a, when: {package: x}, action: warn, fix: 'conda update --name {env} x'}",
+	 PROBLEM_WARNING, 4, "rule \"a\": the fix is wrong"},
+	{CR "  - {id: a, when: {package: x}, action: warn, fix: 'uv pip install {package}'}",
+	 PROBLEM_ERROR, 0, NULL},
+	/* Minutes where months were meant. */
+	{P "defaults: {contact: x@y, stale_after: 30m}\nrules: []", PROBLEM_WARNING, 0,
+	 "stale_after is so short"},
+	{P "defaults: {contact: x@y, stale_after: 0d}\nrules: []", PROBLEM_ERROR, 0, NULL},
 };
 
 static void what_hardly_means_what_it_says_is_told(void **state)
@@ -555,6 +662,32 @@ static void what_hardly_means_what_it_says_is_told(void **state)
 			fail_msg("%s: %zu, %u: %s", c->yaml, w.problems.n, w.problems.items[0].line,
 				 w.problems.items[0].text);
 		}
+		arena_deinit(&w.arena);
+	}
+}
+
+static void what_is_told_stands_at_its_column(void **state)
+{
+	static const struct {
+		const char *yaml;
+		unsigned column;
+	} rows[] = {
+		{CR "  - {id: a, when: {package: \"x >2,<1\"}, action: warn}", 5},
+		{CR "  - {id: a, when: {package: \"numpy 1.26\"}, action: warn}", 20},
+		{CR "  - {id: a, when: {any: [{package: x}, {env_name: /a}]}, action: warn}", 41},
+		{CR "  - {id: a, when: {package: x}, action: warn}\n"
+		    "exceptions: [{id: x, rule: a, expires: 2030-01-01}]",
+		 14},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct world w;
+
+		assert_int_equal(read_policy(&w, rows[i].yaml), 0);
+		(void)policy_check(&w.policy, NOW, &w.arena, &w.problems, NULL);
+		assert_int_equal(w.problems.n, 1);
+		assert_int_equal(w.problems.items[0].column, rows[i].column);
 		arena_deinit(&w.arena);
 	}
 }
@@ -613,7 +746,9 @@ int main(void)
 		cmocka_unit_test(a_name_made_to_hurt_stays_one_word),
 		cmocka_unit_test(what_is_wrong_is_named_with_its_place),
 		cmocka_unit_test(what_hardly_means_what_it_says_is_told),
+		cmocka_unit_test(what_is_told_stands_at_its_column),
 		cmocka_unit_test(what_was_not_compared_is_not_told),
+		cmocka_unit_test(the_word_that_was_meant_is_named),
 		cmocka_unit_test(running_out_of_memory_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

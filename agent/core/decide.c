@@ -43,8 +43,13 @@ static void insert(struct decision *d, const struct reason *reason)
 	d->reasons[at] = *reason;
 }
 
+/*
+ * Beside other reasons the case stays theirs: what was asked for under its code, and a grace that
+ * was taken for it, count whether news come or not.
+ */
 static int add_stale(const struct decide_input *in, struct decision *d)
 {
+	bool alone = d->n_reasons == 0;
 	const struct reason stale = {
 		.kind = "stale", .id = "", .message = "", .fix = "", .action = in->when_stale};
 
@@ -52,7 +57,9 @@ static int add_stale(const struct decide_input *in, struct decision *d)
 		return 0;
 	insert(d, &stale);
 	d->action = d->reasons[0].action;
-	return case_code_make(&in->eval.facts->environment, d->reasons, d->n_reasons, d->case_code);
+	return alone ? case_code_make(&in->eval.facts->environment, d->reasons, d->n_reasons,
+				      d->case_code)
+		     : 0;
 }
 
 /* Said of what is known already: the case stays the one of the status itself. */

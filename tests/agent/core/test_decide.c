@@ -157,6 +157,51 @@ static void following(void **state)
 	arena_deinit(&arena);
 }
 
+/*
+ * Old news beside a rule's block: the case is the rule's, so that a grace taken for it counts,
+ * whether it was taken before the news got old or after.
+ */
+static void a_grace_is_for_the_case_whatever_the_news(void **state)
+{
+	static const char *const any[] = {"*"};
+	const struct rule rule = {
+		.id = "r",
+		.when = {.kind = CONDITION_ENV_NAME, .texts = {.items = any, .n = 1}},
+		.action = ACTION_BLOCK,
+		.message = "",
+		.fix = "",
+	};
+	struct policy policy;
+	struct decide_input in = {.logging = true,
+				  .eval = {.facts = &facts, .now_ms = 1000},
+				  .fresh_until_ms = 2000,
+				  .when_stale = ACTION_WARN,
+				  .deferred_case = ""};
+	struct rule_index *index;
+	struct evaluation fresh, stale, deferred;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 1 << 16);
+	policy_init(&policy);
+	policy.rules = &rule;
+	policy.n_rules = 1;
+	assert_int_equal(rule_index_new(&policy, &arena, &index), 0);
+	in.eval.index = index;
+	assert_int_equal(decide(&in, &arena, &fresh), 0);
+	in.fresh_until_ms = 500;
+	assert_int_equal(decide(&in, &arena, &stale), 0);
+	assert_int_equal(stale.decision.n_reasons, 2);
+	assert_string_equal(fresh.decision.case_code, stale.decision.case_code);
+	in.deferred_until_ms = 1500;
+	in.deferred_case = stale.decision.case_code;
+	assert_int_equal(decide(&in, &arena, &deferred), 0);
+	assert_int_equal(deferred.decision.action, ACTION_WARN);
+	assert_int_equal(deferred.decision.valid_until_ms, 1500);
+	assert_string_equal(deferred.decision.case_code, stale.decision.case_code);
+	arena_deinit(&arena);
+}
+
 static void no_memory(void **state)
 {
 	struct status_entry status = {.action = ACTION_BLOCK, .message = "because"};
@@ -177,6 +222,7 @@ int main(void)
 		cmocka_unit_test(statuses),
 		cmocka_unit_test(freshness),
 		cmocka_unit_test(following),
+		cmocka_unit_test(a_grace_is_for_the_case_whatever_the_news),
 		cmocka_unit_test(no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

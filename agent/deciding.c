@@ -155,12 +155,16 @@ void deciding_applied(struct engine *e, const struct applied *applied)
 	decisions_pump(e->decisions);
 }
 
-/* Its last use lifts nothing but what was said of it, and that at once. */
-void deciding_used(struct engine *e, struct env *env)
+/*
+ * Conditions that ask how long it has not been used change their answer by this if that was long
+ * enough for some of them: "unused_for" holds no longer, and its "not" does from now on.
+ */
+void deciding_used(struct engine *e, struct env *env, int64_t before_ms)
 {
 	const struct rulebook *rules = state_rules(e);
+	int64_t since_ms = before_ms != 0 ? before_ms : env->created_ms;
 
-	if (rules != NULL && rules->asks_use && env->ruling.kept != NULL)
+	if (rules != NULL && engine_trusted(e) - since_ms >= rules->unused_for_ms)
 		decisions_again(e->decisions, env);
 }
 

@@ -270,7 +270,8 @@ void deciding_stop(struct engine *e);
 void deciding_state_changed(struct engine *e);
 /* A snapshot or a deletion was taken into the table. */
 void deciding_applied(struct engine *e, const struct applied *applied);
-void deciding_used(struct engine *e, struct env *env); /* it was activated, or runs */
+/* It was activated, or runs; before_ms: when it was used before, 0 never. */
+void deciding_used(struct engine *e, struct env *env, int64_t before_ms);
 /* Whether what is kept on it is the decision as of now. */
 bool deciding_fresh(const struct engine *e, const struct env *env);
 /* What holds when nothing is known in time. ERR_NOMEM. */

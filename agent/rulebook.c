@@ -3,22 +3,27 @@
 #include "lib/base/mem.h"
 #include "proto/convert_policy.h"
 
-static bool asks_use(const struct condition *condition)
+static int64_t shorter(int64_t a, int64_t b)
 {
-	if (condition->kind == CONDITION_UNUSED_FOR)
-		return true;
-	for (size_t i = 0; i < condition->n_children; i++)
-		if (asks_use(&condition->children[i])) /* at most POLICY_DEPTH_MAX deep */
-			return true;
-	return false;
+	return a < b ? a : b;
 }
 
-static bool any_asks_use(const struct policy *policy)
+static int64_t unused_for(const struct condition *condition)
 {
+	int64_t ms = condition->kind == CONDITION_UNUSED_FOR ? condition->duration_ms : INT64_MAX;
+
+	for (size_t i = 0; i < condition->n_children; i++) /* at most POLICY_DEPTH_MAX deep */
+		ms = shorter(ms, unused_for(&condition->children[i]));
+	return ms;
+}
+
+static int64_t any_unused_for(const struct policy *policy)
+{
+	int64_t ms = INT64_MAX;
+
 	for (size_t i = 0; i < policy->n_rules; i++)
-		if (asks_use(&policy->rules[i].when))
-			return true;
-	return false;
+		ms = shorter(ms, unused_for(&policy->rules[i].when));
+	return ms;
 }
 
 int rulebook_read(const Envwarden__Bundle__Policy *wire, uint64_t version, struct arena *arena,
@@ -39,7 +44,7 @@ int rulebook_read(const Envwarden__Bundle__Policy *wire, uint64_t version, struc
 	}
 	rules->refs = 1;
 	rules->version = version;
-	rules->asks_use = any_asks_use(&rules->policy);
+	rules->unused_for_ms = any_unused_for(&rules->policy);
 	if (agent_down_parse(rules->policy.defaults.when_agent_down, &rules->when_agent_down) < 0)
 		rules->when_agent_down = AGENT_DOWN_LAST_DECISION;
 	rules->arena = *arena;

@@ -21,7 +21,9 @@ struct rulebook {
 	struct policy policy;
 	struct rule_index *index;
 	enum agent_down when_agent_down;
-	bool asks_use; /* a condition is about when an environment was used last */
+	/* The shortest time some condition asks for that an environment is unused; INT64_MAX none.
+	 */
+	int64_t unused_for_ms;
 };
 
 /*

@@ -33,22 +33,24 @@ int64_t use_last(const struct engine *e, const struct env *env)
 
 void use_note(struct engine *e, struct env *env)
 {
+	int64_t before_ms = use_last(e, env);
 	int64_t now = engine_wall(e);
 
 	if (!use_kept(e) || now <= env->last_used_ms)
 		return;
 	env->last_used_ms = now;
-	deciding_used(e, env);
+	deciding_used(e, env, before_ms);
 }
 
 void use_runs(struct engine *e, struct env *env)
 {
+	int64_t before_ms = use_last(e, env);
 	int64_t now = engine_wall(e);
 
 	if (!use_kept(e) || now <= env->last_run_ms)
 		return;
 	env->last_run_ms = now;
-	deciding_used(e, env);
+	deciding_used(e, env, before_ms);
 }
 
 /* --- writing ------------------------------------------------------------------------------ */

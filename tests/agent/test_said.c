@@ -208,7 +208,7 @@ static int read_rules(void *ctx)
 	if (rc == 0) {
 		assert_int_equal(arena.used, 0); /* it is the rules' now */
 		assert_int_equal(rules->version, 3);
-		assert_true(rules->asks_use);
+		assert_int_equal(rules->unused_for_ms, 1000);
 		assert_int_equal(rules->when_agent_down, AGENT_DOWN_ALLOW);
 		assert_int_equal(rules->policy.n_rules, 2);
 		assert_ptr_equal(rulebook_hold(rules), rules);

@@ -1,6 +1,8 @@
 """The agent's decisions with the real programs: kept, told, deferred, unlocked, and offline."""
 
 import json
+import pathlib
+import time
 
 import harness
 
@@ -60,6 +62,28 @@ class Decisions(harness.Case):
         site.agent.stop()
         result = self.check(self.prefix, "--json")
         self.assertEqual((result.code, json.loads(result.out)["source"]), (4, "fallback"))
+
+    def test_use_changes_what_is_said(self):
+        """Both ways: what holds of environments that lie unused, and of those that do not."""
+        site = self.site
+        for name, condition in (("idle", "{unused_for: 90d}"), ("busy", "{not: {unused_for: 90d}}")):
+            prefix = self.make(name)
+            # A hundred days ago.
+            pathlib.Path(prefix, "conda-meta", "created_at").write_text(
+                str(int(time.time()) - 8640000))
+            site.record(prefix)
+            file = site.dir / "use.yaml"
+            file.write_text("policy: 1\ndefaults: {contact: x@y}\nrules:\n  - {id: use, action: warn, "
+                            f"when: {{all: [{{env_name: {name}}}, {condition}]}}}}\n")
+            self.assertRun(site.admin("policy", "apply", file, "--yes"), 0)
+            before, after = ("warn", "allow") if name == "idle" else ("allow", "warn")
+            said = lambda: json.loads(self.check(prefix, "--json").out)["decision"]
+            version = 2 if name == "idle" else 3
+            harness.wait_for("the policy", lambda: json.loads(
+                self.check(prefix, "--json").out)["policy_version"] == version, SOON_S)
+            harness.wait_for(f"{name} before it is used", lambda: said() == before, SOON_S)
+            site.ew("check", "--hook", "--timeout-ms", "60000", "--tool", "conda", prefix)
+            harness.wait_for(f"{name} after that", lambda: said() == after, SOON_S)
 
     def test_defer_once(self):
         site = self.site

@@ -54,37 +54,48 @@ static bool exception_holds(const struct exception *x, const struct policy_facts
 	       (!*x->package || (package && wildcard_match(x->package, package->name)));
 }
 
-/* Whether one of those granted on this machine lifts it. rule NULL: an explicit status. */
-static bool is_granted(struct evaluating *e, const char *rule, const struct package *package)
+/*
+ * Until when those granted on this machine lift it: the last of them counts, since nothing changes
+ * before. 0: none does. rule NULL: an explicit status.
+ */
+static int64_t granted_until(const struct evaluating *e, const char *rule,
+			     const struct package *package)
 {
 	const struct eval_input *in = e->in;
+	int64_t until_ms = 0;
 
 	for (size_t i = 0; i < in->n_granted; i++) {
 		const struct exception *x = &in->granted[i];
 		bool about = rule ? !*x->rule || strcmp(x->rule, rule) == 0 : x->lifts_status;
 
-		if (about && exception_holds(x, in->facts, package, in->now_ms)) {
-			holds_until(e, x->expires_ms);
-			return true;
-		}
+		if (about && x->expires_ms > until_ms &&
+		    exception_holds(x, in->facts, package, in->now_ms))
+			until_ms = x->expires_ms;
 	}
-	return false;
+	return until_ms;
 }
 
-static bool is_excepted(struct evaluating *e, const struct rule *rule,
-			const struct package *package)
+static int64_t excepted_until(const struct evaluating *e, const struct rule *rule,
+			      const struct package *package)
 {
+	int64_t until_ms = granted_until(e, rule->id, package);
 	const struct exception *const *all;
 	size_t n;
 
 	all = rule_index_exceptions(e->in->index, rule->id, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (!exception_holds(all[i], e->in->facts, package, e->in->now_ms))
-			continue;
-		holds_until(e, all[i]->expires_ms);
-		return true;
-	}
-	return is_granted(e, rule->id, package);
+	for (size_t i = 0; i < n; i++)
+		if (all[i]->expires_ms > until_ms &&
+		    exception_holds(all[i], e->in->facts, package, e->in->now_ms))
+			until_ms = all[i]->expires_ms;
+	return until_ms;
+}
+
+/* Whether it is lifted, until then; the decision holds as long. */
+static bool is_lifted(struct evaluating *e, int64_t until_ms)
+{
+	if (until_ms != 0)
+		holds_until(e, until_ms);
+	return until_ms != 0;
 }
 
 /* --- rules --- */
@@ -158,7 +169,7 @@ static int eval_rule(struct evaluating *e, const struct rule *rule)
 	     i = set_next(e->hits, i + 1, n)) {
 		const struct package *package = of_package ? facts->packages[i].package : NULL;
 
-		if (!is_excepted(e, rule, package))
+		if (!is_lifted(e, excepted_until(e, rule, package)))
 			rc = add_reason(e, rule, package);
 		if (!of_package)
 			break;
@@ -250,7 +261,7 @@ static int status_holds(struct evaluating *e, bool *out)
 	if (!over && asks_packages(status))
 		rc = is_fixed(e, &over);
 	if (rc == 0)
-		*out = !over && !is_granted(e, NULL, NULL);
+		*out = !over && !is_lifted(e, granted_until(e, NULL, NULL));
 	return rc;
 }
 

@@ -72,23 +72,11 @@ static const struct key *find_key(const char *name, size_t n)
 	return NULL;
 }
 
-/* A key that differs by little: a letter more, less, other or swapped. */
 static const char *nearest(const char *name, size_t n)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *key = keys[i].name;
-		size_t len = strlen(key);
-		size_t head = 0;
-		size_t tail = 0;
-		size_t shorter = n < len ? n : len;
-
-		while (head < shorter && key[head] == name[head])
-			head++;
-		while (tail < shorter - head && key[len - 1 - tail] == name[n - 1 - tail])
-			tail++;
-		if (head + tail + 2 >= (n > len ? n : len))
-			return key;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (text_is_nearly(name, n, keys[i].name))
+			return keys[i].name;
 	return NULL;
 }
 

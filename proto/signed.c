@@ -224,8 +224,10 @@ static int verify_threshold(const Envwarden__Bundle__Signed *wire, const struct 
 		count += good;
 	}
 	if (rc == 0 && count < keys->threshold)
-		rc = err_set(err, ERR_VERIFY, "%s: %" PRIu32 " of %" PRIu32 " signatures needed",
-			     keys->role, count, keys->threshold);
+		rc = err_set(err, ERR_VERIFY,
+			     "%s: %" PRIu32 " good signature%s, and %" PRIu32 " %s needed",
+			     keys->role, count, count == 1 ? "" : "s", keys->threshold,
+			     keys->threshold == 1 ? "is" : "are");
 	buf_deinit(&message);
 	return rc;
 }

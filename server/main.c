@@ -1,10 +1,12 @@
 /* envwarden-server: the organisation's server. */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/base/compiler.h"
 #include "lib/base/log.h"
+#include "lib/base/text.h"
 #include "platform/clock.h"
 #include "server/command.h"
 
@@ -22,8 +24,8 @@ static const struct {
 	 "             [--admin-address HOST:PORT] [--public-address HOST:PORT ...]",
 	 "make an organisation: its keys, database, configuration, first admin"},
 	{"serve", cmd_serve,
-	 "--state-dir DIR [--agent-address HOST:PORT] [--admin-address HOST:PORT]\n"
-	 "             [--ready-file FILE]",
+	 "--state-dir DIR [--agent-address HOST:PORT]\n"
+	 "             [--admin-address HOST:PORT] [--ready-file FILE]",
 	 "serve agents and the admin API until a signal ends it"},
 	{"join-code", cmd_join_code,
 	 "create --state-dir DIR [--uses N] [--expires 1d] [--labels A,B]\n"
@@ -47,20 +49,50 @@ static void usage(FILE *out)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-10s %s\n             %s\n", commands[i].name, commands[i].usage,
 			commands[i].help);
-	fprintf(out, "\nenvwarden-server --version tells the version.\n");
+	fprintf(out, "\nenvwarden-server COMMAND --help tells about one; --version tells the "
+		     "version.\n");
+}
+
+static bool is_help(const char *arg)
+{
+	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
+static int help(size_t i)
+{
+	printf("Usage: envwarden-server %s %s\n\n%s\n", commands[i].name, commands[i].usage,
+	       commands[i].help);
+	return 0;
 }
 
 static int run(size_t i, int argc, char **argv)
 {
 	struct err err = ERR_INIT;
-	int rc = commands[i].run(argc, argv, &err);
+	int rc;
 
+	for (int k = 0; k < argc; k++)
+		if (is_help(argv[k]))
+			return help(i);
+	rc = commands[i].run(argc, argv, &err);
 	if (rc == 0)
 		return 0;
 	fprintf(stderr, "envwarden-server: %s\n", err.text);
 	if (rc != ERR_USAGE)
 		return EXIT_FAILED;
 	fprintf(stderr, "Usage: envwarden-server %s %s\n", commands[i].name, commands[i].usage);
+	return EXIT_USAGE;
+}
+
+static int unknown(const char *name)
+{
+	fprintf(stderr, "envwarden-server: unknown command \"%.64s\"", name);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (text_is_nearly(name, strlen(name), commands[i].name)) {
+			fprintf(stderr, "; did you mean %s?", commands[i].name);
+			break;
+		}
+	}
+	fprintf(stderr, " (see: envwarden-server --help)\n");
 	return EXIT_USAGE;
 }
 
@@ -73,7 +105,7 @@ int main(int argc, char **argv)
 		printf("envwarden-server %s\n", ENVWARDEN_VERSION);
 		return 0;
 	}
-	if (argc >= 2 && strcmp(argv[1], "--help") == 0) {
+	if (argc >= 2 && (is_help(argv[1]) || strcmp(argv[1], "help") == 0)) {
 		usage(stdout);
 		return 0;
 	}
@@ -82,7 +114,7 @@ int main(int argc, char **argv)
 			return run(i, argc - 2, argv + 2);
 	}
 	if (argc >= 2)
-		fprintf(stderr, "envwarden-server: unknown command \"%.64s\"\n", argv[1]);
+		return unknown(argv[1]);
 	usage(stderr);
 	return EXIT_USAGE;
 }

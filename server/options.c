@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/base/text.h"
+
 /* The option an argument names; *value is what stands after '=', NULL if there is none. */
 static const struct option *find(const struct option *options, size_t n, const char *arg,
 				 const char **value)
@@ -15,6 +17,16 @@ static const struct option *find(const struct option *options, size_t n, const c
 		}
 	}
 	return NULL;
+}
+
+static int unknown(const struct option *options, size_t n, const char *arg, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (text_is_nearly(arg, strcspn(arg, "="), options[i].name))
+			return err_set(err, ERR_USAGE,
+				       "unknown argument \"%.64s\"; did you mean %s?", arg,
+				       options[i].name);
+	return err_set(err, ERR_USAGE, "unknown argument \"%.64s\"", arg);
 }
 
 static int set(const struct option *option, const char *value, struct err *err)
@@ -40,7 +52,7 @@ int options_parse(const struct option *options, size_t n, int argc, char **argv,
 		int rc;
 
 		if (!option)
-			return err_set(err, ERR_USAGE, "unknown argument \"%.64s\"", argv[i]);
+			return unknown(options, n, argv[i], err);
 		if (option->flag) {
 			if (value)
 				return err_set(err, ERR_USAGE, "%s: takes no value", option->name);

@@ -36,6 +36,18 @@ static const struct arg_option *find(const struct arg_table *table, const char *
 	return NULL;
 }
 
+static int unknown_option(const struct arg_table *table, const char *arg, struct err *err)
+{
+	for (size_t i = 0; i < table->n_options; i++) {
+		const char *name = table->options[i].name;
+
+		if (text_is_nearly(arg, strcspn(arg, "="), name))
+			return err_set(err, ERR_USAGE, "unknown option %s; did you mean %s?", arg,
+				       name);
+	}
+	return err_set(err, ERR_USAGE, "unknown option %s", arg);
+}
+
 /* Takes the option at argv[*i], and its value if that is the next argument. */
 static int take_option(const struct arg_table *table, int argc, char **argv, int *i, void *options,
 		       struct err *err)
@@ -45,7 +57,7 @@ static int take_option(const struct arg_table *table, int argc, char **argv, int
 	char *at;
 
 	if (!option)
-		return err_set(err, ERR_USAGE, "unknown option %s", argv[*i]);
+		return unknown_option(table, argv[*i], err);
 	at = (char *)options + option->at;
 	if (!option->value) {
 		if (value)

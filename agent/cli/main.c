@@ -5,6 +5,7 @@
 
 #include "agent/cli/command.h"
 #include "agent/cli/output.h"
+#include "lib/base/text.h"
 
 struct command {
 	const char *name;
@@ -85,6 +86,19 @@ static int command_version(int argc, char **argv)
 	return EXIT_FINE;
 }
 
+static int unknown_command(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (!text_is_nearly(name, strlen(name), commands[i].name))
+			continue;
+		output_say("no command \"%s\"; did you mean %s? (see: envwarden help)", name,
+			   commands[i].name);
+		return EXIT_USAGE;
+	}
+	output_say("no command \"%s\" (see: envwarden help)", name);
+	return EXIT_USAGE;
+}
+
 /* Options may stand before the command too: moves the command in front of them. */
 static void command_first(int argc, char **argv)
 {
@@ -110,9 +124,7 @@ int main(int argc, char **argv)
 	}
 	command_first(argc, argv);
 	c = find(strcmp(argv[1], "-h") == 0 ? "help" : argv[1]);
-	if (!c) {
-		output_say("no command \"%s\" (see: envwarden help)", argv[1]);
-		return EXIT_USAGE;
-	}
+	if (!c)
+		return unknown_command(argv[1]);
 	return c->run(argc - 1, argv + 1);
 }

@@ -6,6 +6,8 @@
 #include "lib/base/compiler.h"
 #include "lib/base/err.h"
 
+#define PART_MIN 4 /* letters of a word that name a longer one */
+
 size_t text_utf8_decode(const void *data, size_t n, uint32_t *code_point)
 {
 	const unsigned char *p = data;
@@ -125,6 +127,30 @@ bool text_ends(const char *text, const char *suffix)
 	size_t n = strlen(text), m = strlen(suffix);
 
 	return n >= m && memcmp(text + n - m, suffix, m) == 0;
+}
+
+static bool is_part(const char *word, size_t n, const char *whole)
+{
+	for (; *whole; whole++)
+		if (strncmp(whole, word, n) == 0)
+			return true;
+	return false;
+}
+
+bool text_is_nearly(const char *word, size_t n, const char *meant)
+{
+	size_t len = strlen(meant);
+	size_t shorter = n < len ? n : len;
+	size_t longer = n < len ? len : n;
+	size_t head = 0;
+	size_t tail = 0;
+
+	while (head < shorter && meant[head] == word[head])
+		head++;
+	while (tail < shorter - head && meant[len - 1 - tail] == word[n - 1 - tail])
+		tail++;
+	return (head + tail > 0 && head + tail + 2 >= longer) ||
+	       (n >= PART_MIN && is_part(word, n, meant));
 }
 
 int text_to_u64(const char *text, size_t n, unsigned long long *out)

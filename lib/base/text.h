@@ -44,6 +44,12 @@ void text_shell_quote(struct buf *out, const char *text);
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
 
+/*
+ * Whether who wrote word (n bytes) may have meant the other: a letter more, less, other or swapped
+ * with its neighbour, or a part of it (from four letters on). For "did you mean".
+ */
+bool text_is_nearly(const char *word, size_t n, const char *meant);
+
 /* Strict decimal: digits only (a leading '-' for the signed one), all n bytes; ERR_INVALID, on
  * overflow too. */
 int text_to_u64(const char *text, size_t n, unsigned long long *out);

@@ -13,8 +13,10 @@
 #include "platform/clock.h"
 #include "server/admin-cli/client.h"
 #include "server/admin-cli/commands.h"
+#include "server/admin-cli/help.h"
 
 #define LINE_MAX_BYTES 16384
+#define NAME_MAX_BYTES 32 /* of a word that may name a command */
 
 static const enum option login_options[] = {OPT_USER, OPT_PASSWORD_FILE, OPT_N};
 static const enum option list_options[] = {OPT_QUERY,  OPT_MACHINE, OPT_USER, OPT_PLATFORM,
@@ -23,12 +25,12 @@ static const enum option status_options[] = {OPT_MESSAGE, OPT_UNTIL, OPT_PACKAGE
 					     OPT_N};
 static const enum option history_options[] = {OPT_SINCE, OPT_LIMIT, OPT_FOLLOW, OPT_N};
 static const enum option machine_options[] = {OPT_QUERY, OPT_PLATFORM, OPT_LIMIT, OPT_N};
-static const enum option export_options[] = {OPT_OUT, OPT_VALID, OPT_N};
+static const enum option export_options[] = {OPT_OUT, OPT_FORCE, OPT_VALID, OPT_N};
 static const enum option join_options[] = {OPT_USES,	  OPT_EXPIRES, OPT_LABELS,
 					   OPT_EPHEMERAL, OPT_TITLE,   OPT_N};
 static const enum option audit_options[] = {OPT_LIMIT, OPT_N};
 static const enum option apply_options[] = {OPT_NOTE, OPT_YES, OPT_NO_WAIT, OPT_N};
-static const enum option draft_options[] = {OPT_OUT, OPT_NOTE, OPT_N};
+static const enum option draft_options[] = {OPT_OUT, OPT_FORCE, OPT_NOTE, OPT_N};
 static const enum option signed_options[] = {OPT_NO_WAIT, OPT_N};
 static const enum option limit_options[] = {OPT_LIMIT, OPT_N};
 static const enum option grant_options[] = {OPT_RULE,	OPT_EXPIRES, OPT_REASON,
@@ -62,7 +64,7 @@ static const struct command commands[] = {
 	 0, 1, history_options, cmd_env_history, false},
 	{"machine list", "[--query Q] [--platform P] [--limit N]", "the machines enrolled", 0, 0,
 	 machine_options, cmd_machine_list, false},
-	{"machine export-bundle", "MACHINE -o FILE [--valid 7d]",
+	{"machine export-bundle", "MACHINE -o FILE [--force] [--valid 7d]",
 	 "its signed state as a file, for a machine that reaches no server: there, envwarden "
 	 "import FILE",
 	 1, 1, export_options, cmd_machine_export, false},
@@ -76,7 +78,7 @@ static const struct command commands[] = {
 	{"policy apply", "FILE [--note TEXT] [--yes] [--no-wait]",
 	 "check, plan, ask, then sign it and send it to every machine", 1, 1, apply_options,
 	 cmd_policy_apply, false},
-	{"policy export-body", "FILE -o DRAFT [--note TEXT]",
+	{"policy export-body", "FILE -o DRAFT [--force] [--note TEXT]",
 	 "check, and write what is to be signed, where the server has no policy key", 1, 1,
 	 draft_options, cmd_policy_export_body, false},
 	{"policy import-signed", "FILE [--no-wait]",
@@ -171,19 +173,9 @@ int64_t admin_now_ms(void)
 
 static void help(const struct admin *a, FILE *to)
 {
-	size_t i;
-
-	(void)fprintf(to, "usage: envwarden-admin [--server URL] [--ca FILE] [--token-file F] "
-			  "[--json] COMMAND\n\n");
-	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		(void)fprintf(to, "  %s%s%s\n      %s\n", commands[i].name,
-			      *commands[i].usage ? " " : "", commands[i].usage, commands[i].help);
-	(void)fprintf(to,
-		      "\nENV is an id, a path or a name. TIME is 2026-11-22, "
-		      "2026-11-22T17:17:42Z, or a span like\n30m, 12h, 7d or 2w: so long ago, or "
-		      "for --until from now.\nSettings: %s\nExit codes: 0 fine, 1 failed, "
-		      "2 wrong usage, 3 server not reachable, 7 not permitted.\n",
-		      a->config.path);
+	help_begin(to);
+	(void)help_commands(to, commands, ARRAY_SIZE(commands), NULL);
+	help_end(to, a->config.path);
 }
 
 /* How many words of the command line are the command's name; 0 = another command. */
@@ -209,6 +201,46 @@ static const struct command *command_called(const struct options *o, size_t *nam
 			return &commands[i];
 	}
 	return NULL;
+}
+
+/* "did you mean": by the first two words, else by the first one. */
+static enum admin_exit unknown_command(const struct admin *a)
+{
+	const struct options *o = &a->options;
+	char both[2 * NAME_MAX_BYTES + 2];
+
+	for (size_t n = o->n_words < 2 ? 1 : 2; n > 0; n--) {
+		(void)snprintf(both, sizeof(both), "%.*s%s%.*s", NAME_MAX_BYTES, o->words[0],
+			       n > 1 ? " " : "", NAME_MAX_BYTES, n > 1 ? o->words[1] : "");
+		for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+			if (text_is_nearly(both, strlen(both), commands[i].name))
+				return admin_fail(a, ADMIN_USAGE,
+						  "no such command \"%s\"; did you mean %s? See "
+						  "envwarden-admin --help",
+						  both, commands[i].name);
+	}
+	return admin_fail(a, ADMIN_USAGE, "no such command \"%s\"; see envwarden-admin --help",
+			  both);
+}
+
+/* --help alone, behind a command, or behind the first word of several. */
+static enum admin_exit tell_help(struct admin *a)
+{
+	const struct options *o = &a->options;
+	const struct command *c;
+	size_t name_words;
+
+	(void)config_load(&a->config, NULL);
+	if (o->n_words == 0) {
+		help(a, a->out);
+		return ADMIN_OK;
+	}
+	c = command_called(o, &name_words);
+	if (c)
+		help_command(a->out, c);
+	else if (help_commands(a->out, commands, ARRAY_SIZE(commands), o->words[0]) == 0)
+		return unknown_command(a);
+	return ADMIN_OK;
 }
 
 static bool takes(const struct command *c, enum option option)
@@ -293,20 +325,18 @@ static enum admin_exit run(struct admin *a)
 	enum admin_exit result;
 	int rc;
 
+	if (a->options.values[OPT_HELP])
+		return tell_help(a);
 	rc = settle_config(a, &err);
 	if (rc < 0)
 		return admin_fail(a, rc == ERR_USAGE ? ADMIN_USAGE : ADMIN_FAILED, "%s", err.text);
-	if (a->options.values[OPT_HELP]) {
-		help(a, a->out);
-		return ADMIN_OK;
-	}
 	if (a->options.n_words == 0) {
 		help(a, a->err);
 		return ADMIN_USAGE;
 	}
 	c = command_called(&a->options, &name_words);
 	if (!c)
-		return admin_fail(a, ADMIN_USAGE, "no such command; see envwarden-admin --help");
+		return unknown_command(a);
 	result = check_use(a, c, a->options.n_words - name_words);
 	if (result == ADMIN_OK && !c->local)
 		result = client_new(a, &a->client);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <sodium/utils.h>
+#include <uv.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/mem.h"
@@ -10,6 +11,29 @@
 
 #define VARIANT sodium_base64_VARIANT_ORIGINAL
 #define MODE 0600
+
+enum admin_exit bytes_may_save(struct admin *a, const char *path)
+{
+	uv_fs_t req;
+	uint64_t kind;
+	int rc;
+
+	if (strcmp(path, "-") == 0)
+		return ADMIN_OK;
+	rc = uv_fs_lstat(NULL, &req, path, NULL);
+	kind = req.statbuf.st_mode & S_IFMT;
+	uv_fs_req_cleanup(&req);
+	if (rc == UV_ENOENT)
+		return ADMIN_OK;
+	if (rc < 0)
+		return admin_fail(a, ADMIN_FAILED, "%s: %s", path, uv_strerror(rc));
+	if (kind != S_IFREG && kind != S_IFLNK)
+		return admin_fail(a, ADMIN_FAILED, "%s: not a file", path);
+	return a->options.values[OPT_FORCE]
+		       ? ADMIN_OK
+		       : admin_fail(a, ADMIN_FAILED, "%s: is there already; --force replaces it",
+				    path);
+}
 
 static enum admin_exit write_out(struct admin *a, const struct buf *bytes, const char *path)
 {

@@ -7,6 +7,11 @@
 #include "server/admin-cli/admin.h"
 
 /*
+ * Whether a file may be written there, or "-" was given: what is there already is replaced with
+ * --force only (a link itself, not what it leads to), and only a file. Asked before the server is.
+ */
+enum admin_exit bytes_may_save(struct admin *a, const char *path);
+/*
  * Writes the bytes of a member to a file of this account's alone, or to stdout ("-"). Failures are
  * said.
  */

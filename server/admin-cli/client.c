@@ -7,6 +7,7 @@
 #include "lib/base/crypto.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
+#include "server/admin-cli/refusal.h"
 
 #define PAGE 500
 #define CONNECT_S 10L
@@ -98,6 +99,20 @@ static enum admin_exit transport_failed(struct admin *a, CURLcode code)
 	}
 }
 
+/* About what was typed: in its words, and a wrong use of the command. */
+static enum admin_exit refused_detail(struct admin *a, long status, const char *detail)
+{
+	enum admin_exit result = ADMIN_FAILED;
+	struct buf text;
+
+	buf_init(&text, CLIENT_ANSWER_MAX);
+	if (refusal_text(&a->options, detail, &text) && status == 400)
+		result = ADMIN_USAGE;
+	(void)admin_fail(a, result, "%s", buf_cstr(&text));
+	buf_deinit(&text);
+	return result;
+}
+
 static enum admin_exit refused(struct admin *a, long status, const json_t *answer)
 {
 	const char *detail = json_string_value(json_object_get(answer, "detail"));
@@ -111,7 +126,7 @@ static enum admin_exit refused(struct admin *a, long status, const json_t *answe
 	if (status == 403)
 		return admin_fail(a, ADMIN_FORBIDDEN, "not permitted: %s", detail ? detail : "");
 	if (detail)
-		return admin_fail(a, ADMIN_FAILED, "%s", detail);
+		return refused_detail(a, status, detail);
 	return admin_fail(a, ADMIN_FAILED, "the server answers with status %ld", status);
 }
 

@@ -61,13 +61,26 @@ static enum admin_exit call_on(struct admin *a, const char *format, const char *
 	return result;
 }
 
-static enum admin_exit check_id(struct admin *a, const char *text)
+/* list: the command that shows them. */
+static enum admin_exit check_id(struct admin *a, const char *text, const char *list)
 {
 	struct uuid id;
 
 	return uuid_parse(text, &id) == 0
 		       ? ADMIN_OK
-		       : admin_fail(a, ADMIN_USAGE, "\"%s\" is no id; lists show them", text);
+		       : admin_fail(a, ADMIN_USAGE, "\"%s\" is no id; see: envwarden-admin %s",
+				    text, list);
+}
+
+/* A list for people; an empty one is said to be empty. */
+static enum admin_exit print_list(struct admin *a, const struct column *columns, size_t n,
+				  const json_t *list, const char *nothing)
+{
+	if (json_array_size(list) == 0) {
+		admin_say(a, "%s", nothing);
+		return ADMIN_OK;
+	}
+	return output_table(a, columns, n, list);
 }
 
 /* --- exceptions --- */
@@ -128,15 +141,20 @@ enum admin_exit cmd_exception_list(struct admin *a, const char *const *words, si
 	buf_deinit(&path);
 	if (result != ADMIN_OK)
 		return result;
-	result = a->options.values[OPT_JSON] ? output_list(a, "exceptions", "exceptions", list)
-					     : output_table(a, columns, ARRAY_SIZE(columns), list);
+	result = a->options.values[OPT_JSON]
+			 ? output_list(a, "exceptions", "exceptions", list)
+			 : print_list(a, columns, ARRAY_SIZE(columns), list,
+				      a->options.values[OPT_ALL]
+					      ? "No such exception was granted."
+					      : "No such exception holds (--all: those that ended, "
+						"too).");
 	json_decref(list);
 	return result;
 }
 
 enum admin_exit cmd_exception_revoke(struct admin *a, const char *const *words, size_t n)
 {
-	enum admin_exit result = check_id(a, words[0]);
+	enum admin_exit result = check_id(a, words[0], "exception list");
 
 	(void)n;
 	if (result == ADMIN_OK)
@@ -169,8 +187,12 @@ enum admin_exit cmd_request_list(struct admin *a, const char *const *words, size
 	buf_deinit(&path);
 	if (result != ADMIN_OK)
 		return result;
-	result = a->options.values[OPT_JSON] ? output_list(a, "requests", "requests", list)
-					     : output_table(a, columns, ARRAY_SIZE(columns), list);
+	result = a->options.values[OPT_JSON]
+			 ? output_list(a, "requests", "requests", list)
+			 : print_list(a, columns, ARRAY_SIZE(columns), list,
+				      a->options.values[OPT_ALL]
+					      ? "Nobody has asked for an exception yet."
+					      : "No request is open (--all: those answered, too).");
 	json_decref(list);
 	return result;
 }
@@ -179,7 +201,7 @@ static enum admin_exit answer_request(struct admin *a, const char *id, bool appr
 {
 	json_t *body = json_pack("{s:b}", "approve", approve);
 	json_t *answer = NULL;
-	enum admin_exit result = check_id(a, id);
+	enum admin_exit result = check_id(a, id, "request list");
 
 	if (result == ADMIN_OK && !body)
 		result = admin_fail(a, ADMIN_FAILED, "out of memory");
@@ -284,7 +306,8 @@ enum admin_exit cmd_unlock_revoke(struct admin *a, const char *const *words, siz
 		result = call_on(a, "/environments/{id}/unlock/revoke",
 				 output_text(env, "id", room), NULL, &answer);
 	if (result == ADMIN_OK)
-		admin_print(a, "%s codes revoked", output_text(answer, "revoked", room));
+		admin_print(a, "%s code%s revoked", output_text(answer, "revoked", room),
+			    json_integer_value(json_object_get(answer, "revoked")) == 1 ? "" : "s");
 	json_decref(answer);
 	json_decref(env);
 	return result;

@@ -13,7 +13,8 @@ struct listing {
 	const char *schema; /* of the document printed */
 	const struct column *columns;
 	size_t n_columns;
-	uint64_t limit; /* when not said */
+	uint64_t limit;	     /* when not said */
+	const char *nothing; /* said of an empty list; NULL: a table without rows */
 };
 
 static enum admin_exit print_listing(struct admin *a, const struct buf *path,
@@ -31,8 +32,12 @@ static enum admin_exit print_listing(struct admin *a, const struct buf *path,
 	result = client_list(a, path, l->key, limit, &list);
 	if (result != ADMIN_OK)
 		return result;
-	result = a->options.values[OPT_JSON] ? output_list(a, l->schema, l->key, list)
-					     : output_table(a, l->columns, l->n_columns, list);
+	if (a->options.values[OPT_JSON])
+		result = output_list(a, l->schema, l->key, list);
+	else if (l->nothing && json_array_size(list) == 0)
+		admin_say(a, "%s", l->nothing);
+	else
+		result = output_table(a, l->columns, l->n_columns, list);
 	json_decref(list);
 	return result;
 }
@@ -45,8 +50,8 @@ enum admin_exit cmd_machine_list(struct admin *a, const char *const *words, size
 		{"AGENT", "agent_version"}, {"ENVS", "environments"},
 		{"SEEN", "@last_seen"},	    {"ID", "id"},
 	};
-	static const struct listing listing = {"machines", "machines", columns, ARRAY_SIZE(columns),
-					       UINT64_MAX};
+	static const struct listing listing = {"machines",	    "machines", columns,
+					       ARRAY_SIZE(columns), UINT64_MAX, NULL};
 	enum admin_exit result;
 	struct buf path;
 
@@ -67,8 +72,8 @@ enum admin_exit cmd_audit(struct admin *a, const char *const *words, size_t n)
 		{"AT", "@at"},	      {"WHO", "who"},	    {"WHAT", "what"},
 		{"TARGET", "target"}, {"DETAIL", "detail"},
 	};
-	static const struct listing listing = {"entries", "audit", columns, ARRAY_SIZE(columns),
-					       AUDIT_DEFAULT};
+	static const struct listing listing = {"entries",	    "audit",	   columns,
+					       ARRAY_SIZE(columns), AUDIT_DEFAULT, NULL};
 	enum admin_exit result;
 	struct buf path;
 
@@ -87,8 +92,9 @@ enum admin_exit cmd_policy_log(struct admin *a, const char *const *words, size_t
 		{"VERSION", "version"}, {"AT", "@created"}, {"BY", "author"},
 		{"RULES", "rules"},	{"NOTE", "note"},
 	};
-	static const struct listing listing = {"policies", "policies", columns, ARRAY_SIZE(columns),
-					       AUDIT_DEFAULT};
+	static const struct listing listing = {"policies",    "policies",
+					       columns,	      ARRAY_SIZE(columns),
+					       AUDIT_DEFAULT, "No policy was applied yet."};
 	enum admin_exit result;
 	struct buf path;
 
@@ -129,8 +135,10 @@ enum admin_exit cmd_policy_report(struct admin *a, const char *const *words, siz
 		{"SINCE", "@since"},	 {"LIFTED", "@lifted"},	     {"REFUSALS", "refusals"},
 		{"MACHINE", "hostname"}, {"PREFIX", "prefix"},
 	};
-	static const struct listing listing = {"environments", "evidence_environments", columns,
-					       ARRAY_SIZE(columns), UINT64_MAX};
+	static const struct listing listing = {
+		"environments", "evidence_environments",
+		columns,	ARRAY_SIZE(columns),
+		UINT64_MAX,	"It has concerned no environment yet."};
 	enum admin_exit result;
 	struct buf path;
 

@@ -97,9 +97,11 @@ enum admin_exit cmd_machine_export(struct admin *a, const char *const *words, si
 	(void)n;
 	buf_init(&path, 256);
 	result = !to ? admin_fail(a, ADMIN_USAGE, "where to? -o FILE, or -o - for stdout")
-		     : machine_resolve(a, &search);
+		     : set_hours(a, body);
 	if (result == ADMIN_OK)
-		result = set_hours(a, body);
+		result = bytes_may_save(a, to);
+	if (result == ADMIN_OK)
+		result = machine_resolve(a, &search);
 	if (result == ADMIN_OK) {
 		buf_addf(&path, "/machines/%s/export", search.id);
 		result = client_call(a, "POST", buf_cstr(&path), body, &set);

@@ -19,10 +19,10 @@
 #include "server/admin-cli/client.h"
 #include "server/admin-cli/commands.h"
 #include "server/admin-cli/output.h"
+#include "server/admin-cli/plan.h"
 
 #define DELIVERY_MS 3000
 #define DELIVERY_POLL_MS 50
-#define CHANGES_SHOWN 50
 #define SOURCE_MAX (8U << 20)
 
 /* --- check --- */
@@ -49,6 +49,11 @@ static void print_problems(const struct admin *a, const struct problems *problem
 	buf_deinit(&text);
 }
 
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static enum admin_exit check_source(struct admin *a, const char *path, const struct buf *source)
 {
 	struct arena arena;
@@ -66,13 +71,16 @@ static enum admin_exit check_source(struct admin *a, const char *path, const str
 	problems_sort(&problems);
 	print_problems(a, &problems, path);
 	if (rc < 0 && problems.n_errors > 0)
-		result = admin_fail(a, ADMIN_FAILED, "%s: %zu errors, %zu warnings", path,
-				    problems.n_errors, problems.n_warnings);
+		result = admin_fail(a, ADMIN_FAILED, "%s: %zu error%s, %zu warning%s", path,
+				    problems.n_errors, plural(problems.n_errors),
+				    problems.n_warnings, plural(problems.n_warnings));
 	else if (rc < 0)
 		result = admin_fail(a, ADMIN_FAILED, "%s: %s", path, err.text);
 	else
-		admin_say(a, "%s: %zu rules, %zu exceptions; no errors, %zu warnings", path,
-			  policy.n_rules, policy.n_exceptions, problems.n_warnings);
+		admin_say(a, "%s: %zu rule%s, %zu exception%s; no errors, %zu warning%s", path,
+			  policy.n_rules, plural(policy.n_rules), policy.n_exceptions,
+			  plural(policy.n_exceptions), problems.n_warnings,
+			  plural(problems.n_warnings));
 	arena_deinit(&arena);
 	return result;
 }
@@ -96,40 +104,6 @@ enum admin_exit cmd_policy_check(struct admin *a, const char *const *words, size
 static json_int_t number(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));
-}
-
-static void print_plan(struct admin *a, const json_t *plan)
-{
-	char r1[OUTPUT_ROOM], r2[OUTPUT_ROOM], r3[OUTPUT_ROOM], r4[OUTPUT_ROOM], r5[OUTPUT_ROOM];
-	const json_t *rules = json_object_get(plan, "rules");
-	const json_t *changed = json_object_get(plan, "changed");
-	const json_t *item;
-	size_t i;
-
-	admin_print(a,
-		    "Of %" JSON_INTEGER_FORMAT " environments, %" JSON_INTEGER_FORMAT
-		    " of %" JSON_INTEGER_FORMAT " users change: %" JSON_INTEGER_FORMAT
-		    " to blocked, %" JSON_INTEGER_FORMAT " to warned; %" JSON_INTEGER_FORMAT
-		    " of all become milder.",
-		    number(plan, "environments"), number(plan, "changes"), number(plan, "users"),
-		    number(plan, "blocks"), number(plan, "warns"), number(plan, "lifts"));
-	json_array_foreach(rules, i, item) admin_print(
-		a,
-		"  rule %s: blocks %" JSON_INTEGER_FORMAT ", warns %" JSON_INTEGER_FORMAT
-		", lifts %" JSON_INTEGER_FORMAT ", in monitor mode %" JSON_INTEGER_FORMAT,
-		output_text(item, "rule", r1), number(item, "blocks"), number(item, "warns"),
-		number(item, "lifts"), number(item, "monitored"));
-	json_array_foreach(changed, i, item)
-	{
-		if (i == CHANGES_SHOWN)
-			break;
-		admin_print(a, "    %s -> %s  %s:%s (%s)", output_text(item, "from", r1),
-			    output_text(item, "to", r2), output_text(item, "hostname", r3),
-			    output_text(item, "prefix", r4), output_text(item, "user", r5));
-	}
-	if (number(plan, "changes") > CHANGES_SHOWN)
-		admin_print(a, "    and %" JSON_INTEGER_FORMAT " more (--json lists up to 1000)",
-			    number(plan, "changes") - CHANGES_SHOWN);
 }
 
 static enum admin_exit plan_call(struct admin *a, const struct buf *source, json_t **out)
@@ -160,9 +134,50 @@ enum admin_exit cmd_policy_plan(struct admin *a, const char *const *words, size_
 	if (result == ADMIN_OK && a->options.values[OPT_JSON])
 		result = output_json(a, plan);
 	else if (result == ADMIN_OK)
-		print_plan(a, plan);
+		plan_print(a, plan);
 	json_decref(plan);
 	buf_deinit(&source);
+	return result;
+}
+
+/* --- one that was applied --- */
+
+static enum admin_exit get_policy(struct admin *a, const char *version, json_t **out)
+{
+	unsigned long long n;
+	struct buf path;
+	enum admin_exit result;
+
+	if (version && (text_to_u64(version, strlen(version), &n) < 0 || n == 0))
+		return admin_fail(a, ADMIN_USAGE,
+				  "VERSION is a number from 1 on, not \"%s\"; see: "
+				  "envwarden-admin policy log",
+				  version);
+	buf_init(&path, 1024);
+	buf_adds(&path, "/policy");
+	client_query(&path, "version", version);
+	result = client_call(a, "GET", buf_cstr(&path), NULL, out);
+	buf_deinit(&path);
+	return result;
+}
+
+/* Applying what is in force makes a new version of it: that may be wanted, or a mistake. */
+static enum admin_exit tell_same(struct admin *a, const json_t *plan, const struct buf *source)
+{
+	enum admin_exit result;
+	json_t *policy = NULL;
+	const char *text;
+	char version[32];
+
+	if (number(plan, "base") == 0 || number(plan, "changes") > 0)
+		return ADMIN_OK;
+	(void)snprintf(version, sizeof(version), "%" JSON_INTEGER_FORMAT, number(plan, "base"));
+	result = get_policy(a, version, &policy);
+	text = json_string_value(json_object_get(policy, "source"));
+	if (result == ADMIN_OK && text && strlen(text) == source->len &&
+	    memcmp(text, source->data, source->len) == 0)
+		admin_say(a, "It is policy %s, word for word.", version);
+	json_decref(policy);
 	return result;
 }
 
@@ -207,14 +222,15 @@ static void await_delivery(struct admin *a, json_t **policy)
 
 static enum admin_exit print_applied(struct admin *a, const json_t *policy)
 {
-	json_int_t refused = number(policy, "refused");
+	json_int_t refused = number(policy, "refused"), machines = number(policy, "machines");
 
 	if (a->options.values[OPT_JSON])
 		return output_json(a, policy);
 	admin_print(a,
 		    "policy %" JSON_INTEGER_FORMAT " is applied; active on %" JSON_INTEGER_FORMAT
-		    " of %" JSON_INTEGER_FORMAT " machines%s",
-		    number(policy, "version"), number(policy, "active"), number(policy, "machines"),
+		    " of %" JSON_INTEGER_FORMAT " machine%s%s",
+		    number(policy, "version"), number(policy, "active"), machines,
+		    machines == 1 ? "" : "s",
 		    refused > 0 ? ", refused by some: see the server's log" : "");
 	return ADMIN_OK;
 }
@@ -226,7 +242,9 @@ static enum admin_exit apply_source(struct admin *a, const struct buf *source, c
 
 	result = plan_call(a, source, &plan);
 	if (result == ADMIN_OK && !a->options.values[OPT_JSON])
-		print_plan(a, plan);
+		plan_print(a, plan);
+	if (result == ADMIN_OK)
+		result = tell_same(a, plan, source);
 	if (result == ADMIN_OK)
 		result = confirm(a);
 	if (result != ADMIN_OK)
@@ -297,6 +315,9 @@ enum admin_exit cmd_policy_export_body(struct admin *a, const char *const *words
 	(void)n;
 	if (!to)
 		return admin_fail(a, ADMIN_USAGE, "where to? -o FILE");
+	result = bytes_may_save(a, to);
+	if (result != ADMIN_OK)
+		return result;
 	buf_init(&source, SOURCE_MAX);
 	result = read_file(a, words[0], &source);
 	if (result == ADMIN_OK)
@@ -325,20 +346,6 @@ enum admin_exit cmd_policy_import_signed(struct admin *a, const char *const *wor
 }
 
 /* --- what was applied --- */
-
-static enum admin_exit get_policy(struct admin *a, const char *version, json_t **out)
-{
-	struct buf path;
-	enum admin_exit result;
-
-	buf_init(&path, 1024);
-	buf_adds(&path, "/policy");
-	client_query(&path, "version", version);
-	result = buf_rc(&path) < 0 ? admin_fail(a, ADMIN_USAGE, "no such version")
-				   : client_call(a, "GET", buf_cstr(&path), NULL, out);
-	buf_deinit(&path);
-	return result;
-}
 
 enum admin_exit cmd_policy_show(struct admin *a, const char *const *words, size_t n)
 {

@@ -106,7 +106,10 @@ enum admin_exit env_resolve(struct admin *a, const char *text, bool any, json_t 
 	if (result == ADMIN_OK && any && json_array_size(s.found) == 0)
 		result = search(a, &s, "all");
 	if (result == ADMIN_OK && json_array_size(s.found) == 0)
-		result = admin_fail(a, ADMIN_FAILED, "no environment is called \"%s\"", text);
+		result = admin_fail(a, ADMIN_FAILED,
+				    "no environment is called \"%s\"; see: envwarden-admin env "
+				    "list",
+				    text);
 	else if (result == ADMIN_OK && json_array_size(s.found) > 1)
 		result = ambiguous(a, &s);
 	if (result == ADMIN_OK)

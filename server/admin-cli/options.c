@@ -41,6 +41,7 @@ static const struct {
 	[OPT_ALL] = {"--all", false},
 	[OPT_OUT] = {"-o", true},
 	[OPT_VALID] = {"--valid", true},
+	[OPT_FORCE] = {"--force", false},
 };
 
 const char *option_name(enum option option)
@@ -54,11 +55,22 @@ static enum option option_called(const char *arg, const char **value)
 	size_t n = strcspn(arg, "=");
 	int i;
 
+	if (strcmp(arg, "-h") == 0)
+		arg = "--help", n = strlen(arg);
 	*value = arg[n] ? arg + n + 1 : NULL;
 	for (i = 0; i < OPT_N; i++)
 		if (strlen(table[i].name) == n && strncmp(table[i].name, arg, n) == 0)
 			return (enum option)i;
 	return OPT_N;
+}
+
+static int unknown_option(const char *arg, struct err *err)
+{
+	for (int i = 0; i < OPT_N; i++)
+		if (text_is_nearly(arg, strcspn(arg, "="), table[i].name))
+			return err_set(err, ERR_USAGE, "unknown option %s; did you mean %s?", arg,
+				       table[i].name);
+	return err_set(err, ERR_USAGE, "unknown option %s", arg);
 }
 
 /* *i is the option's place and moves on to its value's. */
@@ -69,7 +81,7 @@ static int take_option(int argc, const char *const *argv, int *i, struct options
 	enum option option = option_called(argv[*i], &value);
 
 	if (option == OPT_N)
-		return err_set(err, ERR_USAGE, "unknown option %s", argv[*i]);
+		return unknown_option(argv[*i], err);
 	if (o->values[option])
 		return err_set(err, ERR_USAGE, "%s is given twice", table[option].name);
 	if (!table[option].value && value)

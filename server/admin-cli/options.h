@@ -44,6 +44,7 @@ enum option {
 	OPT_ALL,
 	OPT_OUT,
 	OPT_VALID,
+	OPT_FORCE,
 	OPT_N
 };
 

@@ -4,6 +4,7 @@
 #include "server/api/documents.h"
 #include "server/api/request.h"
 #include "server/api/resources.h"
+#include "server/api/rules.h"
 #include "server/db/db_decision.h"
 
 static void counters(struct json_writer *w, const struct db_counters *c)
@@ -76,6 +77,9 @@ int evidence_environments_read(struct db_conn *conn, struct request *r)
 	if (rc == 0)
 		rc = db_evidence_environments(conn, kind ? kind : "rule", rule ? rule : "", &after,
 					      limit, &r->arena, &list, &n, &r->err);
+	/* Nothing yet, or nothing ever. */
+	if (rc == 0 && n == 0 && !after.set && rule && (!kind || strcmp(kind, "rule") == 0))
+		rc = rules_expect(conn, r, rule, 404);
 	if (rc != 0)
 		return rc;
 	request_open(r, "evidence_environments");

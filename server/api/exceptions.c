@@ -7,6 +7,7 @@
 #include "server/api/documents.h"
 #include "server/api/request.h"
 #include "server/api/resources.h"
+#include "server/api/rules.h"
 #include "server/db/db_env.h"
 #include "server/db/db_exception.h"
 #include "server/db/db_request.h"
@@ -55,7 +56,8 @@ static int take_exception(struct request *r, struct granting *g)
 		return err_set(&r->err, ERR_INVALID,
 			       "expires: not a time like 2026-11-22T17:17:42Z");
 	if (x->expires_ms <= r->now_ms)
-		return err_set(&r->err, ERR_INVALID, "expires: is past");
+		return err_set(&r->err, ERR_INVALID,
+			       "expires: this time is past; name one to come");
 	return 0;
 }
 
@@ -78,6 +80,8 @@ int exception_begin(struct request *r)
 		rc = take_exception(r, g);
 	if (rc < 0)
 		return rc;
+	if (g->reason[strspn(g->reason, " \t\r\n")] == '\0')
+		return err_set(&r->err, ERR_INVALID, "reason: say why it is granted");
 	if (!g->environment == !g->machine)
 		return err_set(&r->err, ERR_INVALID, "give an environment or a machine");
 	if (uuid_parse(g->environment ? g->environment : g->machine,
@@ -85,6 +89,13 @@ int exception_begin(struct request *r)
 		return err_set(&r->err, ERR_INVALID, "%s: not an id",
 			       g->environment ? "environment" : "machine");
 	return 0;
+}
+
+int exception_read(struct db_conn *conn, struct request *r)
+{
+	const struct granting *g = r->data;
+
+	return rules_expect(conn, r, g->x.rule, 422);
 }
 
 static void write_exception(struct json_writer *w, const struct db_exception *x, int64_t now_ms)
@@ -170,7 +181,8 @@ int exception_revoke_write(struct db_conn *conn, struct request *r)
 	int rc = db_exception_revoke(conn, &r->id, r->who, r->now_ms, &r->err);
 
 	if (rc == ERR_NOTFOUND)
-		return request_refuse(r, 404, rc, "no such exception, or it was revoked before");
+		return request_refuse(r, 404, rc,
+				      "no exception has this id, or it was revoked before");
 	if (rc == 0)
 		rc = db_exception_get(conn, &r->id, &r->arena, &x, &r->err);
 	if (rc == 0)
@@ -300,6 +312,13 @@ int request_answer_begin(struct request *r)
 	return a->approve.value ? take_exception(r, &a->granting) : 0;
 }
 
+int request_answer_read(struct db_conn *conn, struct request *r)
+{
+	const struct answering *a = r->data;
+
+	return rules_expect(conn, r, or_empty(a->granting.rule), 422);
+}
+
 /* The exception goes to the environment asked about, for the member's reason. */
 static int approve(struct db_conn *conn, struct request *r, const struct db_request *q)
 {
@@ -321,7 +340,7 @@ int request_answer_write(struct db_conn *conn, struct request *r)
 	int rc = db_request_get(conn, &r->id, &r->arena, &q, &r->err);
 
 	if (rc == ERR_NOTFOUND)
-		return request_refuse(r, 404, rc, "no such request");
+		return request_refuse(r, 404, rc, "no request has this id");
 	if (rc == 0)
 		rc = db_request_answer(conn, &r->id,
 				       a->approve.value ? DB_REQUEST_APPROVED : DB_REQUEST_DENIED,

@@ -135,9 +135,10 @@ int policy_get_read(struct db_conn *conn, struct request *r)
 	    (text_to_u64(text, strlen(text), &version) < 0 || version == 0 || version > INT64_MAX))
 		return err_set(&r->err, ERR_INVALID, "version: a number from 1 on, please");
 	rc = db_policy_get(conn, version, &r->arena, &policy, &r->err);
+	if (rc == ERR_NOTFOUND && version)
+		return request_refuse(r, 404, rc, "no policy has version %llu", version);
 	if (rc == ERR_NOTFOUND)
-		return request_refuse(r, 404, rc, "%s",
-				      version ? "no such version" : "no policy was applied yet");
+		return request_refuse(r, 404, rc, "no policy was applied yet");
 	return rc < 0 ? rc : answer(conn, r, &policy);
 }
 

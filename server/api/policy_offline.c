@@ -130,8 +130,13 @@ int policy_signed_write(struct db_conn *conn, struct request *r)
 
 	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
 	rc = db_policy_verify(conn, s->data, s->n, NULL, &r->err);
-	if (rc == ERR_VERIFY)
-		r->status = 409;
+	if (rc == ERR_VERIFY) {
+		struct err why = r->err;
+
+		rc = request_refuse(r, 409, rc,
+				    "%s. Sign it where the key is: envwarden-server root sign",
+				    why.text);
+	}
 	if (rc == 0)
 		rc = body_read(s->data, s->n, &arena, hash, &body, &r->err);
 	if (rc == 0)

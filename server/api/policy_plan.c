@@ -16,6 +16,7 @@
 #define LISTS_MEMORY (32U << 20)
 #define RULES_SHOWN 16 /* of one environment */
 #define BUCKETS 4096
+#define ACTIONS (ACTION_BLOCK + 1)
 
 /* A policy that can be asked. */
 struct side {
@@ -24,14 +25,18 @@ struct side {
 	struct rule_index *index; /* NULL: no policy */
 };
 
-/* Of each rule: what becomes of environments because of it. */
+/* How many environments there are by the present policy, and by the new one. */
+struct tally {
+	int64_t before;
+	int64_t after;
+};
+
+/* A rule with the environments it holds for, or a user. */
 struct name {
 	struct name *next;
 	const char *text;
-	int64_t blocks;
-	int64_t warns;
-	int64_t lifts;
-	int64_t monitored;
+	struct tally by_action[ACTIONS];
+	struct tally monitored;
 };
 struct names {
 	struct name *buckets[BUCKETS];
@@ -67,10 +72,7 @@ struct policy_plan {
 	size_t n_listed;
 	int64_t environments;
 	int64_t changes;
-	int64_t blocks;
-	int64_t warns;
-	int64_t lifts;
-	int64_t blocked_now; /* by the present policy and statuses */
+	struct tally by_action[ACTIONS];
 };
 
 /* --- names --- */
@@ -197,13 +199,44 @@ static bool told_before(const struct reason *reasons, size_t i)
 	return false;
 }
 
-/* Counts the change for the rules that bring it, or that no longer hold. */
-static int count_rules(struct policy_plan *p, const struct decision *by, enum action to, bool lift,
-		       struct changed *listed)
+static void tally_add(struct tally *tally, bool after)
 {
-	for (size_t i = 0; i < by->n_reasons; i++) {
+	tally->before += !after;
+	tally->after += after;
+}
+
+/* Each rule once: with its strictest reason, which comes first. */
+static int count_rules(struct policy_plan *p, const struct evaluation *by, bool after)
+{
+	const struct decision *d = &by->decision;
+	struct name *rule;
+
+	for (size_t i = 0; i < d->n_reasons; i++) {
+		if (strcmp(d->reasons[i].kind, "rule") != 0 || told_before(d->reasons, i))
+			continue;
+		rule = name_get(p, &p->rules, d->reasons[i].id);
+		if (!rule)
+			return ERR_NOMEM;
+		tally_add(&rule->by_action[d->reasons[i].action], after);
+	}
+	for (size_t i = 0; i < by->n_monitored; i++) {
+		if (told_before(by->monitored, i))
+			continue;
+		rule = name_get(p, &p->rules, by->monitored[i].id);
+		if (!rule)
+			return ERR_NOMEM;
+		tally_add(&rule->monitored, after);
+	}
+	return 0;
+}
+
+/* The rules that bring a change, or that no longer hold. */
+static int list_rules(struct policy_plan *p, const struct decision *by, bool lift, enum action to,
+		      struct changed *listed)
+{
+	for (size_t i = 0; i < by->n_reasons && listed->n_rules < RULES_SHOWN; i++) {
 		const struct reason *reason = &by->reasons[i];
-		struct name *rule;
+		const struct name *rule;
 
 		if (strcmp(reason->kind, "rule") != 0 || told_before(by->reasons, i) ||
 		    (!lift && reason->action != to))
@@ -211,11 +244,7 @@ static int count_rules(struct policy_plan *p, const struct decision *by, enum ac
 		rule = name_get(p, &p->rules, reason->id);
 		if (!rule)
 			return ERR_NOMEM;
-		rule->lifts += lift;
-		rule->blocks += !lift && to == ACTION_BLOCK;
-		rule->warns += !lift && to == ACTION_WARN;
-		if (listed && listed->n_rules < RULES_SHOWN)
-			listed->rules[listed->n_rules++] = rule->text;
+		listed->rules[listed->n_rules++] = rule->text;
 	}
 	return 0;
 }
@@ -252,30 +281,12 @@ static int note_change(struct policy_plan *p, const struct db_scan_env *env,
 
 	if (rc < 0 || !name_get(p, &p->users, env->facts.user))
 		return ERR_NOMEM;
-	if (listed) {
-		listed->from = from->action;
-		listed->to = to->action;
-	}
 	p->changes++;
-	p->blocks += to->action == ACTION_BLOCK;
-	p->warns += to->action == ACTION_WARN;
-	p->lifts += lift;
-	return count_rules(p, lift ? from : to, to->action, lift, listed);
-}
-
-static int note_monitored(struct policy_plan *p, const struct evaluation *to)
-{
-	for (size_t i = 0; i < to->n_monitored; i++) {
-		struct name *rule;
-
-		if (told_before(to->monitored, i))
-			continue;
-		rule = name_get(p, &p->rules, to->monitored[i].id);
-		if (!rule)
-			return ERR_NOMEM;
-		rule->monitored++;
-	}
-	return 0;
+	if (!listed)
+		return 0;
+	listed->from = from->action;
+	listed->to = to->action;
+	return list_rules(p, lift ? from : to, lift, to->action, listed);
 }
 
 static int compare(struct policy_plan *p, const struct db_scan_env *env)
@@ -290,9 +301,12 @@ static int compare(struct policy_plan *p, const struct db_scan_env *env)
 		rc = decide(p, &p->new, env, &arena, &to);
 	if (rc == 0) {
 		p->environments++;
-		p->blocked_now += from.decision.action == ACTION_BLOCK;
-		rc = note_monitored(p, &to);
+		tally_add(&p->by_action[from.decision.action], false);
+		tally_add(&p->by_action[to.decision.action], true);
+		rc = count_rules(p, &from, false);
 	}
+	if (rc == 0)
+		rc = count_rules(p, &to, true);
 	if (rc == 0 && from.decision.action != to.decision.action)
 		rc = note_change(p, env, &from.decision, &to.decision);
 	arena_deinit(&arena);
@@ -317,6 +331,15 @@ int policy_plan_step(struct db_conn *conn, struct policy_plan *p, struct err *er
 
 /* --- the answer --- */
 
+static void write_tally(struct json_writer *w, const char *key, const struct tally *tally)
+{
+	json_key(w, key);
+	json_begin_object(w);
+	json_kv_int(w, "before", tally->before);
+	json_kv_int(w, "after", tally->after);
+	json_end_object(w);
+}
+
 static void write_rules(const struct policy_plan *p, struct json_writer *w)
 {
 	json_key(w, "rules");
@@ -325,10 +348,9 @@ static void write_rules(const struct policy_plan *p, struct json_writer *w)
 		for (const struct name *rule = p->rules.buckets[b]; rule; rule = rule->next) {
 			json_begin_object(w);
 			json_kv_str(w, "rule", rule->text);
-			json_kv_int(w, "blocks", rule->blocks);
-			json_kv_int(w, "warns", rule->warns);
-			json_kv_int(w, "lifts", rule->lifts);
-			json_kv_int(w, "monitored", rule->monitored);
+			write_tally(w, "blocked", &rule->by_action[ACTION_BLOCK]);
+			write_tally(w, "warned", &rule->by_action[ACTION_WARN]);
+			write_tally(w, "monitored", &rule->monitored);
 			json_end_object(w);
 		}
 	}
@@ -376,12 +398,11 @@ void policy_plan_write(const struct policy_plan *p, struct json_writer *w)
 	json_kv_bool(w, "good", p->good);
 	json_kv_int(w, "base", (int64_t)p->base);
 	json_kv_int(w, "environments", p->environments);
-	json_kv_int(w, "blocked_now", p->blocked_now);
+	write_tally(w, "blocked", &p->by_action[ACTION_BLOCK]);
+	write_tally(w, "warned", &p->by_action[ACTION_WARN]);
+	write_tally(w, "allowed", &p->by_action[ACTION_ALLOW]);
 	json_kv_int(w, "changes", p->changes);
 	json_kv_int(w, "users", (int64_t)p->users.n);
-	json_kv_int(w, "blocks", p->blocks);
-	json_kv_int(w, "warns", p->warns);
-	json_kv_int(w, "lifts", p->lifts);
 	write_rules(p, w);
 	write_changed(p, w);
 	write_problems(&p->problems, w);

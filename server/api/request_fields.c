@@ -25,9 +25,11 @@ static int take_text(struct request *r, struct json_reader *in, const char *name
 	const char *text = json_text(in, &n);
 	char *copy;
 
-	if (n > max || strlen(text) != n)
-		return err_set(&r->err, ERR_INVALID, "%s: not a text of at most %zu bytes", name,
-			       max);
+	if (n > max)
+		return err_set(&r->err, ERR_INVALID, "%s: at most %zu bytes of text, not %zu", name,
+			       max, n);
+	if (strlen(text) != n)
+		return err_set(&r->err, ERR_INVALID, "%s: a text without zero bytes", name);
 	copy = arena_strndup(&r->arena, text, n);
 	if (!copy)
 		return err_nomem(&r->err);

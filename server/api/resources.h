@@ -67,10 +67,13 @@ int policy_signed_write(struct db_conn *conn, struct request *r);
 /* exceptions.c */
 int exceptions_read(struct db_conn *conn, struct request *r);
 int exception_begin(struct request *r);
+/* A rule that is named is one of the policy in force. */
+int exception_read(struct db_conn *conn, struct request *r);
 int exception_write(struct db_conn *conn, struct request *r);
 int exception_revoke_write(struct db_conn *conn, struct request *r);
 int requests_read(struct db_conn *conn, struct request *r);
 int request_answer_begin(struct request *r);
+int request_answer_read(struct db_conn *conn, struct request *r);
 int request_answer_write(struct db_conn *conn, struct request *r);
 
 /* unlocks.c */

@@ -21,14 +21,18 @@ struct exporting {
 int export_begin(struct request *r)
 {
 	static const struct field fields[] = {
-		{"hours", FIELD_INT, false, HOURS_MAX, offsetof(struct exporting, hours)},
+		{"hours", FIELD_INT, false, INT32_MAX, offsetof(struct exporting, hours)},
 	};
 	struct exporting *x = arena_calloc(&r->arena, 1, sizeof(*x));
+	int rc;
 
 	if (!x)
 		return err_nomem(&r->err);
 	r->data = x;
-	return request_fields(r, fields, ARRAY_SIZE(fields), x);
+	rc = request_fields(r, fields, ARRAY_SIZE(fields), x);
+	if (rc == 0 && x->hours > HOURS_MAX)
+		rc = err_set(&r->err, ERR_INVALID, "hours: 366 days (%d hours) at most", HOURS_MAX);
+	return rc;
 }
 
 int request_base64(struct request *r, const char *key, const void *data, size_t n)

@@ -72,7 +72,7 @@ static int take_status(struct request *r, struct statuses *s)
 		return err_set(&r->err, ERR_INVALID,
 			       "until: neither \"fixed\" nor a time like 2026-11-22T17:17:42Z");
 	if (e->until_ms <= r->now_ms)
-		return err_set(&r->err, ERR_INVALID, "until: is past");
+		return err_set(&r->err, ERR_INVALID, "until: this time is past; name one to come");
 	return 0;
 }
 

@@ -22,17 +22,24 @@ struct unlocking {
 int unlock_begin(struct request *r)
 {
 	static const struct field fields[] = {
-		{"minutes", FIELD_INT, false, MINUTES_MAX, offsetof(struct unlocking, minutes)},
+		{"minutes", FIELD_INT, false, INT32_MAX, offsetof(struct unlocking, minutes)},
 		{"and_status", FIELD_BOOL, false, 0, offsetof(struct unlocking, and_status)},
 		{"reason", FIELD_TEXT, true, LIMIT_TEXT, offsetof(struct unlocking, reason)},
 	};
 	struct unlocking *u = arena_calloc(&r->arena, 1, sizeof(*u));
+	int rc;
 
 	if (!u)
 		return err_nomem(&r->err);
 	u->minutes = 120;
 	r->data = u;
-	return request_fields(r, fields, ARRAY_SIZE(fields), u);
+	rc = request_fields(r, fields, ARRAY_SIZE(fields), u);
+	if (rc == 0 && u->reason[strspn(u->reason, " \t\r\n")] == '\0')
+		rc = err_set(&r->err, ERR_INVALID, "reason: say why it is unlocked");
+	if (rc == 0 && u->minutes > MINUTES_MAX)
+		rc = err_set(&r->err, ERR_INVALID,
+			     "minutes: a code counts for 7 days (%d minutes) at most", MINUTES_MAX);
+	return rc;
 }
 
 static int audit(struct db_conn *conn, struct request *r, const char *what,

@@ -253,7 +253,7 @@ class Airgap(harness.Case):
                               "status: is not the one"),
             "forged_timestamp": (put(timestamp=self.forge("timestamp", "timestamp", 999,
                                                           keys=["status"])),
-                                 "timestamp: 0 of 1 signatures"),
+                                 "timestamp: 0 good signatures"),
             "expired_timestamp": (put(timestamp=self.forge("timestamp", "timestamp", 999,
                                                            expires=1)), "is expired"),
             "anothers_timestamp": (put(timestamp=self.forge("timestamp", "timestamp", 999,

@@ -90,7 +90,7 @@ class Lifting(harness.Case):
         self.wait_check(forged, 0)
         # The server, which was told when it was built, says the same.
         plan = self.site.admin("policy", "plan", self.site.dir / "policy.yaml", "--json").json()
-        self.assertIn(plan["blocked_now"], (1, 2))
+        self.assertIn(plan["blocked"]["before"], (1, 2))
         self.wait_check(ripening, 0, 60)
         self.wait_check(young, 4)
         packages = self.site.ew("show", "--json", "--prefix", young).json()["packages"]

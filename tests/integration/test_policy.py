@@ -60,10 +60,12 @@ class Policy(harness.Case):
         self.assertRun(site.admin("policy", "show"), 1, "no policy was applied yet")
         # What it would do, before it does.
         plan = site.admin("policy", "plan", self.file("enforce"), "--json").json()
-        self.assertEqual((plan["changes"], plan["users"], plan["blocks"]), (1, 1, 1))
+        self.assertEqual((plan["changes"], plan["users"], plan["blocked"]),
+                         (1, 1, {"before": 0, "after": 1}))
         self.assertEqual(plan["changed"][0]["prefix"], self.prefix)
         plan = site.admin("policy", "plan", self.file("monitor"), "--json").json()
-        self.assertEqual((plan["changes"], plan["rules"][0]["monitored"]), (0, 1))
+        self.assertEqual((plan["changes"], plan["rules"][0]["monitored"]),
+                         (0, {"before": 0, "after": 1}))
         self.apply("monitor", "--note", "a look first")
         self.assertRun(site.ew("check", "--prefix", self.prefix), 0)
         self.apply("enforce")
@@ -73,7 +75,7 @@ class Policy(harness.Case):
                                   "--expires", "1d", "--rule", "old-certificates"), 0)
         self.wait_check(0)
         plan = site.admin("policy", "plan", self.file("enforce"), "--json").json()
-        self.assertEqual((plan["changes"], plan["blocked_now"]), (0, 0))
+        self.assertEqual((plan["changes"], plan["blocked"]["before"]), (0, 0))
         listed = site.admin("exception", "list", "--json").json()["exceptions"]
         self.assertRun(site.admin("exception", "revoke", listed[0]["id"]), 0)
         self.wait_check(4)

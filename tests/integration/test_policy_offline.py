@@ -75,16 +75,16 @@ class Offline(harness.Case):
                       "root sign --in policy.draft", "policy import-signed"):
             self.assertRun(refused, 1, err=words)
         draft = self.export("block")
-        self.assertRun(self.import_signed(draft), 1, err="0 of 1 signatures")
+        self.assertRun(self.import_signed(draft), 1, err="0 good signatures, and 1 is needed. Sign it")
         wrong = self.sign(draft, site.server_state / "role-status.key")
-        self.assertRun(self.import_signed(wrong), 1, err="0 of 1 signatures")
+        self.assertRun(self.import_signed(wrong), 1, err="0 good signatures, and 1 is needed. Sign it")
         wrong.unlink()
         signed = self.sign(draft, key)
         cut = site.dir / "cut"
         cut.write_bytes(signed.read_bytes()[:-9])
         self.assertRun(self.import_signed(cut), 1)
         self.assertRun(self.import_signed(signed), 0,
-                       out="policy 2 is applied; active on 1 of 1 machines")
+                       out="policy 2 is applied; active on 1 of 1 machine")
         self.holds(4)
         shown = site.must("envwarden-admin", "policy", "show").out
         self.assertEqual(shown, POLICY.format(action="block"))
@@ -114,7 +114,7 @@ class Offline(harness.Case):
         refused = site.run("envwarden-admin", "policy", "apply", self.policy_file("block"), "--yes")
         self.assertRun(refused, 1, err="one is not enough")
         once = self.sign(self.export("block"), other)
-        self.assertRun(self.import_signed(once), 1, err="1 of 2 signatures")
+        self.assertRun(self.import_signed(once), 1, err="1 good signature, and 2 are needed")
         twice = self.sign(once, site.server_state / "role-policy.key")
         self.assertRun(self.import_signed(twice), 0, out="policy 1 is applied")
         self.holds(4)

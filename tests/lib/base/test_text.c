@@ -249,6 +249,36 @@ static void paths_as_text(void **state)
 	assert_int_equal(text_to_path("", back, 0), ERR_LIMIT);
 }
 
+static void knows_what_was_meant(void **state)
+{
+	static const struct {
+		const char *word;
+		const char *meant;
+		bool nearly;
+	} rows[] = {
+		{"--mesage", "--message", true},   /* less */
+		{"--messsage", "--message", true}, /* more */
+		{"--massage", "--message", true},  /* other */
+		{"--emssage", "--message", true},  /* swapped */
+		{"--message", "--message", true},
+		{"openssl", "old-openssl", true}, /* a part */
+		{"old-", "old-openssl", true},
+		{"ssl", "old-openssl", false}, /* too small a part */
+		{"ol-opensl", "old-openssl", false},
+		{"--abc", "--for", false},
+		{"xy", "ok", false},
+		{"", "ok", false},
+		{"ok", "", false},
+		{"", "", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(text_is_nearly(rows[i].word, strlen(rows[i].word), rows[i].meant),
+				 rows[i].nearly);
+	assert_true(text_is_nearly("--mesage=x", 8, "--message"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +291,7 @@ int main(void)
 		cmocka_unit_test(reads_signed),
 		cmocka_unit_test(reads_hex),
 		cmocka_unit_test(paths_as_text),
+		cmocka_unit_test(knows_what_was_meant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

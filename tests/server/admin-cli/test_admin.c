@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <uv.h>
@@ -236,7 +237,7 @@ static void test_show(void **state)
 	says(out, "{\"schema\":\"envwarden.show/1\",\"environment\":{");
 	says(out, "\"packages\":[]}");
 	assert_int_equal(run("env", "show", "gamma", NULL), ADMIN_FAILED);
-	assert_string_equal(err, "envwarden-admin: no environment is called \"gamma\"\n");
+	says(err, "no environment is called \"gamma\"; see: envwarden-admin env list");
 	assert_int_equal(run("env", "show", "alpha", NULL), ADMIN_FAILED);
 	assert_string_equal(
 		err, "envwarden-admin: 2 environments are called \"alpha\"; give the id of one:\n"
@@ -273,7 +274,7 @@ static void test_set_status(void **state)
 /* Policy as code, from the file to what it would change and to the version that is shown. */
 static void test_policy(void **state)
 {
-	char good[TMPDIR_PATH_MAX], bad[TMPDIR_PATH_MAX];
+	char good[TMPDIR_PATH_MAX], bad[TMPDIR_PATH_MAX], mild[TMPDIR_PATH_MAX];
 
 	(void)state;
 	tmpdir_write_text(&world->dir, "good.yaml",
@@ -281,17 +282,25 @@ static void test_policy(void **state)
 			  "  - {id: no-numpy, when: {package: \"numpy <2\"}, action: block, "
 			  "message: \"Use 2.\"}\n");
 	tmpdir_write_text(&world->dir, "bad.yaml", "policy: 1\nrules:\n  - {id: x, wen: {}}\n");
+	tmpdir_write_text(&world->dir, "mild.yaml",
+			  "policy: 1\nrules:\n"
+			  "  - {id: no-numpy, when: {package: \"numpy <2\"}, action: warn, "
+			  "message: \"Use 2.\"}\n");
+	tmpdir_path(&world->dir, "mild.yaml", mild);
 	tmpdir_path(&world->dir, "good.yaml", good);
 	tmpdir_path(&world->dir, "bad.yaml", bad);
 	assert_int_equal(run("policy", "check", good, NULL), ADMIN_OK);
-	says(err, "1 rules");
+	says(err, "good.yaml: 1 rule, 0 exceptions; no errors, 1 warning\n");
 	assert_int_equal(run("policy", "check", bad, NULL), ADMIN_FAILED);
 	says(err, "bad.yaml:3:");
 	assert_int_equal(run("policy", "show", NULL), ADMIN_FAILED);
 	says(err, "no policy was applied yet");
 	assert_int_equal(run("policy", "plan", good, NULL), ADMIN_OK);
-	says(out, "Of 4 environments, 2 of 1 users change: 2 to blocked, 0 to warned");
-	says(out, "rule no-numpy: blocks 2");
+	says(out, "It changes 2 of 4 environments, of 1 user:\n"
+		  "  blocked  0 -> 2\n"
+		  "  warned   0 -> 0\n"
+		  "  allowed  4 -> 2\n"
+		  "  rule no-numpy: blocked 0 -> 2\n");
 	says(out, "allow -> block  host-1:/home/ana/envs/alpha (ana)");
 	assert_int_equal(run("policy", "apply", bad, "--yes", NULL), ADMIN_FAILED);
 	assert_int_equal(
@@ -300,7 +309,17 @@ static void test_policy(void **state)
 	says(out, "policy 1 is applied; active on 0 of 2 machines");
 	assert_int_equal(run("policy", "plan", good, "--json", NULL), ADMIN_OK);
 	says(out, "\"changes\":0");
+	/* Milder: neither a block more nor a rule that ends. */
+	assert_int_equal(run("policy", "plan", mild, NULL), ADMIN_OK);
+	says(out, "It changes 2 of 4 environments, of 1 user:\n"
+		  "  blocked  2 -> 0\n"
+		  "  warned   0 -> 2\n"
+		  "  allowed  2 -> 2\n"
+		  "  rule no-numpy: blocked 2 -> 0, warned 0 -> 2\n"
+		  "    block -> warn  host-1:/home/ana/envs/alpha (ana)\n");
 	assert_int_equal(run("policy", "rollback", "1", "--yes", "--no-wait", NULL), ADMIN_OK);
+	says(out, "It changes nothing for the 4 environments there are.\n");
+	says(err, "It is policy 1, word for word.\n");
 	says(out, "policy 2 is applied");
 	assert_int_equal(run("policy", "show", "1", NULL), ADMIN_OK);
 	says(out, "id: no-numpy");
@@ -311,6 +330,14 @@ static void test_policy(void **state)
 	says(out, "trial");
 	assert_int_equal(run("policy", "report", "old", NULL), ADMIN_OK);
 	says(out, "numpy 1.26.4");
+	assert_int_equal(run("policy", "report", "no-numpy", NULL), ADMIN_OK);
+	says(err, "It has concerned no environment yet.\n");
+	assert_int_equal(run("policy", "report", "no-nunpy", NULL), ADMIN_FAILED);
+	says(err, "rule: policy 2 has no rule \"no-nunpy\"; did you mean \"no-numpy\"?\n");
+	assert_int_equal(run("policy", "rollback", "0", "--yes", NULL), ADMIN_USAGE);
+	says(err, "VERSION is a number from 1 on, not \"0\"; see: envwarden-admin policy log\n");
+	assert_int_equal(run("policy", "rollback", "9", "--yes", NULL), ADMIN_FAILED);
+	says(err, "no policy has version 9\n");
 	assert_int_equal(run("env", "show", "/home/ana/envs/alpha", NULL), ADMIN_OK);
 	says(out, "Why       block by rule old  numpy 1.26.4");
 	says(out, "would warn by rule trial");
@@ -344,7 +371,7 @@ static void test_lifts(void **state)
 	assert_int_equal(run("unlock", "beta", "--reason", "phone", "--for", "2h", NULL), ADMIN_OK);
 	assert_true(strlen(out) > 30);
 	assert_int_equal(run("unlock", "revoke", "beta", NULL), ADMIN_OK);
-	says(out, "1 codes revoked");
+	says(out, "1 code revoked");
 	/* Until what breaks rules is gone, or what is named. */
 	assert_int_equal(
 		run("env", "set-status", "/home/ana/envs/alpha", "block", "--until", "fixed", NULL),
@@ -359,9 +386,143 @@ static void test_lifts(void **state)
 			 ADMIN_OK);
 	assert_int_equal(run("env", "set-status", "beta", "block", "--until", "fixed", "--package",
 			     "openssl >>3", NULL),
-			 ADMIN_FAILED);
+			 ADMIN_USAGE);
+	says(err, "--package openssl >>3: \"openssl >>3\" is no spec");
 	assert_int_equal(run("env", "set-status", "/home/ana/envs/alpha", "ok", NULL), ADMIN_OK);
 	says(out, "still blocked by rule \"old\": grant an exception?");
+}
+
+/* What was typed is what is talked of, not the API's names for it. */
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *args[8];
+		int code;
+		const char *words;
+	} cases[] = {
+		{{"exception", "grant", "beta", "--reason", "x", "--expires", "2020-01-01"},
+		 ADMIN_USAGE,
+		 "--expires 2020-01-01: this time is past; name one to come\n"},
+		{{"exception", "grant", "beta", "--reason", " ", "--expires", "2d"},
+		 ADMIN_USAGE,
+		 "--reason: say why it is granted\n"},
+		{{"exception", "grant", "beta", "--reason=x", "--expires=2d", "--rule", "numpy"},
+		 ADMIN_FAILED,
+		 "--rule numpy: policy 2 has no rule \"numpy\"; did you mean \"no-numpy\"?\n"},
+		{{"exception", "grant", "beta", "--reason=x", "--expires=2d", "--rule", "z"},
+		 ADMIN_FAILED,
+		 "--rule z: policy 2 has no rule \"z\"; its rules are no-numpy\n"},
+		{{"request", "approve", "01010101-0101-0101-0101-010101010101", "--expires=2d",
+		  "--rule=z"},
+		 ADMIN_FAILED,
+		 "--rule z: policy 2 has no rule"},
+		{{"request", "approve", "12", "--expires=2d"},
+		 ADMIN_USAGE,
+		 "\"12\" is no id; see: envwarden-admin request list\n"},
+		{{"exception", "revoke", "12"},
+		 ADMIN_USAGE,
+		 "\"12\" is no id; see: envwarden-admin exception list\n"},
+		{{"unlock", "beta", "--reason=x", "--for", "8d"},
+		 ADMIN_USAGE,
+		 "--for 8d: a code counts for 7 days (10080 minutes) at most\n"},
+		{{"unlock", "beta", "--reason="},
+		 ADMIN_USAGE,
+		 "--reason: say why it is unlocked\n"},
+		{{"env", "set-status", "beta", "warn", "--until", "2020-01-01"},
+		 ADMIN_USAGE,
+		 "--until 2020-01-01: this time is past; name one to come\n"},
+		{{"env", "list", "--status", "bad"},
+		 ADMIN_USAGE,
+		 "--status bad: neither ok, warn nor block\n"},
+		{{"join-code", "create", "--labels", "a b"}, ADMIN_USAGE, "--labels a b: only"},
+		{{"policy", "pln", "x.yaml"},
+		 ADMIN_USAGE,
+		 "no such command \"policy pln\"; did you mean policy plan?"},
+		{{"exceptoin"}, ADMIN_USAGE, "no such command \"exceptoin\"; see"},
+		{{"env", "list", "--platfrom=x"},
+		 ADMIN_USAGE,
+		 "unknown option --platfrom=x; did you mean --platform?\n"},
+	};
+	char text[1100];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *const *v = cases[i].args;
+
+		if (run(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], NULL) != cases[i].code)
+			fail_msg("case %zu: %s", i, err);
+		says(err, cases[i].words);
+		assert_string_equal(out, "");
+	}
+	/* Too long a value is not repeated. */
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(run("env", "set-status", "beta", "warn", "--message", text, NULL),
+			 ADMIN_USAGE);
+	assert_string_equal(err,
+			    "envwarden-admin: --message: at most 1024 bytes of text, not 1099\n");
+}
+
+/* Every command tells about itself, no line beyond the 80th column. */
+static void test_help(void **state)
+{
+	static const char *const names[][2] = {
+		{"login", NULL},	{"env", NULL},		 {"env", "set-status"},
+		{"policy", "apply"},	{"policy", NULL},	 {"exception", "grant"},
+		{"unlock", NULL},	{"unlock", "revoke"},	 {"machine", "export-bundle"},
+		{"request", "approve"}, {"join-code", "create"}, {NULL, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *line;
+
+		assert_int_equal(run("--help", names[i][0], names[i][1], NULL), ADMIN_OK);
+		assert_string_equal(err, "");
+		for (line = out; *line; line += strcspn(line, "\n") + 1)
+			/* The settings' path may be long. */
+			if (strcspn(line, "\n") > 80 && strncmp(line, "Settings:", 9) != 0)
+				fail_msg("a line is too long: %s", line);
+	}
+	assert_int_equal(run("policy", "apply", "-h", NULL), ADMIN_OK);
+	says(out, "usage: envwarden-admin policy apply FILE");
+	assert_int_equal(run("policy", "--help", NULL), ADMIN_OK);
+	says(out, "policy rollback VERSION");
+	assert_null(strstr(out, "env list"));
+	assert_int_equal(run("polcy", "--help", NULL), ADMIN_USAGE);
+}
+
+/* What is there is replaced on request alone, and a link is, not what it leads to. */
+static void test_files(void **state)
+{
+	char policy[TMPDIR_PATH_MAX], to[TMPDIR_PATH_MAX], link[TMPDIR_PATH_MAX];
+	struct stat st;
+
+	(void)state;
+	tmpdir_path(&world->dir, "good.yaml", policy);
+	tmpdir_path(&world->dir, "draft", to);
+	tmpdir_path(&world->dir, "link", link);
+	tmpdir_write_text(&world->dir, "draft", "precious");
+	assert_int_equal(symlink(to, link), 0);
+	for (int i = 0; i < 2; i++) {
+		const char *path = i == 0 ? to : link;
+
+		assert_int_equal(run("policy", "export-body", policy, "-o", path, NULL),
+				 ADMIN_FAILED);
+		says(err, ": is there already; --force replaces it\n");
+	}
+	assert_int_equal(run("policy", "export-body", policy, "--force", "-o", link, NULL),
+			 ADMIN_OK);
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(stat(to, &st), 0);
+	assert_int_equal(st.st_size, strlen("precious"));
+	assert_int_equal(run("policy", "export-body", policy, "--force", "-o", to, NULL), ADMIN_OK);
+	assert_int_equal(stat(to, &st), 0);
+	assert_true(st.st_size > 20);
+	assert_int_equal(run("policy", "export-body", policy, "--force", "-o", "/dev/null", NULL),
+			 ADMIN_FAILED);
+	says(err, "/dev/null: not a file\n");
 }
 
 static uint64_t now_ms(void)
@@ -472,8 +633,9 @@ int main(void)
 		cmocka_unit_test(test_token_refused), cmocka_unit_test(test_list),
 		cmocka_unit_test(test_show),	      cmocka_unit_test(test_set_status),
 		cmocka_unit_test(test_policy),	      cmocka_unit_test(test_lifts),
-		cmocka_unit_test(test_delivery),      cmocka_unit_test(test_rest),
-		cmocka_unit_test(test_output_fails),
+		cmocka_unit_test(test_refusals),      cmocka_unit_test(test_help),
+		cmocka_unit_test(test_files),	      cmocka_unit_test(test_delivery),
+		cmocka_unit_test(test_rest),	      cmocka_unit_test(test_output_fails),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

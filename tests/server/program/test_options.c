@@ -56,9 +56,10 @@ static void test_bad(void **state)
 	} cases[] = {
 		{0, {NULL}, "--dir is needed"},
 		{1, {"--dir"}, "--dir: needs a value"},
+		{1, {"--dri=x"}, "unknown argument \"--dri=x\"; did you mean --dir?"},
 		{4, {"--dir", "x", "--dir", "y"}, "--dir: given twice"},
 		{3, {"--dir", "x", "--flag=1"}, "--flag: takes no value"},
-		{3, {"--dir", "x", "--di"}, "unknown argument \"--di\""},
+		{3, {"--dir", "x", "--di"}, "unknown argument \"--di\"; did you mean --dir?"},
 		{3, {"--dir", "x", "stray"}, "unknown argument \"stray\""},
 	};
 	struct values v;

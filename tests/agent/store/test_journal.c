@@ -223,6 +223,57 @@ static void acked_changes_are_dropped_oldest_first(void **state)
 	assert_int_equal(unacked(f, 0, 1000, 1 << 20).n, 11);
 }
 
+/* --- a server that went back ------------------------------------------------------------- */
+
+static void what_a_server_lost_is_sent_again(void **state)
+{
+	static const struct {
+		uint64_t acked, to, then;
+	} table[] = {{10, 10, 10}, {10, 12, 10}, {10, 7, 7}, {10, 0, 0}, {0, 0, 0}};
+	struct fixture *f = *state;
+	unsigned char hash[SHA256_SIZE];
+
+	for (int i = 0; i < 10; i++)
+		fixture_see(f, "/e/a", 7, i % 2 ? "a=1" : "a=2");
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		assert_int_equal(store_set_acked(f->store, table[i].acked, NULL), 0);
+		assert_int_equal(store_rewind(f->store, table[i].to, NULL), 0);
+		assert_int_equal(head_of(f).acked, table[i].then);
+		/* Once is as good as twice, and it holds. */
+		assert_int_equal(store_rewind(f->store, table[i].to, NULL), 0);
+		fixture_reopen(f);
+		assert_int_equal(head_of(f).acked, table[i].then);
+		assert_int_equal(unacked(f, table[i].then, 100, 1 << 20).n, 10 - table[i].then);
+		assert_int_equal(store_chain_at(f->store, table[i].then, hash, NULL), 0);
+	}
+}
+
+static void what_is_not_kept_is_not_sent_again(void **state)
+{
+	struct fixture *f = *state;
+	struct store_journal before;
+	uint64_t first = 1;
+	unsigned char hash[SHA256_SIZE];
+	struct err err = ERR_INIT;
+
+	for (int i = 0; i < 200; i++)
+		fixture_see(f, "/e/a", 7, i % 2 ? "a=1" : "a=2");
+	assert_int_equal(store_set_acked(f->store, 190, NULL), 0);
+	f->options.journal_max_bytes = 24 * 1024;
+	fixture_reopen(f);
+	fixture_see(f, "/e/b", 8, "a=1");
+	while (store_chain_at(f->store, first, hash, NULL) == ERR_NOTFOUND)
+		first++;
+	assert_true(first > 1 && first <= 190);
+	before = head_of(f);
+	for (uint64_t to = 0; to < first; to++)
+		assert_int_equal(store_rewind(f->store, to, &err), ERR_CONFLICT);
+	assert_true(err.text[0] != '\0');
+	assert_int_equal(head_of(f).acked, before.acked);
+	assert_int_equal(store_rewind(f->store, first, NULL), 0);
+	assert_int_equal(unacked(f, first, 1000, 1 << 20).n, before.head - first);
+}
+
 /* --- epochs ------------------------------------------------------------------------------- */
 
 static void a_new_epoch_names_the_one_before(void **state)
@@ -315,6 +366,8 @@ int main(void)
 		TEST(a_walk_can_be_ended),
 		TEST(what_is_unacked_comes_in_batches),
 		TEST(acked_changes_are_dropped_oldest_first),
+		TEST(what_a_server_lost_is_sent_again),
+		TEST(what_is_not_kept_is_not_sent_again),
 		TEST(a_new_epoch_names_the_one_before),
 		TEST(the_gap_is_a_record),
 		TEST(a_baseline_tells_what_lives),

@@ -98,11 +98,19 @@ static int tell(struct db_conn *conn, const struct task *task, const char *what,
 			       err);
 }
 
+/* Not to be mended here, so that machines are not kept out by it: keys, or what is stored. */
+static bool wants_person(int rc)
+{
+	return rc == ERR_PERM || rc == ERR_VERIFY || rc == ERR_INVALID || rc == ERR_CORRUPT ||
+	       rc == ERR_LIMIT;
+}
+
 /* Agents hold policies up to the one before `version`. */
 static int raise_policy(struct db_conn *conn, const struct task *task, uint64_t min,
 			const struct db_bundle *head, struct err *err)
 {
 	struct db_bundle stored = {.version = 0};
+	struct err why = ERR_INIT;
 	uint64_t version = min;
 	struct arena arena;
 	struct buf bytes;
@@ -116,17 +124,19 @@ static int raise_policy(struct db_conn *conn, const struct task *task, uint64_t 
 		rc = db_bundle_get(conn, ROLE_POLICY, NULL, 0, &arena, &stored, err);
 	if (rc < 0)
 		goto out;
-	rc = head->version > 0 ? sign_again(conn, task, &stored, &arena, version, &bytes, NULL)
-			       : ERR_PERM;
+	rc = head->version > 0 ? sign_again(conn, task, &stored, &arena, version, &bytes, &why)
+			       : err_set(&why, ERR_PERM, "the backup has no policy");
 	if (rc == 0)
 		rc = put_again(conn, task, &arena, version, &bytes, err);
-	else if (rc == ERR_PERM || rc == ERR_VERIFY)
+	else if (wants_person(rc))
 		rc = 1;
+	else
+		rc = err_set(err, rc, "policy: %s", why.text);
 	if (rc == 1)
 		log_warn("session",
 			 "agents hold a newer policy than the backup had: the policy "
 			 "must be re-signed (apply it again)",
-			 LOG_INT("at_least", (int64_t)version));
+			 LOG_INT("at_least", (int64_t)version), LOG_ERR(&why));
 	if (rc >= 0)
 		rc = tell(conn, task, rc == 0 ? "policy.resigned" : "policy.resign_needed", version,
 			  err);

@@ -103,11 +103,65 @@ static void test_delivery(void **state)
 	assert_true(uuid_is_zero(&rows[0].machine));
 }
 
+static int draft(struct store *s, unsigned char n, uint64_t version)
+{
+	unsigned char hash[SHA256_SIZE] = {n};
+
+	return db_policy_draft_put(s->conn, hash,
+				   &(struct db_policy){.version = version,
+						       .source = "policy: 1",
+						       .author = "ada",
+						       .note = "why",
+						       .created_ms = T0 + n},
+				   &s->err);
+}
+
+/* The version of a draft, 0 = it is not there; the output is untouched then. */
+static uint64_t drafted(struct store *s, unsigned char n)
+{
+	unsigned char hash[SHA256_SIZE] = {n};
+	struct db_policy got = {.version = 77};
+	int rc = db_policy_draft_get(s->conn, hash, &s->arena, &got, &s->err);
+
+	if (rc == ERR_NOTFOUND) {
+		assert_int_equal(got.version, 77);
+		return 0;
+	}
+	assert_int_equal(rc, 0);
+	assert_string_equal(got.source, "policy: 1");
+	assert_string_equal(got.author, "ada");
+	assert_string_equal(got.note, "why");
+	assert_int_equal(got.created_ms, T0 + n);
+	return got.version;
+}
+
+static void test_drafts(void **state)
+{
+	struct store *s = *state;
+
+	assert_int_equal(drafted(s, 1), 0);
+	assert_int_equal(draft(s, 1, 1), 0);
+	assert_int_equal(draft(s, 1, 1), 0);
+	assert_int_equal(drafted(s, 1), 1);
+	/* The oldest makes room. */
+	for (unsigned char n = 2; n <= 17; n++)
+		assert_int_equal(draft(s, n, 1), 0);
+	assert_int_equal(drafted(s, 1), 0);
+	for (unsigned char n = 2; n <= 17; n++)
+		assert_int_equal(drafted(s, n), 1);
+	/* When another one was applied, they can't be any more, and go with the next. */
+	assert_int_equal(put(s, 1, "policy: 1"), 0);
+	assert_int_equal(draft(s, 18, 2), 0);
+	assert_int_equal(drafted(s, 17), 0);
+	assert_int_equal(drafted(s, 18), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_versions, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_delivery, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_drafts, store_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,12 @@
 int files_atomic_write(const char *path, const void *data, size_t n, unsigned mode,
 		       struct err *err);
 
+/*
+ * Moves a file within its file system, in place of what is there. Of one that was written durably,
+ * the new name survives a power cut. ERR_NOTFOUND.
+ */
+int files_rename(const char *from, const char *to, struct err *err);
+
 /* Appends a whole regular file (links followed) to out; ERR_NOTFOUND, ERR_INVALID (not a file),
  * ERR_LIMIT when larger than max. out's own maximum must leave room for max + 1 bytes. */
 int files_read_whole(const char *path, size_t max, struct buf *out, struct err *err);

@@ -69,6 +69,13 @@ int files_atomic_write(const char *path, const void *data, size_t n, unsigned mo
 	return sync_dir_of(path, err);
 }
 
+int files_rename(const char *from, const char *to, struct err *err)
+{
+	if (rename(from, to) < 0)
+		return err_errno(err, errno, "rename %s", from);
+	return sync_dir_of(to, err);
+}
+
 int files_read_whole(const char *path, size_t max, struct buf *out, struct err *err)
 {
 	struct stat st;

@@ -62,6 +62,19 @@ int files_atomic_write(const char *path, const void *data, size_t n, unsigned mo
 	return rc;
 }
 
+int files_rename(const char *from, const char *to, struct err *err)
+{
+	wchar_t wide[PATHS_MAX];
+	wchar_t wide_to[PATHS_MAX];
+	int rc = windows_path(from, wide, err);
+	if (rc == 0)
+		rc = windows_path(to, wide_to, err);
+	if (rc == 0 &&
+	    !MoveFileExW(wide, wide_to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH))
+		rc = windows_error(err, GetLastError(), "rename %s", from);
+	return rc;
+}
+
 static int read_rest(HANDLE file, const char *path, size_t max, struct buf *out, struct err *err)
 {
 	size_t total = 0;

@@ -151,7 +151,7 @@ static int database_use(const char *dir, struct join_code *code, struct db_join_
 	struct db *db = NULL;
 	struct db_conn *conn = NULL;
 	struct db_org org;
-	int rc = paths_join(path, dir, STATE_DATABASE, err);
+	int rc = state_database(dir, path, err);
 
 	if (rc == 0)
 		rc = db_open(path, &db, err);

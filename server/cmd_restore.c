@@ -1,7 +1,8 @@
 /*
  * restore: a backup of the database becomes the one that is served. What agents hold is newer than
  * it, so it has to be told that it is a backup: db_restore.h. Everything is done to a copy, which
- * takes the old one's place by a rename; the old one is kept beside it.
+ * takes the old one's place when it is whole (exchange.h); the old one is kept beside it. Cut short
+ * anywhere, it can be run again.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,9 +18,12 @@
 #include "proto/signed.h"
 #include "server/command.h"
 #include "server/db/db_bundle.h"
+#include "server/db/db_org.h"
 #include "server/db/db_policy.h"
 #include "server/db/db_restore.h"
+#include "server/exchange.h"
 #include "server/options.h"
+#include "server/pki/ca.h"
 #include "server/pki/role_key.h"
 #include "server/state_dir.h"
 
@@ -41,55 +45,42 @@ struct restoring {
 	bool keys_are_older; /* the root does not list those of this folder */
 };
 
-static const char *const suffixes[] = {"", "-wal", "-shm"};
+/* --- the backup --- */
 
-static int named(const char *path, const char *suffix, char out[PATHS_MAX], struct err *err)
-{
-	int n = snprintf(out, PATHS_MAX, "%s%s", path, suffix);
-
-	return n < 0 || n >= PATHS_MAX ? err_set(err, ERR_LIMIT, "%.64s...: too long a path", path)
-				       : 0;
-}
-
-/* --- the copy --- */
-
-static int copy_file(const char *from, const char *to, bool must, struct err *err)
+static bool same_file(const char *path, const uv_stat_t *as)
 {
 	uv_fs_t req;
-	int rc = uv_fs_copyfile(NULL, &req, from, to, 0, NULL);
+	bool same = uv_fs_stat(NULL, &req, path, NULL) == 0 && req.statbuf.st_dev == as->st_dev &&
+		    req.statbuf.st_ino == as->st_ino;
 
 	uv_fs_req_cleanup(&req);
-	if (rc == UV_ENOENT && !must)
-		return 0;
-	if (rc == 0) {
-		rc = uv_fs_chmod(NULL, &req, to, 0600, NULL);
-		uv_fs_req_cleanup(&req);
-	}
-	return rc < 0 ? err_set(err, rc == UV_ENOSPC ? ERR_FULL : ERR_IO, "copy %s: %s", from,
-				uv_strerror(rc))
-		      : 0;
+	return same;
 }
 
-static void remove_copy(const struct restoring *r)
+/* What is read from is neither written to nor removed, by whatever name it is given. */
+static int backup_check(const struct restoring *r, struct err *err)
 {
-	char path[PATHS_MAX];
+	uv_fs_t req;
+	int rc = uv_fs_stat(NULL, &req, r->from, NULL);
+	uv_stat_t stat = req.statbuf;
 
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
-		if (named(r->copy, suffixes[i], path, NULL) == 0)
-			(void)files_remove(path, NULL);
-}
-
-/* With the log beside it, in which the newest of a copied folder may be. */
-static int make_copy(const struct restoring *r, struct err *err)
-{
-	char from[PATHS_MAX], to[PATHS_MAX];
-	int rc = copy_file(r->from, r->copy, true, err);
-
-	if (rc == 0)
-		rc = named(r->from, "-wal", from, err);
-	if (rc == 0)
-		rc = named(r->copy, "-wal", to, err);
-	return rc == 0 ? copy_file(from, to, false, err) : rc;
+	uv_fs_req_cleanup(&req);
+	if (rc < 0)
+		return err_set(err, rc == UV_ENOENT ? ERR_NOTFOUND : ERR_IO, "copy %s: %s", r->from,
+			       uv_strerror(rc));
+	if ((stat.st_mode & S_IFMT) != S_IFREG)
+		return err_set(err, ERR_INVALID, "%s: not a regular file", r->from);
+	if (same_file(r->place, &stat))
+		return err_set(err, ERR_INVALID,
+			       "%s is this folder's database itself; if the folder is the backup, "
+			       "leave out --from",
+			       r->from);
+	if (same_file(r->copy, &stat))
+		return err_set(err, ERR_INVALID,
+			       "%s is what a restore left that was cut short; give the backup, or "
+			       "move this elsewhere first",
+			       r->from);
+	return 0;
 }
 
 /* --- marking --- */
@@ -128,6 +119,24 @@ static int look(struct restoring *r, struct db_conn *conn, struct err *err)
 	return rc == ERR_NOTFOUND ? 0 : rc;
 }
 
+/* Whose it is: the certificate of the folder's authority tells the organisation's id. */
+static int owner_check(struct restoring *r, struct db_conn *conn, struct err *err)
+{
+	struct ca *ca = NULL;
+	struct db_org org;
+	int rc = db_org_get(conn, &r->arena, &org, err);
+
+	if (rc == ERR_NOTFOUND)
+		return err_set(err, ERR_INVALID, "this is no envwarden server's database");
+	if (rc == 0)
+		rc = ca_load(r->dir, &ca, err);
+	if (rc == 0 && !ca_is_of(ca, &org.id))
+		rc = err_set(err, ERR_INVALID,
+			     "this is the database of another organisation's server");
+	ca_free(ca);
+	return rc;
+}
+
 static int mark(struct restoring *r, const char *path, struct err *err)
 {
 	struct db_conn *conn = NULL;
@@ -136,6 +145,10 @@ static int mark(struct restoring *r, const char *path, struct err *err)
 
 	if (rc == 0)
 		rc = db_conn_open(db, true, &conn, err);
+	if (rc == 0)
+		rc = db_check(conn, err);
+	if (rc == 0)
+		rc = owner_check(r, conn, err);
 	if (rc == 0)
 		rc = look(r, conn, err);
 	if (rc == 0)
@@ -151,45 +164,25 @@ static int mark(struct restoring *r, const char *path, struct err *err)
 	return rc;
 }
 
-/* --- the exchange --- */
+/* --- the whole --- */
 
-static int rename_file(const char *from, const char *to, struct err *err)
+static int restore_copy(struct restoring *r, struct err *err)
 {
-	uv_fs_t req;
-	int rc = uv_fs_rename(NULL, &req, from, to, NULL);
+	int rc = backup_check(r, err);
 
-	uv_fs_req_cleanup(&req);
-	return rc < 0 && rc != UV_ENOENT
-		       ? err_set(err, ERR_IO, "rename %s: %s", from, uv_strerror(rc))
-		       : 0;
-}
-
-/* The log of the old one first: beside the new one it would be taken for its own. */
-static int exchange(const struct restoring *r, struct err *err)
-{
-	char old[PATHS_MAX], from[PATHS_MAX], to[PATHS_MAX], suffix[48];
-	int rc;
-
-	(void)snprintf(suffix, sizeof(suffix), ".replaced-%" PRId64, r->now_ms / 1000);
-	rc = named(r->place, suffix, old, err);
-	for (size_t i = ARRAY_SIZE(suffixes); rc == 0 && i-- > 0;) {
-		rc = named(r->place, suffixes[i], from, err);
-		if (rc == 0)
-			rc = named(old, suffixes[i], to, err);
-		if (rc == 0)
-			rc = rename_file(from, to, err);
-	}
-	for (size_t i = ARRAY_SIZE(suffixes); rc == 0 && i-- > 0;) {
-		rc = named(r->copy, suffixes[i], from, err);
-		if (rc == 0)
-			rc = named(r->place, suffixes[i], to, err);
-		if (rc == 0)
-			rc = rename_file(from, to, err);
-	}
+	if (rc < 0)
+		return rc;
+	rc = exchange_remove(r->copy, err); /* of a try that was cut short */
+	if (rc == 0)
+		rc = exchange_copy(r->from, r->copy, err);
+	if (rc == 0)
+		rc = mark(r, r->copy, err);
+	if (rc == 0)
+		rc = exchange_take(r->copy, r->place, r->now_ms / 1000, err);
+	if (rc < 0)
+		(void)exchange_remove(r->copy, NULL);
 	return rc;
 }
-
-/* --- the whole --- */
 
 static int restore(struct restoring *r, struct err *err)
 {
@@ -208,17 +201,11 @@ static int restore(struct restoring *r, struct err *err)
 	rc = files_lock_take(lock, &r->lock, err);
 	if (rc == ERR_BUSY)
 		return err_context(err, "stop the server first");
-	if (rc < 0 || !r->from)
-		return rc < 0 ? rc : mark(r, r->place, err);
-	remove_copy(r); /* of a try that was cut short */
-	rc = make_copy(r, err);
+	if (rc == 0 && r->from)
+		return restore_copy(r, err);
 	if (rc == 0)
-		rc = mark(r, r->copy, err);
-	if (rc == 0)
-		rc = exchange(r, err);
-	if (rc < 0)
-		remove_copy(r);
-	return rc;
+		rc = state_database(r->dir, r->place, err);
+	return rc < 0 ? rc : mark(r, r->place, err);
 }
 
 static void report(const struct restoring *r)

@@ -82,7 +82,7 @@ static int org_read(struct server *s, struct err *err)
 static int database_open(struct server *s, struct err *err)
 {
 	char path[PATHS_MAX];
-	int rc = paths_join(path, s->dir, STATE_DATABASE, err);
+	int rc = state_database(s->dir, path, err);
 
 	if (rc == 0)
 		rc = db_open(path, &s->db, err);

@@ -48,7 +48,7 @@ int root_store_open(struct root_store *store, const char *dir, bool change, stru
 	if (rc == 0 && change)
 		rc = lock_take(store, err);
 	if (rc == 0)
-		rc = paths_join(path, dir, STATE_DATABASE, err);
+		rc = state_database(dir, path, err);
 	if (rc == 0)
 		rc = db_open(path, &store->db, err);
 	if (rc == 0)

@@ -36,6 +36,21 @@ int state_open(const char *dir, struct arena *arena, struct server_config *confi
 	return rc;
 }
 
+int state_database(const char *dir, char out[PATHS_MAX], struct err *err)
+{
+	char path[PATHS_MAX];
+	int rc = paths_join(path, dir, STATE_DATABASE, err);
+
+	if (rc == 0 && !files_exists(path))
+		rc = err_set(err, ERR_NOTFOUND,
+			     "%s: the database is not there; if a restore was cut short, run it "
+			     "again, else restore a backup",
+			     path);
+	if (rc == 0)
+		memcpy(out, path, sizeof(path));
+	return rc;
+}
+
 bool address_is_wildcard(const struct address *address)
 {
 	return strcmp(address->host, "0.0.0.0") == 0 || strcmp(address->host, "::") == 0;

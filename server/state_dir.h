@@ -28,6 +28,12 @@
  */
 int state_open(const char *dir, struct arena *arena, struct server_config *config, struct err *err);
 
+/*
+ * Where the database is. ERR_NOTFOUND: it is not there; it is made by `init` and `restore` alone,
+ * since an empty one would be taken for a server that has forgotten everything.
+ */
+int state_database(const char *dir, char out[PATHS_MAX], struct err *err);
+
 /* Where a server listens for agents, or did when it did not end properly; false: not known. */
 bool state_listening(const char *dir, struct address *out);
 

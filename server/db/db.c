@@ -240,6 +240,11 @@ int sql_checkpoint(struct db_conn *conn, struct err *err)
 	return conn->driver->checkpoint(conn->native, err);
 }
 
+int db_check(struct db_conn *conn, struct err *err)
+{
+	return conn->driver->check(conn->native, err);
+}
+
 /* --- schema --- */
 
 int db_schema_version(struct db_conn *conn, int64_t *out, struct err *err)

@@ -52,6 +52,9 @@ void db_conn_close(struct db_conn *conn); /* an open transaction is rolled back;
 /* The schema number now in the store. */
 int db_schema_version(struct db_conn *conn, int64_t *out, struct err *err);
 
+/* Reads the whole store. ERR_CORRUPT: it is damaged. */
+int db_check(struct db_conn *conn, struct err *err);
+
 /* One transaction at a time on a connection; writers take the store's write lock at once. */
 int db_begin(struct db_conn *conn, struct err *err);
 /* Durable when it returns 0. On failure everything is rolled back. */

@@ -30,6 +30,9 @@ struct db_driver {
 	 * writers wait when very much has piled up. */
 	int (*checkpoint)(void *native, struct err *err);
 
+	/* Reads all of it; ERR_CORRUPT: it is damaged. */
+	int (*check)(void *native, struct err *err);
+
 	int (*prepare)(void *native, const char *sql, void **stmt, struct err *err);
 	void (*finalize)(void *stmt);
 	/* Values are borrowed until reset. */

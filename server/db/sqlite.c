@@ -1,5 +1,6 @@
 #include "server/db/sqlite.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -43,8 +44,17 @@ static int from_sqlite(int code)
 	}
 }
 
+/* Of the file it shares with other connections the library only says that it failed. */
+static bool no_space(sqlite3 *native)
+{
+	return (sqlite3_errcode(native) & 0xff) == SQLITE_IOERR &&
+	       sqlite3_system_errno(native) == ENOSPC;
+}
+
 static int failed(sqlite3 *native, struct err *err)
 {
+	if (no_space(native))
+		return err_set(err, ERR_FULL, "store: %s", sqlite3_errstr(SQLITE_FULL));
 	return err_set(err, from_sqlite(sqlite3_extended_errcode(native)), "store: %s",
 		       sqlite3_errmsg(native));
 }
@@ -130,6 +140,22 @@ static int native_checkpoint(void *native, struct err *err)
 		rc = sqlite3_wal_checkpoint_v2(native, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
 	/* Somebody reading or writing just now only means that the rest is for the next time. */
 	return rc == SQLITE_OK || (rc & 0xff) == SQLITE_BUSY ? 0 : failed(native, err);
+}
+
+/* The library tells of damage in rows; a failure is one too. */
+static int native_check(void *native, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = 0;
+
+	if (sqlite3_prepare_v2(native, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK ||
+	    sqlite3_step(stmt) != SQLITE_ROW)
+		rc = failed(native, err);
+	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
+		rc = err_set(err, ERR_CORRUPT, "store: damaged: %s",
+			     (const char *)sqlite3_column_text(stmt, 0));
+	(void)sqlite3_finalize(stmt);
+	return rc;
 }
 
 static int stmt_prepare(void *native, const char *sql, void **out, struct err *err)
@@ -224,6 +250,7 @@ const struct db_driver db_driver_sqlite = {
 	.close = native_close,
 	.in_transaction = native_in_transaction,
 	.checkpoint = native_checkpoint,
+	.check = native_check,
 	.prepare = stmt_prepare,
 	.finalize = stmt_finalize,
 	.bind = stmt_bind,

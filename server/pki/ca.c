@@ -129,17 +129,32 @@ static int ca_new(const char *dir, struct ca **out, struct err *err)
 	return 0;
 }
 
+static void subject_of(const struct uuid *org, char out[CERT_SUBJECT_MAX])
+{
+	char hex[2 * UUID_SIZE + 1];
+
+	for (size_t i = 0; i < UUID_SIZE; i++)
+		(void)snprintf(hex + 2 * i, 3, "%02x", org->b[i]);
+	(void)snprintf(out, CERT_SUBJECT_MAX, "CN=envwarden root %s", hex);
+}
+
+bool ca_is_of(const struct ca *ca, const struct uuid *org)
+{
+	char subject[CERT_SUBJECT_MAX];
+
+	subject_of(org, subject);
+	return strcmp(ca->subject, subject) == 0;
+}
+
 static int root_make(struct ca *ca, const struct uuid *org, int64_t now_ms, struct err *err)
 {
-	char path[CA_PATH_MAX], hex[2 * UUID_SIZE + 1];
+	char path[CA_PATH_MAX];
 	struct cert_spec spec = {.usage = CERT_ROOT, .subject = ca->subject};
 	int rc = crypto_key_new(&ca->key, err);
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < UUID_SIZE; i++)
-		(void)snprintf(hex + 2 * i, 3, "%02x", org->b[i]);
-	(void)snprintf(ca->subject, sizeof(ca->subject), "CN=envwarden root %s", hex);
+	subject_of(org, ca->subject);
 	spec.key = ca->key;
 	rc = ca_sign(ca, &spec, now_ms, CA_ROOT_DAYS, &ca->root, NULL, err);
 	if (rc == 0)

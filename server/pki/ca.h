@@ -54,6 +54,9 @@ const struct ca_cert *ca_root(const struct ca *ca);
 /* SHA-256 of the root's SPKI: what join codes pin. */
 void ca_root_spki_hash(const struct ca *ca, unsigned char out[SHA256_SIZE]);
 
+/* Whether it was made for this organisation. */
+bool ca_is_of(const struct ca *ca, const struct uuid *org);
+
 /* "server.<org id as 32 hex digits>.envwarden.internal" */
 void ca_server_name(const struct uuid *org, char out[CA_SERVER_NAME_MAX]);
 

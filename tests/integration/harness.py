@@ -107,6 +107,13 @@ def role(pid):
     return words[words.index(b"--role") + 1].decode() if b"--role" in words else None
 
 
+def preloaded(name, **env):
+    """The environment of a program that one of the libraries beside the programs comes first in."""
+    return {"LD_PRELOAD": str(BIN / f"{name}.so"),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
+            **{key: str(value) for key, value in env.items()}}
+
+
 class Result:
     """How a command ended."""
 
@@ -153,6 +160,10 @@ class Program:
     def log_tail(self, lines):
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
+
+    def preload(self, name, **env):
+        """One of the libraries beside the programs comes first, when it is started next."""
+        self.env.update(preloaded(name, **env))
 
     def stop(self):
         """Asks it to end; it must, and properly."""

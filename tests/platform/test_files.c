@@ -269,6 +269,23 @@ static void secrets(void **state)
 	buf_deinit(&out);
 }
 
+static void renames(void **state)
+{
+	char from[TMPDIR_PATH_MAX], to[TMPDIR_PATH_MAX];
+
+	tmpdir_path(*state, "from", from);
+	tmpdir_path(*state, "to", to);
+	assert_int_equal(files_rename(from, to, NULL), ERR_NOTFOUND);
+	for (int i = 0; i < 2; i++) { /* the second one takes the place of the first */
+		char text[2] = {(char)('a' + i)};
+
+		assert_int_equal(files_atomic_write(from, text, 1, 0600, NULL), 0);
+		assert_int_equal(files_rename(from, to, NULL), 0);
+		assert_false(files_exists(from));
+		assert_holds(to, text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +295,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(read_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(directories, setup, teardown),
 		cmocka_unit_test_setup_teardown(private_directories, setup, teardown),
+		cmocka_unit_test_setup_teardown(renames, setup, teardown),
 		cmocka_unit_test_setup_teardown(locks, setup, teardown),
 		cmocka_unit_test_setup_teardown(secrets, setup, teardown),
 	};

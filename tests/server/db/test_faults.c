@@ -21,6 +21,7 @@
 #include "server/db/db_outbox.h"
 #include "server/db/db_policy.h"
 #include "server/db/db_request.h"
+#include "server/db/db_restore.h"
 #include "server/db/db_scan.h"
 #include "server/db/db_status.h"
 #include "server/db/db_unlock.h"
@@ -307,6 +308,46 @@ static int scan_all(const struct at *at)
 	return rc;
 }
 
+static int draft_put(const struct at *at)
+{
+	static const unsigned char hash[SHA256_SIZE] = {9};
+
+	return db_policy_draft_put(at->conn, hash,
+				   &(struct db_policy){.version = 2,
+						       .source = "policy: 1",
+						       .author = "ada",
+						       .note = "",
+						       .created_ms = T0},
+				   at->err);
+}
+
+static int draft_get(const struct at *at)
+{
+	static const unsigned char hash[SHA256_SIZE] = {8};
+	struct db_policy got = {.source = UNTOUCHED};
+	int rc = db_policy_draft_get(at->conn, hash, at->arena, &got, at->err);
+
+	if (rc < 0)
+		assert_ptr_equal(got.source, UNTOUCHED);
+	else
+		assert_string_equal(got.source, "policy: 1");
+	return rc;
+}
+
+static int policy_raise(const struct at *at)
+{
+	return db_policy_raise(at->conn, 9, at->err);
+}
+
+static int restore(const struct at *at)
+{
+	struct db_restored got = {.epoch = 77};
+	int rc = db_restore(at->conn, T0, &got, at->err);
+
+	assert_int_equal(got.epoch, rc < 0 ? 77 : 2);
+	return rc;
+}
+
 static const struct op {
 	const char *name;
 	int (*run)(const struct at *at);
@@ -342,6 +383,10 @@ static const struct op {
 	{"report_put", report_put, "bundle_report", true},
 	{"report_list", report_list, "bundle_report", false},
 	{"outbox_poll", outbox_poll, "outbox", false},
+	{"draft_put", draft_put, "policy_draft", true},
+	{"draft_get", draft_get, "policy_draft", false},
+	{"policy_raise", policy_raise, "organisation", true},
+	{"restore", restore, "restore", true},
 	{"scan", scan_all, "env_pkg", false},
 };
 
@@ -376,6 +421,14 @@ static void prepare(struct store *s)
 			 0);
 	assert_int_equal(db_exception_grant(s->conn, &x, T0, &s->err), 0);
 	assert_int_equal(db_request_put(s->conn, &r, &created, &s->err), 0);
+	assert_int_equal(db_policy_draft_put(s->conn, (const unsigned char[SHA256_SIZE]){8},
+					     &(struct db_policy){.version = 2,
+								 .source = "policy: 1",
+								 .author = "ada",
+								 .note = "",
+								 .created_ms = T0},
+					     &s->err),
+			 0);
 	assert_int_equal(unlock_issue(&at), 0);
 	assert_int_equal(status_set(&at), 0);
 	assert_int_equal(report_put(&at), 0);

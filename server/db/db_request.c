@@ -52,6 +52,19 @@ static int check_open(struct db_conn *conn, int64_t machine, struct err *err)
 		       : rc;
 }
 
+/* Asked about again: the machine was away for as long as its answer was told. */
+static int tell_again(struct db_conn *conn, int64_t id, const struct db_request *r, struct err *err)
+{
+	int64_t n = 0;
+	int rc = SQL_RUN(conn, &n, err,
+			 "UPDATE exception_request SET received_ms = $1 WHERE id = $2"
+			 " AND state <> $3 AND answered_ms <= $4 AND received_ms <= $4",
+			 ARG_INT(r->received_ms), ARG_INT(id), ARG_INT(DB_REQUEST_OPEN),
+			 ARG_INT(r->received_ms - DB_REQUEST_TOLD_MS));
+
+	return rc == 0 && n > 0 ? machine_bump(conn, &r->machine, r->received_ms, err) : rc;
+}
+
 int db_request_put(struct db_conn *conn, const struct db_request *r, bool *created, struct err *err)
 {
 	int64_t machine, known;
@@ -69,8 +82,10 @@ int db_request_put(struct db_conn *conn, const struct db_request *r, bool *creat
 				 "SELECT id FROM exception_request"
 				 " WHERE machine_id = $1 AND uuid = $2",
 				 ARG_INT(machine), ARG_UUID(&r->id));
-	if (rc != 0 || found)
+	if (rc != 0)
 		return rc;
+	if (found)
+		return tell_again(conn, known, r, err);
 	rc = check_open(conn, machine, err);
 	if (rc == 0)
 		rc = SQL_RUN(conn, NULL, err,
@@ -227,7 +242,8 @@ int db_request_of_machine(struct db_conn *conn, const struct uuid *machine, int6
 	struct sql_rows *rows = NULL;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT " COLUMNS FROM " WHERE m.uuid = $1"
-			  " AND (q.state = $2 OR q.answered_ms > $3) ORDER BY q.id DESC LIMIT $4",
+			  " AND (q.state = $2 OR q.answered_ms > $3 OR q.received_ms > $3) ORDER "
+			  "BY q.id DESC LIMIT $4",
 			  ARG_UUID(machine), ARG_INT(DB_REQUEST_OPEN),
 			  ARG_INT(now_ms - DB_REQUEST_TOLD_MS), ARG_INT(LIMIT_REQUESTS));
 

@@ -25,8 +25,8 @@ struct db_request {
 	const char *user;
 	const char *reason;
 	const char *case_code;
-	int64_t made_ms; /* by the agent's time */
-	int64_t received_ms;
+	int64_t made_ms;     /* by the agent's time */
+	int64_t received_ms; /* or asked about again, when its answer was told no more */
 	enum db_request_state state;
 	const char *answer; /* the admin's words */
 	const char *answered_by;
@@ -39,8 +39,9 @@ struct db_request {
 
 /*
  * What an agent sends, as often as it likes: what is stored of a known one stays. Its state is open
- * and the answer empty. A new one makes the machine's status bundle tell of it. ERR_NOTFOUND: no
- * such machine; ERR_LIMIT: the machine has DB_REQUESTS_OPEN_MAX open ones.
+ * and the answer empty. A new one makes the machine's status bundle tell of it, and so does one
+ * that was answered more than DB_REQUEST_TOLD_MS ago: a machine that was away learns what it has
+ * missed. ERR_NOTFOUND: no such machine; ERR_LIMIT: the machine has DB_REQUESTS_OPEN_MAX open ones.
  */
 int db_request_put(struct db_conn *conn, const struct db_request *request, bool *created,
 		   struct err *err);

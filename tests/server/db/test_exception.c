@@ -143,6 +143,59 @@ static void test_requests(void **state)
 	assert_int_equal(n, 0);
 }
 
+static size_t told_at(struct store *s, const struct uuid *machine, int64_t now_ms)
+{
+	struct db_request *list;
+	size_t n;
+
+	assert_int_equal(
+		db_request_of_machine(s->conn, machine, now_ms, &s->arena, &list, &n, &s->err), 0);
+	return n;
+}
+
+/* A machine that was away for longer than answers are told asks again, and is told. */
+static void test_an_old_answer_is_told_again(void **state)
+{
+	struct store *s = *state;
+	struct uuid machine = store_machine(s, 1);
+	struct db_request r = request_of(70, &machine), *list;
+	const int64_t day = INT64_C(86400000);
+	uint64_t before;
+	bool created;
+	size_t n;
+
+	assert_int_equal(db_request_put(s->conn, &r, &created, &s->err), 0);
+	assert_int_equal(
+		db_request_answer(s->conn, &r.id, DB_REQUEST_DENIED, "No.", "ada", T0 + 2, &s->err),
+		0);
+	assert_int_equal(told_at(s, &machine, T0 + 29 * day), 1);
+	assert_int_equal(told_at(s, &machine, T0 + 60 * day), 0);
+	before = version(s, &machine);
+	r.received_ms = T0 + 60 * day;
+	/* As often as it likes: it is told once more. */
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(db_request_put(s->conn, &r, &created, &s->err), 0);
+		assert_false(created);
+		assert_int_equal(version(s, &machine), before + 1);
+		r.received_ms += day;
+	}
+	assert_int_equal(db_request_of_machine(s->conn, &machine, T0 + 61 * day, &s->arena, &list,
+					       &n, &s->err),
+			 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(list[0].state, DB_REQUEST_DENIED);
+	assert_string_equal(list[0].answer, "No.");
+	assert_int_equal(list[0].answered_ms, T0 + 2);
+	assert_int_equal(told_at(s, &machine, T0 + 91 * day), 0);
+	/* While it is told anyway, or open, asking moves nothing. */
+	r = request_of(71, &machine);
+	assert_int_equal(db_request_put(s->conn, &r, &created, &s->err), 0);
+	before = version(s, &machine);
+	r.received_ms = T0 + 100 * day;
+	assert_int_equal(db_request_put(s->conn, &r, &created, &s->err), 0);
+	assert_int_equal(version(s, &machine), before);
+}
+
 static void test_requests_are_bounded(void **state)
 {
 	struct store *s = *state;
@@ -209,6 +262,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_exceptions, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_refuses, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_requests, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_an_old_answer_is_told_again, store_setup,
+						store_teardown),
 		cmocka_unit_test_setup_teardown(test_requests_are_bounded, store_setup,
 						store_teardown),
 		cmocka_unit_test_setup_teardown(test_unlock, store_setup, store_teardown),

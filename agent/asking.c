@@ -13,16 +13,15 @@
 #include "lib/base/mem.h"
 #include "proto/convert.h"
 
-#define KEY_ASKED "asked/"
 #define DAY_CHARS 10 /* of a time's text: its day */
-#define KEY_MAX (sizeof KEY_ASKED + UUID_TEXT_MAX)
+#define KEY_MAX (sizeof ENGINE_KEY_ASKED + UUID_TEXT_MAX)
 
 static void key_of(const struct uuid *id, char out[KEY_MAX])
 {
 	char text[UUID_TEXT_MAX];
 
 	uuid_format(id, text);
-	(void)snprintf(out, KEY_MAX, KEY_ASKED "%s", text);
+	(void)snprintf(out, KEY_MAX, ENGINE_KEY_ASKED "%s", text);
 }
 
 static size_t index_of(const struct engine *e, const struct uuid *id)
@@ -291,48 +290,9 @@ void asking_start(struct engine *e)
 {
 	struct err err = ERR_INIT;
 
-	if (store_kv_each(e->store, KEY_ASKED, load_one, e, &err) < 0)
+	if (store_kv_each(e->store, ENGINE_KEY_ASKED, load_one, e, &err) < 0)
 		log_warn("request", "not all were read", LOG_ERR(&err));
 	hear(e, false);
-}
-
-struct forget_job {
-	struct job job;
-	size_t n;
-	struct uuid ids[];
-};
-
-static void forget_run(struct job *job)
-{
-	struct forget_job *f = container_of(job, struct forget_job, job);
-	char key[KEY_MAX];
-
-	for (size_t i = 0; i < f->n; i++) {
-		key_of(&f->ids[i], key);
-		job->rc = store_kv_delete(job->e->store, key, &job->err);
-	}
-}
-
-static void forget_done(struct job *job)
-{
-	if (job->rc < 0)
-		log_warn("request", "not forgotten", LOG_ERR(&job->err));
-	mem_free(container_of(job, struct forget_job, job));
-}
-
-void asking_forget(struct engine *e)
-{
-	struct forget_job *f =
-		e->asked.n > 0 ? mem_calloc(1, sizeof *f + e->asked.n * sizeof(f->ids[0])) : NULL;
-
-	for (size_t i = 0; f != NULL && i < e->asked.n; i++)
-		f->ids[f->n++] = e->asked.items[i]->id;
-	asking_free(e);
-	if (f == NULL)
-		return;
-	f->job.run = forget_run;
-	f->job.done = forget_done;
-	engine_submit(e, &f->job);
 }
 
 void asking_free(struct engine *e)

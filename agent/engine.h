@@ -64,6 +64,9 @@ struct importing; /* request_import.c: an import under way */
 
 #define ENGINE_TEXT_MAX 512
 #define ENGINE_ACCOUNTS_MAX 1024
+#define ENGINE_KEY_ASKED "asked/" /* settings: members' requests, by id */
+#define ENGINE_KEY_GRACES "graces"
+#define ENGINE_KEY_COUNTS "decision-counts"
 #define ENGINE_KEY_LOST "lost" /* setting: epoch of a journal that was lost and not told yet */
 #define ENGINE_EXIT_DAMAGED 65 /* the store is: of the process that checks it, and of the core */
 #define ENGINE_UNREPORTED_MAX 64
@@ -331,6 +334,8 @@ void telling_start(struct engine *e); /* before the loop runs; reads the store *
 void telling_go(struct engine *e);    /* tells what the server has not heard, if it can now */
 void telling_acked(struct engine *e, uint64_t number);
 void telling_lost(struct engine *e); /* the connection */
+/* Counts from zero, and no decision was told: another organisation. But for the store. */
+void telling_forget(struct engine *e);
 void telling_decided(struct engine *e, struct env *env);
 void telling_checked(struct engine *e, struct env *env); /* somebody activated it, or tried to */
 /* A program was seen to run in it; started_ms: monotonic. One that began before the block came, as
@@ -357,6 +362,7 @@ typedef void (*grace_cb)(void *ctx, int rc);
 int grace_give(struct engine *e, const struct grace *grace, grace_cb done, void *ctx);
 /* That the code an environment was unlocked with is over, as a line in the arena; "" if not. */
 const char *grace_notice(const struct engine *e, const struct env *env, struct arena *arena);
+void graces_forget(struct engine *e); /* all of them: another organisation; but for the store */
 void graces_free(struct engine *e);
 
 /* --- asking.c --- */
@@ -374,8 +380,7 @@ void asking_lost(struct engine *e); /* the connection */
  * in the arena; "" when there is nothing to say. */
 const char *asking_notice(const struct engine *e, const struct env *env, uint32_t uid,
 			  struct arena *arena);
-void asking_forget(struct engine *e); /* all of it: another organisation */
-void asking_free(struct engine *e);
+void asking_free(struct engine *e); /* what is in memory */
 
 /* --- logging.c --- */
 void logging_restore(struct engine *e); /* at start: how it was */

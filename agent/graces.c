@@ -10,7 +10,6 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
-#define KEY_GRACES "graces"
 #define GRACES_VERSION 1
 #define GRACES_MAX 4096
 #define DAY_CHARS 10 /* of a time's text: its day */
@@ -84,7 +83,8 @@ static void grace_run(struct job *job)
 {
 	struct grace_job *g = container_of(job, struct grace_job, job);
 
-	job->rc = store_kv_put(job->e->store, KEY_GRACES, g->bytes.data, g->bytes.len, &job->err);
+	job->rc = store_kv_put(job->e->store, ENGINE_KEY_GRACES, g->bytes.data, g->bytes.len,
+			       &job->err);
 }
 
 static void grace_done(struct job *job)
@@ -172,7 +172,7 @@ int graces_start(struct engine *e, struct err *err)
 	int rc;
 
 	buf_init(&bytes, STORE_VALUE_MAX);
-	rc = store_kv_get(e->store, KEY_GRACES, &bytes, &why);
+	rc = store_kv_get(e->store, ENGINE_KEY_GRACES, &bytes, &why);
 	if (rc == 0)
 		rc = recall(e, &bytes, &why);
 	buf_deinit(&bytes);
@@ -198,6 +198,23 @@ const char *grace_notice(const struct engine *e, const struct env *env, struct a
 		       day);
 	notice = arena_strdup(arena, text);
 	return notice != NULL ? notice : "";
+}
+
+static void take_back(void *ctx, struct env *env)
+{
+	struct ruling *r = &env->ruling;
+
+	(void)ctx;
+	r->deferred_until_ms = r->unlocked_until_ms = 0;
+	r->deferred_case[0] = '\0';
+	r->unlocked_serial = 0;
+	r->unlocked_status = false;
+}
+
+void graces_forget(struct engine *e)
+{
+	graces_free(e);
+	envs_each(&e->envs, take_back, NULL);
 }
 
 void graces_free(struct engine *e)

@@ -619,7 +619,6 @@ int state_begin(struct engine *e, struct err *err)
 	struct state *s = e->state;
 
 	forget_said(s);
-	asking_forget(e);
 	e->logged = false;
 	return begin(s, e->identity.root.data, e->identity.root.len, err);
 }

@@ -34,6 +34,12 @@ static void adopt_run(struct job *job)
 	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, ENGINE_KEY_LOST, &job->err);
 	if (job->rc == 0)
+		job->rc = store_kv_delete(e->store, ENGINE_KEY_GRACES, &job->err);
+	if (job->rc == 0)
+		job->rc = store_kv_delete(e->store, ENGINE_KEY_COUNTS, &job->err);
+	if (job->rc == 0)
+		job->rc = store_kv_clear(e->store, ENGINE_KEY_ASKED, &job->err);
+	if (job->rc == 0)
 		job->rc = store_kv_put(e->store, "logging", "0", 1, &job->err);
 	if (job->rc == 0)
 		job->rc = sync_identity_save(&e->identity, e->syncing->identity_path, &job->err);
@@ -47,7 +53,11 @@ static void adopt_done(struct job *job)
 	if (job->rc == 0) {
 		e->enrolled = true;
 		e->use_told_ms = 0;
+		e->syncing->has_continuity = false; /* another server's would make it a clone */
 		notes_forget(e);
+		graces_forget(e);
+		telling_forget(e);
+		asking_free(e);
 		job->rc = state_begin(e, &job->err);
 	}
 	if (job->rc == 0 && !e->stopping)

@@ -11,7 +11,6 @@
 #include "lib/base/mem.h"
 #include "proto/limits.h"
 
-#define KEY_COUNTS "decision-counts"
 #define COUNTS_VERSION 2 /* 1: without the last run */
 #define COUNT_SIZE (UUID_SIZE + 7 * 8 + 8)
 #define COUNTS_MAX ((STORE_VALUE_MAX - 1) / COUNT_SIZE) /* environments a setting has room for */
@@ -216,6 +215,25 @@ void telling_lost(struct engine *e)
 	envs_each(&e->envs, tell_again, NULL);
 }
 
+static void count_anew(void *ctx, struct env *env)
+{
+	struct ruling *r = &env->ruling;
+
+	(void)ctx;
+	r->checks = r->warnings = r->refusals = r->runs_after_block = 0;
+	r->counted_run_ms = r->ran_ms = 0;
+	r->untold = r->telling = false;
+	r->counted = true; /* so that this is kept */
+	memset(r->told, 0, sizeof r->told);
+}
+
+void telling_forget(struct engine *e)
+{
+	e->telling_number = 0;
+	e->checks_made = 0;
+	envs_each(&e->envs, count_anew, NULL);
+}
+
 /* --- what happens ------------------------------------------------------------------------- */
 
 void telling_decided(struct engine *e, struct env *env)
@@ -302,7 +320,8 @@ static void counts_run(struct job *job)
 {
 	struct counts_job *c = container_of(job, struct counts_job, job);
 
-	job->rc = store_kv_put(job->e->store, KEY_COUNTS, c->bytes.data, c->bytes.len, &job->err);
+	job->rc = store_kv_put(job->e->store, ENGINE_KEY_COUNTS, c->bytes.data, c->bytes.len,
+			       &job->err);
 }
 
 static void counts_done(struct job *job)
@@ -391,7 +410,7 @@ void telling_start(struct engine *e)
 
 	e->told_number = (uint64_t)engine_trusted(e); /* above all that were told before */
 	buf_init(&bytes, STORE_VALUE_MAX);
-	if (store_kv_get(e->store, KEY_COUNTS, &bytes, NULL) == 0) {
+	if (store_kv_get(e->store, ENGINE_KEY_COUNTS, &bytes, NULL) == 0) {
 		rd_init(&rd, bytes.data, bytes.len);
 		version = rd_u8(&rd);
 		while (version > 0 && version <= COUNTS_VERSION && rd.rc == 0 && rd.left > 0)

@@ -103,3 +103,47 @@ int store_kv_delete(struct store *s, const char *key, struct err *err)
 	memcpy(name, key, strlen(key));
 	return store_write(s, DB_DELETE, delete_txn, name, err);
 }
+
+/* Few enough for one small transaction. */
+#define CLEAR_BATCH 64
+
+struct clearing {
+	char keys[CLEAR_BATCH][STORE_KEY_MAX + 1];
+	size_t n;
+};
+
+static int find_key(void *ctx, const char *key, size_t key_n, const void *data, size_t n)
+{
+	struct clearing *c = ctx;
+
+	(void)data;
+	(void)n;
+	memcpy(c->keys[c->n], key, key_n);
+	c->keys[c->n][key_n] = '\0';
+	c->n++;
+	return c->n == CLEAR_BATCH;
+}
+
+static int clear_txn(struct db_txn *txn, void *ctx, struct err *err)
+{
+	const struct clearing *c = ctx;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < c->n; i++)
+		rc = db_delete(txn, DB_KV, BYTES_OF_TEXT(c->keys[i]), err);
+	return rc;
+}
+
+int store_kv_clear(struct store *s, const char *prefix, struct err *err)
+{
+	struct clearing c;
+	int rc;
+
+	do {
+		c.n = 0;
+		rc = store_kv_each(s, prefix, find_key, &c, err);
+		if (rc >= 0 && c.n > 0)
+			rc = store_write(s, DB_DELETE, clear_txn, &c, err);
+	} while (rc >= 0 && c.n == CLEAR_BATCH);
+	return rc < 0 ? rc : 0;
+}

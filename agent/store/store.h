@@ -269,7 +269,9 @@ int store_trusted_clear(struct store *s, struct err *err); /* all roles: unenrol
 
 int store_kv_put(struct store *s, const char *key, const void *data, size_t n, struct err *err);
 int store_kv_get(struct store *s, const char *key, struct buf *out,
-		 struct err *err);					/* ERR_NOTFOUND */
+		 struct err *err); /* ERR_NOTFOUND */
+/* All whose names begin so, in small transactions: what was begun is gone on with the next time. */
+int store_kv_clear(struct store *s, const char *prefix, struct err *err);
 int store_kv_delete(struct store *s, const char *key, struct err *err); /* fine if there is none */
 /*
  * The settings whose names begin so, by name; all borrowed for the call, the name without its end.

@@ -6,6 +6,7 @@ import harness
 
 SAMPLE = harness.ROOT / "packaging" / "sample" / "make-sample.sh"
 SOON_S = 20
+DAY_S = 86400
 FIRST = "ca-certificates-2024.2.2-hf0a4a13_0"
 POLICY = """policy: 1
 defaults: {contact: "it@example.org"}
@@ -199,6 +200,67 @@ class Requests(harness.Case):
         site.wait_connected()
         self.wait_state("open")
         self.assertEqual(len(self.at_admin()), 1)
+
+
+    def test_a_machine_that_was_away(self):
+        """What was answered 60 days ago is still told to who asked for it, once it is back."""
+        site = self.site
+        self.assertRun(site.ew("request", self.prefix, "--reason", "please"), 0)
+        asked = self.wait_state("open")
+        site.agent.stop()
+        self.assertRun(site.admin("request", "deny", asked["id"], "--message", "Never."), 0)
+        site.server.stop()
+        site.server.preload("clock_ahead", AHEAD_S=60 * DAY_S)
+        site.start_server()
+        site.start_agent()  # it renews its certificate first
+        told = self.wait_state("denied")
+        self.assertEqual((told["id"], told["message"]), (asked["id"], "Never."))
+        self.restart_agent_killed()
+        self.assertEqual(self.state(), "denied")
+
+    def test_another_organisation(self):
+        """What one organisation was asked, and what it granted, is nothing to the next."""
+        site, other = self.site, self.new_site()
+        other.organisation = "Elsewhere"
+        other.start_server()
+        other.log_in()
+        other.log_in_command()
+        other.logging("on")
+        policy = site.dir / "policy.yaml"
+        policy.write_text(POLICY.replace('"it@example.org"', '"it@example.org", defer: 1d'))
+        for at in (site, other):
+            self.assertRun(at.admin("policy", "apply", policy, "--yes", "--no-wait"), 0)
+        code = site.admin("--json", "unlock", self.prefix, "--reason", "demo").json()["code"]
+        self.assertRun(site.ew("request", self.prefix, "--reason", "delivered"), 0)
+        asked = self.wait_state("open")
+        self.assertRun(site.admin("request", "deny", asked["id"], "--message", "No."), 0)
+        self.wait_state("denied")
+        harness.wait_for("the grace", lambda: site.ew("defer", self.prefix).code == 0, SOON_S)
+        site.server.kill()
+        self.assertRun(site.ew("request", self.prefix, "--reason", "a secret of the first"), 0)
+        self.assertEqual(self.state(), "queued")
+        self.assertRun(site.ew("unlock", self.prefix, code), 0)
+        self.wait_check(0)
+        site.agent.stop()
+        (site.agent_state / "identity").unlink()
+        site.start_agent()
+        join = site.dir / "join"
+        join.write_text(other.join_code("--uses", "1", "--expires", "1d") + "\n")
+        self.assertRun(site.ew("enroll", "--join-file", join, "--yes"), 0)
+        site.wait_connected()
+        for _ in range(2):
+            self.wait_check(4)
+            self.assertEqual(self.requests(), [])
+            harness.wait_for("all to be told", lambda: site.status()["journal"]["head"]
+                             == site.status()["journal"]["acked"], SOON_S)
+            self.assertEqual(other.admin("--json", "request", "list").json()["requests"], [])
+            self.restart_agent_killed()
+            site.wait_connected()
+        # It hears of the block, although the first one had heard of the same.
+        harness.wait_for("the evidence", lambda: self.prefix in other.admin(
+            "policy", "report", "old-certificates").out, SOON_S)
+        self.assertRun(site.ew("defer", self.prefix), 0)
+        self.wait_check(0)
 
 
 if __name__ == "__main__":

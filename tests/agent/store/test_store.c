@@ -343,6 +343,46 @@ static void settings(void **state)
 	buf_deinit(&out);
 }
 
+static int count_keys(void *ctx, const char *key, size_t key_n, const void *data, size_t n)
+{
+	(void)key;
+	(void)key_n;
+	(void)data;
+	(void)n;
+	++*(int *)ctx;
+	return 0;
+}
+
+static int keys(struct fixture *f, const char *prefix)
+{
+	int n = 0;
+
+	assert_int_equal(store_kv_each(f->store, prefix, count_keys, &n, NULL), 0);
+	return n;
+}
+
+static void settings_are_cleared_by_their_beginning(void **state)
+{
+	static const int counts[] = {0, 1, 63, 64, 65, 200};
+	struct fixture *f = *state;
+	char key[32];
+
+	assert_int_equal(store_kv_put(f->store, "a", "x", 1, NULL), 0);
+	assert_int_equal(store_kv_put(f->store, "asked", "x", 1, NULL), 0);
+	assert_int_equal(store_kv_put(f->store, "asked0", "x", 1, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		for (int n = 0; n < counts[i]; n++) {
+			(void)snprintf(key, sizeof(key), "asked/%d", n);
+			assert_int_equal(store_kv_put(f->store, key, "x", 1, NULL), 0);
+		}
+		assert_int_equal(keys(f, "asked/"), counts[i]);
+		assert_int_equal(store_kv_clear(f->store, "asked/", NULL), 0);
+		assert_int_equal(keys(f, "asked/"), 0);
+		assert_int_equal(keys(f, "a"), 3);
+	}
+	assert_int_equal(store_kv_clear(f->store, "", NULL), ERR_LIMIT);
+}
+
 static void the_dictionary_knows_what_was_sent(void **state)
 {
 	struct fixture *f = *state;
@@ -478,6 +518,7 @@ int main(void)
 		TEST(what_was_expected_and_is_gone_is_forgotten),
 		TEST(environments_are_walked),
 		TEST(settings),
+		TEST(settings_are_cleared_by_their_beginning),
 		TEST(the_dictionary_knows_what_was_sent),
 		TEST(an_environment_of_the_largest_size),
 		TEST(memory_may_run_out),

@@ -24,7 +24,8 @@ int safe_write_file(const struct safe_dir *dir, const char *name, const void *da
 int safe_write_rename(const struct safe_dir *dir, const char *from, const char *to,
 		      struct err *err);
 
-/* Makes a directory; fine if there is one. ERR_EXISTS: something else is there. */
+/* Makes a directory; fine if there is one. mode as in 0755, whatever the umask. ERR_EXISTS:
+ * something else is there. */
 int safe_write_dir(const struct safe_dir *dir, const char *name, unsigned mode, struct err *err);
 
 /* Removes a file or link; fine if there is none. */

@@ -91,6 +91,19 @@ int safe_write_rename(const struct safe_dir *dir, const char *from, const char *
 	return err_errno(err, errno, "rename %s", from);
 }
 
+/* The umask may have taken some of the mode; what the file system adds stays. */
+static int finish_dir(int at, const char *name, unsigned mode, struct err *err)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int rc = 0;
+	if (fd < 0 || fstat(fd, &st) < 0 ||
+	    ((st.st_mode & mode) != mode && fchmod(fd, (st.st_mode & 07777) | (mode_t)mode) < 0))
+		rc = err_errno(err, errno, "set mode of %s", name);
+	posix_close(fd);
+	return rc < 0 ? rc : sync_dir(at, err);
+}
+
 int safe_write_dir(const struct safe_dir *dir, const char *name, unsigned mode, struct err *err)
 {
 	int at = (int)safe_dir_handle(dir);
@@ -99,7 +112,7 @@ int safe_write_dir(const struct safe_dir *dir, const char *name, unsigned mode, 
 	if (rc < 0)
 		return rc;
 	if (mkdirat(at, name, (mode_t)mode) == 0)
-		return sync_dir(at, err);
+		return finish_dir(at, name, mode, err);
 	int e = errno;
 	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || e != EEXIST)
 		return err_errno(err, e, "make directory %s", name);

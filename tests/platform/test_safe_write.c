@@ -97,6 +97,23 @@ static void test_files(void **state)
 	(void)umask(old);
 }
 
+static void test_rename(void **state)
+{
+	const struct place *p = *state;
+
+	assert_int_equal(safe_write_rename(p->dir, "none", "link", NULL), ERR_NOTFOUND);
+	assert_int_equal(safe_write_file(p->dir, "new", "one", 3, 0644, NULL), 0);
+	assert_int_equal(safe_write_rename(p->dir, "new", "full", NULL), ERR_EXISTS);
+	assert_int_equal(safe_write_rename(p->dir, "new", "../x", NULL), ERR_INVALID);
+	assert_int_equal(safe_write_rename(p->dir, "../secret", "x", NULL), ERR_INVALID);
+	/* A link is renamed, and replaced, as such. */
+	assert_int_equal(safe_write_rename(p->dir, "link", "moved", NULL), 0);
+	assert_int_equal(safe_write_rename(p->dir, "new", "moved", NULL), 0);
+	expect_text(p, "secret", "key");
+	expect_text(p, "in/moved", "one");
+	assert_int_equal(entries(p), 2);
+}
+
 static void test_remove_a_link(void **state)
 {
 	const struct place *p = *state;
@@ -109,8 +126,13 @@ static void test_remove_a_link(void **state)
 static void test_dirs(void **state)
 {
 	const struct place *p = *state;
+	struct file_info info;
+	mode_t old = umask(077);
 
 	assert_int_equal(safe_write_dir(p->dir, "d", 0755, NULL), 0);
+	(void)umask(old);
+	assert_int_equal(safe_stat(p->dir, "d", &info, NULL), 0);
+	assert_int_equal(info.mode, 0755);
 	assert_int_equal(safe_write_dir(p->dir, "d", 0755, NULL), 0);
 	assert_int_equal(safe_write_dir(p->dir, "link", 0755, NULL), ERR_EXISTS);
 	assert_int_equal(safe_write_remove_dir(p->dir, "d", NULL), 0);
@@ -141,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rename, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_remove_a_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dirs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),

@@ -55,12 +55,36 @@ void wanting_seen(struct engine *e, struct env *env, bool lacks)
 
 /* --- the file --- */
 
+#define ACCOUNTS_MAX 256 /* beyond these, only the file's size bounds what one has */
+#define OF_ONE_MAX 50	 /* bases of one account that are named: others are to fit, too */
+
 struct collecting {
 	struct buf *text;
 	enum env_pieces which;
+	struct {
+		int64_t uid;
+		unsigned n;
+	} accounts[ACCOUNTS_MAX];
+	size_t n_accounts;
 	size_t n;
 	int rc;
 };
+
+static bool has_had_enough(struct collecting *c, int64_t uid)
+{
+	size_t i = 0;
+
+	while (i < c->n_accounts && c->accounts[i].uid != uid)
+		i++;
+	if (i == ACCOUNTS_MAX)
+		return false;
+	if (i == c->n_accounts) {
+		c->accounts[i].uid = uid;
+		c->accounts[i].n = 0;
+		c->n_accounts++;
+	}
+	return c->accounts[i].n++ >= OF_ONE_MAX;
+}
 
 static void collect(void *ctx, struct env *env)
 {
@@ -70,7 +94,9 @@ static void collect(void *ctx, struct env *env)
 	if (!env->lives || env->pieces != c->which || env->owner_uid < 0 ||
 	    env->owner_uid >= UINT32_MAX)
 		return;
-	rc = wanted_add(c->text, (uint32_t)env->owner_uid, env->prefix);
+	rc = has_had_enough(c, env->owner_uid)
+		     ? ERR_LIMIT
+		     : wanted_add(c->text, (uint32_t)env->owner_uid, env->prefix);
 	if (rc < 0)
 		c->rc = rc;
 	else
@@ -87,19 +113,21 @@ static void asked(void *ctx, struct env *env)
 /* False: there is nothing to ask for. */
 static bool make(struct engine *e, struct wanting_job *w)
 {
-	struct collecting fresh = {.text = &w->text, .which = ENV_PIECES_LACKING};
-	struct collecting before = {.text = &w->text, .which = ENV_PIECES_ASKED};
+	struct collecting c = {.text = &w->text, .which = ENV_PIECES_LACKING};
+	size_t fresh;
 
 	wanted_begin(&w->text);
-	envs_each(&e->envs, collect, &fresh);
+	envs_each(&e->envs, collect, &c);
+	if (c.rc < 0)
+		log_warn("core", "not every base that lacks the gate's pieces is named",
+			 LOG_INT("named", c.n));
 	w->n_new = w->text.len;
-	envs_each(&e->envs, collect, &before);
+	fresh = c.n;
+	c.which = ENV_PIECES_ASKED;
+	envs_each(&e->envs, collect, &c);
 	if (e->wanting.everything)
 		w->n_new = w->text.len;
-	if (fresh.rc < 0)
-		log_warn("core", "not every base that lacks the gate's pieces could be named",
-			 LOG_INT("named", fresh.n));
-	return fresh.n > 0 || (e->wanting.everything && before.n > 0);
+	return fresh > 0 || (e->wanting.everything && c.n > 0);
 }
 
 static bool is_there_already(const char *path, const struct buf *text, size_t n)

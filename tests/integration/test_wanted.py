@@ -139,6 +139,22 @@ class Asking(Case):
         harness.wait_for("a quiet agent", self.site.status)
         self.assertEqual(self.wanted.stat().st_ino, before.st_ino, "the same is not written again")
 
+    @unittest.skipIf(os.getuid() != 0, "only root can make bases of others")
+    def test_one_account_leaves_room_for_others(self):
+        bases = [self.site.home / f"a{i}" for i in range(60)] + [self.site.home / "z"]
+        for base in bases:
+            (base / "conda-meta").mkdir(parents=True)
+            gate_base.make_record(base)
+            self.set_python(base, 11)
+        for path in (bases[-1], *bases[-1].rglob("*")):
+            os.chown(path, OWNER.pw_uid, OWNER.pw_gid)
+        (self.site.home / ".conda/environments.txt").write_text("".join(f"{b}\n" for b in bases))
+        self.site.start_agent()
+        def lines():
+            return self.wanted.read_text().splitlines()[1:] if self.wanted.exists() else []
+        harness.wait_for("all of them", lambda: f"{OWNER.pw_uid} {bases[-1]}" in lines()
+                         and len(lines()) == 51)
+
     def test_a_request_that_cant_be_written(self):
         (self.state / "pieces-wanted" / "x").mkdir(parents=True)
         self.state.chmod(0o711)

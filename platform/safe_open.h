@@ -93,6 +93,13 @@ int safe_dir_list(const struct safe_dir *dir, size_t max, safe_dir_cb cb, void *
 int safe_stat(const struct safe_dir *dir, const char *relative, struct file_info *out,
 	      struct err *err);
 
+/*
+ * Whether what lies at relative (no link is followed; NULL: dir itself) has an access list (POSIX)
+ * beside its mode. One that gives others a right to write shows in the mode as a group's. False
+ * where that can't be told.
+ */
+bool safe_has_acl(const struct safe_dir *dir, const char *relative);
+
 /* An open regular file; plain data, made by safe_file_open. */
 struct safe_file {
 	intptr_t handle;

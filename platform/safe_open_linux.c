@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "lib/base/compiler.h"
@@ -358,6 +359,21 @@ int safe_stat(const struct safe_dir *dir, const char *relative, struct file_info
 		fill_info(&st, out);
 	posix_close(fd);
 	return rc;
+}
+
+bool safe_has_acl(const struct safe_dir *dir, const char *relative)
+{
+	char link[32];
+	int fd = relative ? open_beneath(dir->fd, relative, OPEN_STAT) : dir->fd;
+	ssize_t n;
+	if (fd < 0)
+		return false;
+	/* By this path, since a descriptor that only names a file does not do for attributes. */
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = getxattr(link, "system.posix_acl_access", NULL, 0);
+	if (fd != dir->fd)
+		posix_close(fd);
+	return n > 0;
 }
 
 static int check_file(const char *relative, const struct stat *st, uint32_t owner, struct err *err)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/buf.h"
+#include "agent/cli/site.h"
 #include "lib/base/compiler.h"
 #include "lib/base/text.h"
 #include "platform/paths.h"
@@ -13,7 +13,7 @@
 #include "platform/users.h"
 
 #define RECORDS_MAX 20000
-#define LIB_MAX 100000 /* entries of lib/ and of a __pycache__ that are looked at */
+#define LIB_MAX 100000 /* entries of lib/ that are looked at */
 #define MINOR_MAX 999
 #define PATIENCE_MS 20000 /* for one base */
 #define NAME_ROOM 128
@@ -84,13 +84,24 @@ static int check_info(const struct work *w, const struct file_info *info, const 
 	return 0;
 }
 
+/* An access list that lets others write shows in the mode as a group that may. */
+static int check_list(const struct file_info *info, const struct safe_dir *dir,
+		      const char *relative, const char *what, struct err *err)
+{
+	if ((info->mode & 0020) && safe_has_acl(dir, relative))
+		return err_set(err, ERR_PERM, "others may write to %s (access list)", what);
+	return 0;
+}
+
 static int check_rights(const struct work *w, const struct safe_dir *dir, const char *what,
 			struct err *err)
 {
 	struct file_info info;
 	int rc = safe_dir_info(dir, &info, err);
 
-	return rc < 0 ? rc : check_info(w, &info, what, err);
+	if (rc == 0)
+		rc = check_info(w, &info, what, err);
+	return rc < 0 ? rc : check_list(&info, dir, NULL, what, err);
 }
 
 /* Every folder above: who may rename one of them decides what is at this path. They may be such
@@ -116,39 +127,14 @@ static int check_above(const struct work *w, const char *path, struct err *err)
 			info.mode &= ~(uint32_t)022;
 		if (rc == 0)
 			rc = check_info(w, &info, above, err);
+		if (rc == 0)
+			rc = check_list(&info, root, above + 1, above, err);
 	}
 	safe_dir_close(root);
 	return rc;
 }
 
-/* --- one site-packages --- */
-
-/* Where a piece lies: site-packages itself, or our folder in it, NULL if there is none. */
-struct site {
-	const struct work *work;
-	struct safe_dir *dir;
-	struct safe_dir *folder;
-	int minor;
-};
-
-static enum piece_state look_at(const struct site *site, const struct piece *piece, struct err *err)
-{
-	const struct safe_dir *dir = piece->in_folder ? site->folder : site->dir;
-	enum piece_state state = PIECE_FOREIGN;
-	struct buf found;
-	int rc = ERR_NOTFOUND;
-
-	buf_init(&found, PIECE_SIZE_MAX + 1);
-	if (dir)
-		rc = safe_read_whole(dir, piece->name, SAFE_OWNER_ANY, PIECE_SIZE_MAX, &found, NULL,
-				     err);
-	if (rc == 0)
-		state = piece_compare(piece, site->minor, found.data ? found.data : "", found.len);
-	else if (rc == ERR_NOTFOUND)
-		state = piece_compare(piece, site->minor, NULL, 0);
-	buf_deinit(&found);
-	return state;
-}
+/* --- one of its Pythons --- */
 
 static enum base_state as_base(enum piece_state state)
 {
@@ -158,155 +144,86 @@ static enum base_state as_base(enum piece_state state)
 	return states[state];
 }
 
-/* What has been looked at: the worst of all, and whether something of ours is there at all. */
-static void look(const struct site *site)
+static void look(const struct work *w, const struct site *site)
 {
-	const struct pieces *pieces = site->work->job->pieces;
-	char why[BASE_TEXT_MAX];
+	char why[ERR_TEXT_MAX];
+	enum piece_state state = site_look(site, why);
 
-	for (size_t i = 0; i < pieces->n; i++) {
-		const struct piece *piece = &pieces->items[i];
-		enum piece_state state = look_at(site, piece, NULL);
-
-		(void)snprintf(why, sizeof(why), "python3.%d: %s%s", site->minor, piece->name,
-			       state == PIECE_FOREIGN	? " is somebody else's"
-			       : state == PIECE_MISSING ? " is missing"
-							: " is of another version");
-		worse(site->work->report, as_base(state), state == PIECE_PLACED ? "" : why);
-	}
+	worse(w->report, as_base(state), why);
 }
 
-static int drop_compiled(void *ctx, const char *name)
+static int change(const struct work *w, struct site *site, struct err *err)
 {
-	const struct safe_dir *cache = ctx;
+	char why[ERR_TEXT_MAX];
 
-	if (text_starts(name, "_envwarden_gate.") || text_starts(name, "envwarden_conda."))
-		return safe_write_remove(cache, name, NULL);
-	return 0;
+	if (w->job->action == BASE_REMOVE)
+		return site_take_away(site, err);
+	/* Nothing beside what is somebody else's; looking again will tell. */
+	return site_look(site, why) == PIECE_FOREIGN ? 0 : site_place(site, err);
 }
 
-/* What Python has made of our modules. */
-static void forget_compiled(const struct site *site)
-{
-	struct safe_dir *cache = NULL;
-
-	if (safe_dir_open_at(site->dir, "__pycache__", &cache, NULL) == 0)
-		(void)safe_dir_list(cache, LIB_MAX, drop_compiled, cache, NULL);
-	safe_dir_close(cache);
-}
-
-static int remove_one(const struct site *site, const struct piece *piece, struct err *err)
-{
-	const struct safe_dir *dir = piece->in_folder ? site->folder : site->dir;
-
-	return dir ? safe_write_remove(dir, piece->name, err) : 0;
-}
-
-static int open_folder(struct site *site, struct err *err)
-{
-	int rc = 0;
-
-	if (!site->folder)
-		rc = safe_dir_open_at(site->dir, PIECES_FOLDER, &site->folder, err);
-	if (rc == 0)
-		rc = check_rights(site->work, site->folder, PIECES_FOLDER, err);
-	return rc;
-}
-
-static int place(struct site *site, struct err *err)
-{
-	const struct pieces *pieces = site->work->job->pieces;
-	bool changed = false;
-	int rc = safe_write_dir(site->dir, PIECES_FOLDER, 0755, err);
-
-	if (rc == 0)
-		rc = open_folder(site, err);
-	for (size_t i = 0; i < pieces->n && rc == 0; i++) {
-		const struct piece *piece = &pieces->items[i];
-
-		if (look_at(site, piece, NULL) == PIECE_PLACED)
-			continue;
-		changed = true;
-		if (piece_wanted(piece, site->minor))
-			rc = safe_write_file(piece->in_folder ? site->folder : site->dir,
-					     piece->name, piece->text, piece->n, 0644, err);
-		else
-			rc = remove_one(site, piece, err);
-	}
-	if (changed)
-		forget_compiled(site);
-	return rc;
-}
-
-/* In the other order, so that at no time something is loaded that is not there. */
-static int take_away(struct site *site, struct err *err)
-{
-	const struct pieces *pieces = site->work->job->pieces;
-	int rc = 0;
-
-	for (size_t i = pieces->n; i-- > 0 && rc == 0;) {
-		const struct piece *piece = &pieces->items[i];
-
-		if (look_at(site, piece, NULL) != PIECE_FOREIGN)
-			rc = remove_one(site, piece, err);
-	}
-	forget_compiled(site);
-	safe_dir_close(site->folder);
-	site->folder = NULL;
-	return rc < 0 ? rc : safe_write_remove_dir(site->dir, PIECES_FOLDER, err);
-}
-
-static int change(struct site *site, struct err *err)
-{
-	struct base_report before = {0};
-	struct base_report *report = site->work->report;
-	struct work work = *site->work;
-	const struct site looked = {&work, site->dir, site->folder, site->minor};
-
-	if (site->work->job->action == BASE_REMOVE)
-		return take_away(site, err);
-	work.report = &before;
-	look(&looked);
-	if (before.state != BASE_FOREIGN)
-		return place(site, err);
-	worse(report, BASE_FOREIGN, before.why);
-	return 0;
-}
-
-static int open_site(struct site *site, const struct safe_dir *lib, const char *python,
+static int open_site(const struct work *w, const struct safe_dir *python, struct site *site,
 		     struct err *err)
 {
-	struct safe_dir *dir = NULL;
-	int rc = safe_dir_open_at(lib, python, &dir, err);
+	int rc = safe_dir_open_at(python, "site-packages", &site->dir, err);
 
 	if (rc == 0)
-		rc = check_rights(site->work, dir, python, err);
-	if (rc == 0)
-		rc = safe_dir_open_at(dir, "site-packages", &site->dir, err);
-	if (rc == 0)
-		rc = check_rights(site->work, site->dir, "site-packages", err);
-	safe_dir_close(dir);
+		rc = check_rights(w, site->dir, "site-packages", err);
 	if (rc == 0 && safe_dir_open_at(site->dir, PIECES_FOLDER, &site->folder, NULL) == 0)
-		rc = check_rights(site->work, site->folder, PIECES_FOLDER, err);
+		rc = check_rights(w, site->folder, PIECES_FOLDER, err);
 	return rc;
+}
+
+static int count(void *ctx, const char *name)
+{
+	(void)name;
+	++*(int *)ctx;
+	return 0;
+}
+
+static int entries(const struct safe_dir *dir)
+{
+	int n = 0;
+
+	return safe_dir_list(dir, LIB_MAX, count, &n, NULL) < 0 ? LIB_MAX : n;
+}
+
+/* An upgrade to another minor version leaves the folders of the Python that was to what was placed
+ * in them, and to what Python compiled of it: with that, they go. */
+static void drop_stale(const struct safe_dir *lib, const struct safe_dir *dir, const char *python,
+		       const struct site *site)
+{
+	if (entries(dir) > 1 || entries(site->dir) > 1)
+		return;
+	(void)safe_write_remove_dir(site->dir, "__pycache__", NULL);
+	(void)safe_write_remove_dir(dir, "site-packages", NULL);
+	(void)safe_write_remove_dir(lib, python, NULL);
 }
 
 static void at_python(const struct work *w, const struct safe_dir *lib, const char *python,
 		      int minor)
 {
-	struct site site = {.work = w, .minor = minor};
+	struct site site = {.pieces = w->job->pieces, .minor = minor};
+	struct safe_dir *dir = NULL;
 	struct err err = ERR_INIT;
-	int rc = open_site(&site, lib, python, &err);
-	bool unsafe = rc < 0;
+	int rc = safe_dir_open_at(lib, python, &dir, &err);
+	bool unsafe;
 
-	if (rc == 0 && w->job->action != BASE_LOOK)
-		rc = change(&site, &err);
 	if (rc == 0)
-		look(&site);
+		rc = check_rights(w, dir, python, &err);
+	if (rc == 0)
+		rc = open_site(w, dir, &site, &err);
+	unsafe = rc < 0;
+	if (rc == 0 && w->job->action != BASE_LOOK)
+		rc = change(w, &site, &err);
+	if (rc == 0)
+		look(w, &site);
 	else
 		worse(w->report, unsafe ? BASE_UNSAFE : BASE_FAILED, err.text);
-	safe_dir_close(site.folder);
-	safe_dir_close(site.dir);
+	if (rc == 0 && w->job->action == BASE_REMOVE)
+		drop_stale(lib, dir, python, &site);
+	site_close(&site);
+	safe_dir_close(dir);
 }
 
 /* --- all of a base --- */
@@ -367,10 +284,10 @@ static void work_on(const struct work *w, struct safe_dir *prefix)
 	if (rc == 0)
 		rc = check_rights(w, lib, "lib", &err);
 	pythons.lib = lib;
-	if (rc == 0)
-		(void)safe_dir_list(lib, LIB_MAX, each_python, &pythons, NULL);
-	else
+	if (rc < 0)
 		worse(w->report, BASE_UNSAFE, err.text);
+	else if (safe_dir_list(lib, LIB_MAX, each_python, &pythons, &err) < 0)
+		worse(w->report, BASE_FAILED, err.text);
 	safe_dir_close(lib);
 }
 
@@ -423,6 +340,13 @@ void base_work_as_owner(const struct base_job *job, struct base_report *report)
 	task.gid = rc == 0 ? user.gid : 0;
 	if (rc == 0)
 		rc = process_run_as(&task, &err);
-	if (rc < 0)
+	/* What came from a process that was somebody else is not believed to be well-formed. */
+	report->why[sizeof(report->why) - 1] = '\0';
+	report->pythons[sizeof(report->pythons) - 1] = '\0';
+	if (rc == 0 && (unsigned)report->state > BASE_FAILED)
+		rc = err_set(&err, ERR_PROTOCOL, "what it was told of it makes no sense");
+	if (rc < 0) {
+		report->state = BASE_NONE;
 		worse(report, BASE_FAILED, err.text);
+	}
 }

@@ -11,6 +11,7 @@
 #include "lib/base/crypto.h"
 #include "lib/base/text.h"
 #include "platform/clock.h"
+#include "platform/files.h"
 #include "platform/paths.h"
 #include "platform/process.h"
 #include "platform/safe_open.h"
@@ -252,6 +253,22 @@ static int do_wanted(struct run *run, struct err *err)
 
 /* --- what is printed --- */
 
+/* What systemd starts, where it is enabled: packaging/systemd. */
+static void warn_that_they_come_back(void)
+{
+	static const char *const enabled[] = {
+		"/etc/systemd/system/timers.target.wants/envwarden-hooks.timer",
+		"/etc/systemd/system/paths.target.wants/envwarden-hooks.path"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(enabled); i++) {
+		if (!files_exists(enabled[i]))
+			continue;
+		output_say("what is removed comes back, until this is done:\n"
+			   "  systemctl disable --now envwarden-hooks.timer envwarden-hooks.path");
+		return;
+	}
+}
+
 static void begin(struct run *run)
 {
 	if (!run->options->json) {
@@ -308,6 +325,8 @@ static int do_all(struct run *run)
 	int rc;
 
 	begin(run);
+	if (run->action == BASE_REMOVE)
+		warn_that_they_come_back();
 	if (run->options->base)
 		rc = do_named(run, &err);
 	else if (run->options->wanted)

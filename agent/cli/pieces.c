@@ -19,12 +19,12 @@ static const struct {
 } order[] = {
 	{"_envwarden_gate.py", false, 0},
 	{"envwarden_conda.py", false, 0},
-	{"METADATA", true, 0},
-	{"INSTALLER", true, 0},
-	{"RECORD", true, 0},
-	{"entry_points.txt", true, 0},
 	{"envwarden.pth", false, 0},
 	{"envwarden.start", false, START_SINCE},
+	{"INSTALLER", true, 0},
+	{"RECORD", true, 0},
+	{"METADATA", true, 0},
+	{"entry_points.txt", true, 0},
 };
 
 static const struct piece_text *find(const char *name)

@@ -30,7 +30,10 @@ struct piece {
 	size_t n;
 };
 
-/* In the order in which they are placed: what makes Python load others comes last. */
+/* In the order in which they are placed: what makes Python, or conda, load others comes after
+ * these, and what makes all of it a distribution when the gate is whole, since that is what the
+ * agent sees.
+ */
 struct pieces {
 	struct piece items[PIECES_MAX];
 	size_t n;

@@ -3,8 +3,12 @@
 import hashlib
 import os
 import pwd
+import random
+import signal
+import struct
 import subprocess
 import sys
+import time
 import unittest
 
 import gate_base
@@ -91,6 +95,190 @@ class Hooks(harness.Case):
         self.hooks("status", code=5, state="outdated", why=GATE)
         self.hooks("place", state="placed")
         self.assertEqual(gate.read_text(), text)
+        self.assertEqual(self.names(), PIECES)
+
+    def test_nothing_is_left(self):
+        """Not by a placing that was killed, nor in the folders of a Python that is there no more."""
+        old = self.base / "lib" / "python3.9"
+        (old / "site-packages").mkdir(parents=True)
+        (old / "site-packages" / "mine").touch()
+        before = set(self.tree())
+        self.hooks("place", state="placed")
+        for name in ("envwarden.pth.1234.0", f"{GATE}.1.15", "envwarden_hooks-1.dist-info/RECORD.9.1"):
+            (self.packages / name).write_text("half of i")
+        kept = {str(self.packages / name) for name in ("envwarden.pth.bak", "envwarden.pth.1",
+                                                       "envwarden.pth.1.x", "x.pth.1.2")}
+        for name in kept:
+            open(name, "w", encoding="utf-8").close()
+        self.hooks("remove", state="missing")
+        self.assertEqual(set(self.tree()), before | kept)
+        (old / "site-packages" / "mine").unlink()
+        self.hooks("place", state="placed")
+        (old / "site-packages" / "__pycache__").mkdir()
+        (old / "site-packages" / "__pycache__" / f"{GATE[:-3]}.cpython-39.pyc").touch()
+        self.hooks("remove", state="missing")
+        self.assertFalse(old.exists())
+        self.assertTrue(self.packages.exists())
+
+    def test_half_of_the_pieces(self):
+        """Whatever is gone of them, the rest is removed, and placed again."""
+        self.hooks("place")
+        pieces = [p for p in self.packages.rglob("*") if "envwarden" in str(p) and p.is_file()]
+        before = {p: p.read_bytes() for p in pieces}
+        for piece in pieces:
+            piece.unlink()
+            self.hooks("status", code=5, state="missing", why=piece.name)
+            self.hooks("place", state="placed")
+            self.assertEqual({p: p.read_bytes() for p in pieces}, before)
+            piece.unlink()
+            self.hooks("remove", state="missing")
+            self.assertEqual(self.names(), set())
+            self.hooks("place", state="placed")
+
+    def test_why_a_file_counts_as_foreign(self):
+        self.hooks("place")
+        gate = self.packages / GATE
+        gate.unlink()
+        gate.symlink_to("envwarden.pth")
+        self.hooks("place", code=1, state="foreign", why=f"{GATE}: a link, not followed")
+        gate.unlink()
+        gate.write_text("# mine\n")
+        self.hooks("place", code=1, state="foreign", why=f"{GATE} is somebody else's")
+
+    @unittest.skipIf(os.getuid() != 0, "only root may mount")
+    def test_disks_that_take_nothing(self):
+        """Full, or read-only: it fails, and what is left is neither loaded nor shown as placed."""
+        code = """
+import os, subprocess, sys
+ew, room, base = sys.argv[1:]
+def run(*words):
+    subprocess.run(words, check=True)
+def hooks(action):
+    done = subprocess.run([ew, "hooks", action, "--base", room + "/base"], capture_output=True)
+    print(done.returncode, done.stdout.decode().split()[6:], done.stderr.decode())
+    found = []
+    for folder, _, names in os.walk(room + "/base"):
+        found += [n for n in names + [os.path.basename(folder)] if "envwarden" in n]
+    print(sorted(found))
+run("mount", "-t", "tmpfs", "-o", "mode=755,size=4m", "none", room)
+run("cp", "-a", base, room + "/base")
+with open(room + "/filler", "wb", buffering=0) as filler:
+    try:
+        while filler.write(bytes(4096)):
+            pass
+    except OSError:
+        filler.truncate(os.fstat(filler.fileno()).st_size // 4096 * 4096 - 2 * 4096)
+for action in "place", "status", "remove":
+    hooks(action)
+os.unlink(room + "/filler")
+hooks("place")
+run("mount", "-o", "remount,ro", room)
+hooks("place")
+hooks("remove")
+run("mount", "-o", "remount,rw", room)
+hooks("remove")
+run("mount", "-o", "remount,ro", room)
+hooks("remove")
+run("umount", room)
+"""
+        room = self.site.dir / "room"
+        room.mkdir()
+        done = self.site.run("/usr/bin/unshare", "--mount", sys.executable, "-c", code,
+                             harness.BIN / "envwarden", room, self.base)
+        if done.code != 0:
+            self.skipTest(f"nothing can be mounted here: {done.err}")
+        lines = done.out.splitlines()
+        self.assertEqual(len(lines), 16, repr(done))
+        told, found = lines[::2], lines[1::2]
+        self.assertRegex(told[0], r"^1 .*'failed'.*No.*space")
+        self.assertNotIn(".dist-info", found[0])
+        self.assertRegex(told[1], r"^5 .*'missing'")
+        self.assertRegex(told[2], r"^0 .*'missing'")
+        self.assertEqual(found[2], "[]")
+        self.assertRegex(told[3], r"^0 .*'placed'")
+        self.assertRegex(told[4], r"^0 .*'placed'")  # nothing to be written
+        self.assertRegex(told[5], r"^1 .*'failed'.*Read-only")
+        self.assertEqual(found[5], found[3])
+        self.assertRegex(told[6], r"^0 .*'missing'")
+        self.assertRegex(told[7], r"^0 .*'missing'")  # nothing to be removed
+
+    def test_access_lists(self):
+        """Others who may write by an access list show in the mode as the owner's own group."""
+        def acl(*entries):
+            return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in entries)
+
+        nobody = 0xffffffff
+        lists = acl((1, 7, nobody), (2, 7, 4321), (4, 5, nobody), (16, 7, nobody), (32, 5, nobody))
+        reads = acl((1, 7, nobody), (2, 5, 4321), (4, 5, nobody), (16, 5, nobody), (32, 5, nobody))
+        for path in (self.base, self.packages, self.site.home):
+            try:
+                os.setxattr(path, "system.posix_acl_access", lists)
+            except OSError as error:
+                self.skipTest(f"no access lists here: {error}")
+            if not path.stat().st_mode & 0o020:
+                self.skipTest("access lists do not show in the mode")
+            group = pwd.getpwuid(os.getuid()).pw_gid
+            os.chown(path, -1, group)
+            self.hooks("place", code=1, state="unsafe", why="others may write to .*access list")
+            os.setxattr(path, "system.posix_acl_access", reads)
+            self.hooks("place", state="placed")
+            self.hooks("remove", state="missing")
+
+    def test_ways_to_name_a_base(self):
+        """As somebody types it: relative, with slashes, by a link, from within, with odd names."""
+        (self.site.home / "link").symlink_to(self.base)
+        for name in ("base", "base/", "./base//", "link", "link/", "base/../base", "base/lib/.."):
+            told = self.site.ew("hooks", "status", "--base", name, "--json")
+            self.assertEqual([b["prefix"] for b in harness.json.loads(told.out)["bases"]],
+                             [str(self.base)], name)
+        for name in ("base/lib", "base/bin/python", "", "."):
+            result = self.site.ew("hooks", "place", "--base", name)
+            self.assertEqual(result.code, 1, repr(result))
+        odd = self.site.home / "a b\n\x1b[2J"
+        self.base.rename(odd)
+        result = self.site.ew("hooks", "place", "--base", odd)
+        self.assertEqual(result.code, 0, repr(result))
+        self.assertIn("a b\\x0a\\x1b[2J", result.out)
+        self.assertNotIn("\x1b", result.out)
+
+    def test_killed_at_any_time(self):
+        """Whenever it ends: Python and the gate work, or are as if nothing had been placed."""
+        seconds = 0.03
+        states = set()
+        for i in range(40):
+            action = ("place", "remove")[i % 2]
+            words = [harness.BIN / "envwarden", "hooks", action, "--base", self.base]
+            begin = time.monotonic()
+            process = subprocess.Popen(words, env=self.site.env, stdout=subprocess.DEVNULL,
+                                       start_new_session=True)
+            if i < 2:  # how long it takes
+                process.wait()
+                seconds = max(seconds, time.monotonic() - begin)
+                continue
+            time.sleep(seconds * random.random())
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            done = self.site.run(self.base / "bin" / "python", "-c", "pass")
+            self.assertEqual((done.code, done.out, done.err), (0, "", ""))
+            told = self.told("status")
+            self.assertIn(told["state"], ("placed", "missing"))
+            states.add(told["state"])
+            shows = (self.packages / "envwarden_hooks-1.dist-info" / "METADATA").exists()
+            gate = (self.packages / "envwarden.pth").exists() and (self.packages / GATE).exists()
+            self.assertTrue(gate or not shows, "what shows is whole")
+        self.hooks("place", state="placed")
+        self.hooks("remove", state="missing")
+        self.assertEqual(self.names(), set())
+
+    def test_two_at_once(self):
+        """Whoever looks meanwhile finds either file whole; at the end all of them are there."""
+        others = [subprocess.Popen([harness.BIN / "envwarden", "hooks", "place", "--base",
+                                    self.base], env=self.site.env, stdout=subprocess.PIPE,
+                                   text=True) for _ in range(8)]
+        for other in others:
+            out, _ = other.communicate()
+            self.assertEqual(other.returncode, 0, out)
+        self.hooks("status", state="placed")
         self.assertEqual(self.names(), PIECES)
 
     def test_what_others_have_placed_stays(self):

@@ -51,6 +51,11 @@ static void test_command(void **state)
 	}
 }
 
+static size_t place_of(const struct pieces *pieces, const char *name)
+{
+	return (size_t)(find(pieces, name) - pieces->items);
+}
+
 static void test_order(void **state)
 {
 	struct pieces pieces;
@@ -60,9 +65,14 @@ static void test_order(void **state)
 	assert_int_equal(pieces.n, PIECES_MAX);
 	for (size_t i = 0; i < pieces.n; i++)
 		assert_null(strstr(pieces.items[i].text, "@ENVWARDEN@"));
-	/* What loads the others comes when they are there. */
-	assert_string_equal(pieces.items[PIECES_MAX - 2].name, "envwarden.pth");
-	assert_string_equal(pieces.items[PIECES_MAX - 1].name, "envwarden.start");
+	/* What loads the others comes when they are there, */
+	assert_true(place_of(&pieces, "_envwarden_gate.py") < place_of(&pieces, "envwarden.pth"));
+	assert_true(place_of(&pieces, "envwarden.pth") < place_of(&pieces, "envwarden.start"));
+	assert_true(place_of(&pieces, "envwarden_conda.py") <
+		    place_of(&pieces, "entry_points.txt"));
+	assert_true(place_of(&pieces, "METADATA") < place_of(&pieces, "entry_points.txt"));
+	/* and what shows as a distribution when the gate is whole. */
+	assert_true(place_of(&pieces, "envwarden.start") < place_of(&pieces, "METADATA"));
 	pieces_deinit(&pieces);
 }
 

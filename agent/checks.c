@@ -376,6 +376,8 @@ static const char *tell_several(struct lookup *l, const struct resolved *known)
 	struct buf text;
 	const char *told = NULL;
 
+	if (known->n < 2)
+		return NULL;
 	buf_init(&text, LIMIT_TEXT - 1);
 	buf_adds(&text, "several environments have this name; give the path of one:");
 	for (size_t i = 0; i < known->n; i++) {

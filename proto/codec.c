@@ -148,20 +148,28 @@ static int check_list(const struct at *at, const void *member, size_t n, unsigne
 	return rc;
 }
 
+/* Another of its oneof is set. */
+static bool is_other(const ProtobufCFieldDescriptor *field, const char *msg)
+{
+	const uint32_t *set = (const void *)(msg + field->quantifier_offset);
+
+	return (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && *set != field->id;
+}
+
 /*
  * What meets any rule without a look at it: most texts and lists of a message are absent. A text
  * that was unpacked and is empty may have begun with a zero byte, unless it is the default itself.
  */
-static bool is_absent(const struct at *at, const void *member, size_t n_items)
+static bool is_absent(const ProtobufCFieldDescriptor *field, const char *msg, bool unpacked)
 {
 	const char *text;
 
-	if (at->field->label == PROTOBUF_C_LABEL_REPEATED)
-		return n_items == 0;
-	if (at->field->type != PROTOBUF_C_TYPE_STRING)
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		return *(const size_t *)(const void *)(msg + field->quantifier_offset) == 0;
+	if (field->type != PROTOBUF_C_TYPE_STRING)
 		return false;
-	text = *(const char *const *)member;
-	return text == protobuf_c_empty_string || (text && !at->unpacked && *text == '\0');
+	text = *(const char *const *)(const void *)(msg + field->offset);
+	return text == protobuf_c_empty_string || (text && !unpacked && *text == '\0');
 }
 
 static int check_field(const ProtobufCMessage *msg, const ProtobufCFieldDescriptor *field,
@@ -173,11 +181,6 @@ static int check_field(const ProtobufCMessage *msg, const ProtobufCFieldDescript
 	bool list = field->label == PROTOBUF_C_LABEL_REPEATED;
 	struct at at = {.message = msg->descriptor, .field = field, .unpacked = unpacked};
 
-	if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
-	    *(const uint32_t *)quantifier != field->id)
-		return 0;
-	if (is_absent(&at, member, list ? *(const size_t *)quantifier : 0))
-		return 0;
 	if (list || field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_BYTES) {
 		at.limit = field_limit_find(msg->descriptor, field);
 		CHECK(at.limit);
@@ -187,14 +190,22 @@ static int check_field(const ProtobufCMessage *msg, const ProtobufCFieldDescript
 	return check_value(&at, member, depth, err);
 }
 
-/* The schemas do not recurse, so the depth is theirs: a CHECK, not an error. */
+/*
+ * The schemas do not recurse, so the depth is theirs: a CHECK, not an error. Most fields of most
+ * messages are not set; this runs twice for each message, so they are passed by first of all.
+ */
 static int walk(const ProtobufCMessage *msg, bool unpacked, unsigned depth, struct err *err)
 {
+	const char *base = (const char *)msg;
 	int rc = 0;
 
 	CHECK(depth < LIMIT_NESTING);
-	for (unsigned i = 0; rc == 0 && i < msg->descriptor->n_fields; i++)
-		rc = check_field(msg, &msg->descriptor->fields[i], unpacked, depth, err);
+	for (unsigned i = 0; rc == 0 && i < msg->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &msg->descriptor->fields[i];
+
+		if (!is_other(field, base) && !is_absent(field, base, unpacked))
+			rc = check_field(msg, field, unpacked, depth, err);
+	}
 	return rc;
 }
 

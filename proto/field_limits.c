@@ -229,15 +229,55 @@ static enum field_kind kind_of(const ProtobufCFieldDescriptor *field)
 	}
 }
 
+/*
+ * A name as the table's lines hold it: padded by zeros. Their first eight bytes, read as a number,
+ * are in the same order as the names.
+ */
+struct name {
+	char text[sizeof table[0].field];
+	uint64_t begin;
+};
+
+static uint64_t begin_of(const char text[static 8])
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 |
+	       (uint64_t)p[3] << 32 | (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 |
+	       (uint64_t)p[6] << 8 | (uint64_t)p[7];
+}
+
+/* false: longer than any in the table */
+static bool make_name(struct name *name, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n >= sizeof name->text)
+		return false;
+	memset(name->text, 0, sizeof name->text);
+	memcpy(name->text, text, n);
+	name->begin = begin_of(name->text);
+	return true;
+}
+
+static int compare(const struct field_limit *line, const struct name *name)
+{
+	uint64_t begin = begin_of(line->field);
+
+	if (begin != name->begin)
+		return begin < name->begin ? -1 : 1;
+	return memcmp(line->field, name->text, sizeof name->text);
+}
+
 /* The first line of the table whose field is not before `name`. */
-static size_t lower_bound(const char *name)
+static size_t lower_bound(const struct name *name)
 {
 	size_t low = 0;
 	size_t high = ARRAY_SIZE(table);
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		if (strcmp(table[mid].field, name) < 0)
+		if (compare(&table[mid], name) < 0)
 			low = mid + 1;
 		else
 			high = mid;
@@ -250,9 +290,12 @@ const struct field_limit *field_limit_find(const ProtobufCMessageDescriptor *mes
 {
 	enum field_kind kind = kind_of(field);
 	bool list = field->label == PROTOBUF_C_LABEL_REPEATED;
+	struct name name;
 
-	for (size_t i = lower_bound(field->name);
-	     i < ARRAY_SIZE(table) && strcmp(table[i].field, field->name) == 0; i++) {
+	if (!make_name(&name, field->name))
+		return NULL;
+	for (size_t i = lower_bound(&name); i < ARRAY_SIZE(table) && compare(&table[i], &name) == 0;
+	     i++) {
 		if (table[i].message[0] && strcmp(table[i].message, message->short_name) != 0)
 			continue;
 		if (table[i].kind == kind && (table[i].items > 0) == list)

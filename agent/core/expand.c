@@ -109,13 +109,25 @@ static void add_with_home(const struct expand_context *c, const char *text, stru
 	buf_adds(out, text);
 }
 
+/* Nothing in it stands for something else: so it is with nearly every path that is asked about. */
+static bool is_plain(const char *text)
+{
+	return text[0] == '/' && strchr(text, '$') == NULL;
+}
+
 int expand_path(const struct expand_context *context, const char *text, char out[EXPAND_PATH_MAX])
 {
 	struct buf plain;
 	struct buf path;
 	const char *result;
+	size_t n = strlen(text);
 	int rc;
 
+	if (is_plain(text) && n < EXPAND_PATH_MAX) {
+		memcpy(out, text, n + 1);
+		expand_normalise(out);
+		return 0;
+	}
 	buf_init(&plain, 2 * EXPAND_PATH_MAX);
 	buf_init(&path, 4 * EXPAND_PATH_MAX);
 	add_with_variables(context, text, &plain);

@@ -44,14 +44,21 @@ static int add_base_envs(const struct resolve_input *in, struct arena *arena, st
 		       : add_in(in, dir, arena, out);
 }
 
-static int resolve_path(const struct resolve_input *in, struct arena *arena, struct resolved *out,
-			struct err *err)
+int resolve_path(const struct resolve_input *in, char out[EXPAND_PATH_MAX], struct err *err)
 {
-	char path[EXPAND_PATH_MAX];
+	const char *active = in->where.conda_prefix;
 
-	if (expand_path(&in->where, in->typed, path) < 0)
+	if (in->kind == RESOLVE_DEFAULT) {
+		if (active == NULL || active[0] != '/' || strlen(active) >= EXPAND_PATH_MAX)
+			return err_set(err, ERR_INVALID,
+				       "no environment is active; name one, or give --prefix");
+		memcpy(out, active, strlen(active) + 1);
+		expand_normalise(out);
+		return 0;
+	}
+	if (expand_path(&in->where, in->typed, out) < 0)
 		return err_set(err, ERR_INVALID, "a relative path, and no folder to start from");
-	return resolve_add(out, arena, path) < 0 ? err_nomem(err) : 0;
+	return 0;
 }
 
 static int resolve_name(const struct resolve_input *in, struct arena *arena, struct resolved *out,
@@ -85,17 +92,16 @@ bool resolve_by_name(enum resolve_kind kind, const char *typed)
 int resolve(const struct resolve_input *in, struct arena *arena, struct resolved *out,
 	    struct err *err)
 {
-	out->n = 0;
-	if (in->kind == RESOLVE_DEFAULT) {
-		const char *active = in->where.conda_prefix;
+	char path[EXPAND_PATH_MAX];
+	int rc;
 
-		if (active == NULL || active[0] != '/')
-			return err_set(err, ERR_INVALID,
-				       "no environment is active; name one, or give --prefix");
-		return resolve_add(out, arena, active) < 0 ? err_nomem(err) : 0;
-	}
-	if (in->typed[0] == '\0')
+	out->n = 0;
+	if (in->kind != RESOLVE_DEFAULT && in->typed[0] == '\0')
 		return err_set(err, ERR_INVALID, "no environment named");
-	return resolve_by_name(in->kind, in->typed) ? resolve_name(in, arena, out, err)
-						    : resolve_path(in, arena, out, err);
+	if (resolve_by_name(in->kind, in->typed))
+		return resolve_name(in, arena, out, err);
+	rc = resolve_path(in, path, err);
+	if (rc == 0 && resolve_add(out, arena, path) < 0)
+		rc = err_nomem(err);
+	return rc;
 }

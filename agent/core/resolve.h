@@ -43,8 +43,15 @@ struct resolved {
 bool resolve_by_name(enum resolve_kind kind, const char *typed);
 
 /*
- * ERR_INVALID with one line for the member: nothing typed and no environment active, a relative
- * path without a folder to start from, a name with characters no name has. ERR_NOMEM.
+ * What is no name may mean one path only, absolute and normalised then. ERR_INVALID with one line
+ * for the member: no environment active, or a relative path without a folder to start from.
+ */
+int resolve_path(const struct resolve_input *in, char out[EXPAND_PATH_MAX], struct err *err);
+
+/*
+ * Whatever is meant. ERR_INVALID with one line for the member: nothing typed and no environment
+ * active, a relative path without a folder to start from, a name with characters no name has.
+ * ERR_NOMEM.
  */
 int resolve(const struct resolve_input *in, struct arena *arena, struct resolved *out,
 	    struct err *err);

@@ -379,18 +379,14 @@ static const struct entry *find_known(const struct probe_context *context,
 					 .where = {.home = request->home,
 						   .conda_prefix = request->conda_prefix,
 						   .cwd = request->cwd}};
-	struct resolved found = {.n = 0};
-	const struct entry *e = NULL;
-	struct arena arena;
+	char text[EXPAND_PATH_MAX];
 	char path[SAFE_PATH_MAX];
+	const struct entry *e = NULL;
 
-	if (resolve_by_name(in.kind, in.typed))
+	if (resolve_by_name(in.kind, in.typed) || resolve_path(&in, text, NULL) < 0)
 		return NULL;
-	arena_init(&arena, 4 * EXPAND_PATH_MAX);
-	if (resolve(&in, &arena, &found, NULL) == 0 && found.n > 0 &&
-	    text_to_path(found.candidates[0], path, sizeof path) == 0)
+	if (text_to_path(text, path, sizeof path) == 0)
 		e = entries_find(context->entries, path);
-	arena_deinit(&arena);
 	return is_known(e) ? e : NULL;
 }
 

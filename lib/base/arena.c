@@ -5,7 +5,7 @@
 
 #include "lib/base/mem.h"
 
-#define ARENA_BLOCK_MIN 4096
+#define ARENA_BLOCK_MIN 1024
 #define ARENA_BLOCK_MAX 262144
 
 struct arena_block {

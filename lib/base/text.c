@@ -220,6 +220,10 @@ void text_from_path(struct buf *out, const char *path)
 {
 	size_t n = strlen(path);
 
+	if (memchr(path, '\\', n) == NULL && text_is_utf8(path, n)) {
+		buf_add(out, path, n); /* as nearly every path is */
+		return;
+	}
 	for (size_t i = 0; i < n;) {
 		uint32_t cp;
 		size_t len = text_utf8_decode(path + i, n - i, &cp);

@@ -234,7 +234,7 @@ int facts_store(struct engine *e, struct intake *intake, facts_stored_cb stored,
 
 /* --- known.c --- */
 int known_recall(struct engine *e, const Envwarden__Reader__Recall *recall);
-/* Store's thread. Adds the kept packages and seals the snapshot. ERR_NOTFOUND: one is not there. */
+/* Store's thread. Adds the kept packages. ERR_NOTFOUND: one is not there. */
 int known_merge(struct store *store, struct intake *in, struct err *err);
 
 /* --- checks.c --- */

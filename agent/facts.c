@@ -176,6 +176,7 @@ static void apply_run(struct job *job)
 		if (job->rc < 0)
 			return;
 	}
+	CHECK(snapshot_seal(&in->intake.snapshot) == 0); /* the intake counted them */
 	in->lacks_pieces = snapshot_lacks_pieces(&in->intake.snapshot);
 	job->rc = store_apply(e->store, &in->intake.snapshot, engine_wall(e), &in->applied,
 			      &job->err);

@@ -1,7 +1,7 @@
 /*
- * One environment as it is told, from wire messages (reader.proto) to a sealed snapshot: facts,
- * then packages, then the end. Whoever tells may be in foreign hands: everything was bounded by the
- * codec and is validated and copied here. Any thread, one object at a time.
+ * One environment as it is told, from wire messages (reader.proto) to a snapshot that is to be
+ * sealed: facts, then packages, then the end. Whoever tells may be in foreign hands: everything was
+ * bounded by the codec and is validated and copied here. Any thread, one object at a time.
  */
 #ifndef ENVWARDEN_AGENT_INTAKE_H
 #define ENVWARDEN_AGENT_INTAKE_H
@@ -36,8 +36,8 @@ void intake_deinit(struct intake *in); /* also of a zeroed struct, and twice */
 int intake_facts(struct intake *in, const Envwarden__Reader__Facts *facts);
 int intake_packages(struct intake *in, const Envwarden__Reader__FactsPackages *piece);
 int intake_kept(struct intake *in, const Envwarden__Reader__FactsKept *kept);
-/* Seals the snapshot, unless kept packages are to be added first. ERR_PROTOCOL: it is not all that
- * was told. */
+/* ERR_PROTOCOL: it is not all that was told. Sealing sorts and hashes, and is left to who stores
+ * it. */
 int intake_end(struct intake *in, const Envwarden__Reader__FactsEnd *end);
 
 #endif

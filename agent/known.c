@@ -133,9 +133,5 @@ int known_merge(struct store *store, struct intake *in, struct err *err)
 		qsort(before.items, before.n, sizeof *before.items, cmp_stamps);
 	rc = add_kept(&in->kept, &before, &in->snapshot.packages, err);
 	package_list_deinit(&before);
-	if (rc < 0)
-		return rc;
-	in->snapshot.platform = package_list_platform(&in->snapshot.packages);
-	CHECK(snapshot_seal(&in->snapshot) == 0); /* intake_kept counted them */
-	return 0;
+	return rc;
 }

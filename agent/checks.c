@@ -27,6 +27,7 @@ struct lookup {
 	int64_t deadline_ms;
 	uint32_t uid;
 	char *prefix; /* canonical, once known; else the first candidate */
+	char *named;  /* as the asker names it */
 	char *held;   /* until the reader tells: the first candidate that is known, or NULL */
 	const char *notice;
 	const char *several; /* of that name, if it is not conda's order that decides; or NULL */
@@ -114,6 +115,7 @@ static void finish(struct lookup *l, int rc, const char *error)
 	if (rc == 0 && waits(l))
 		return;
 	result.prefix = l->prefix;
+	result.named = l->named;
 	result.unreadable = l->unreadable;
 	result.sole = l->sole;
 	result.notice = l->notice != NULL ? l->notice : "";
@@ -399,7 +401,8 @@ static const char *tell_several(struct lookup *l, const struct resolved *known)
 
 static void refuse(lookup_cb done, void *ctx, int rc, const char *error)
 {
-	done(ctx, &(struct lookup_result){.rc = rc, .error = error, .prefix = "", .notice = ""});
+	done(ctx, &(struct lookup_result){
+			  .rc = rc, .error = error, .prefix = "", .named = "", .notice = ""});
 }
 
 void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Target *target,
@@ -431,6 +434,9 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 		return;
 	}
 	l->prefix = found.all.n > 0 ? (char *)found.all.candidates[0] : none;
+	l->named = arena_strdup(&l->arena, *target->typed ? target->typed : target->conda_prefix);
+	if (l->named == NULL)
+		l->named = none;
 	hold_known(l, &found);
 	l->several = tell_several(l, &found.known);
 	l->sole = found.all.n == 1;
@@ -483,8 +489,8 @@ static void check_found(void *ctx, const struct lookup_result *result)
 	    deciding_on_timeout(e, arena, &reply.decision) < 0)
 		goto nomem;
 	want_report(e, local_call_uid(call), result, &reply);
-	reply.notice =
-		result->rc == ERR_NOTFOUND ? "There is no such environment." : result->notice;
+	reply.absent = result->rc == ERR_NOTFOUND;
+	reply.notice = reply.absent ? "There is no such environment." : result->notice;
 	if (*reply.notice == '\0' && result->env != NULL)
 		reply.notice = notice_of_past(e, result->env, local_call_uid(call), arena);
 	if (decision_to_wire(&reply, arena, &answer.decision) < 0)

@@ -251,6 +251,7 @@ struct lookup_result {
 	const char *error;
 	struct env *env;
 	const char *prefix; /* canonical, also when it is not known (yet) as an environment */
+	const char *named;  /* as the asker names it, "" not at all */
 	bool unreadable;    /* the reader may not look at it */
 	bool sole;	    /* nothing else could have been meant */
 	const char *notice;

@@ -177,19 +177,11 @@ static void found(void *ctx, const struct lookup_result *result)
 {
 	struct local_call *call = ctx;
 	struct asking *a = local_call_data(call);
-	const struct env *env = request_found(result);
+	const struct env *env = request_owned(a->e, call, result, a->name);
 
-	if (result->rc < 0 || env == NULL || !env->lives) {
+	if (env == NULL)
 		mem_free(a);
-		request_no_environment(call, result);
-		return;
-	}
-	if (!engine_may_see(a->e, local_call_uid(call), env)) {
-		refuse(call, a, ERR_PERM, "not permitted: only its owner, or root, may do that");
-		return;
-	}
-	(void)snprintf(a->name, sizeof a->name, "%.*s", LIMIT_WORD, env_name(env));
-	if (a->asks)
+	else if (a->asks)
 		ask(call, a, env);
 	else
 		answer(call, a, NULL, &env->id, false);

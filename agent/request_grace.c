@@ -192,19 +192,13 @@ static void found(void *ctx, const struct lookup_result *result)
 {
 	struct local_call *call = ctx;
 	struct asked_grace *a = local_call_data(call);
-	const struct env *env = request_found(result);
+	const struct env *env = request_owned(a->e, call, result, a->name);
 
-	if (result->rc < 0 || env == NULL || !env->lives) {
+	if (env == NULL) {
 		asked_grace_free(a);
-		request_no_environment(call, result);
-		return;
-	}
-	if (!engine_may_see(a->e, local_call_uid(call), env)) {
-		refuse(call, a, ERR_PERM, "not permitted: only its owner, or root, may do that");
 		return;
 	}
 	a->grace.environment = env->id;
-	(void)snprintf(a->name, sizeof a->name, "%.*s", LIMIT_WORD, env_name(env));
 	if (env->ruling.kept != NULL)
 		memcpy(a->case_code, env->ruling.kept->case_code, sizeof a->case_code);
 	if (a->unlocks)

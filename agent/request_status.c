@@ -75,6 +75,25 @@ static void degrade_aside(struct degraded *d, const struct engine *e, char line[
 		"whoever looks into it, or remove it; after 30 days this is said no more");
 }
 
+/* Decisions go by what the policy says of that (when_stale). */
+static void degrade_stale(struct degraded *d, const struct engine *e, char line[ENGINE_TEXT_MAX])
+{
+	int64_t stale_ms = state_stale_ms(e);
+	char heard[CLOCK_TEXT_MAX], since[CLOCK_TEXT_MAX];
+
+	if (stale_ms == 0 || engine_trusted(e) < stale_ms)
+		return;
+	clock_format(state_confirmed_ms(e), heard);
+	clock_format(stale_ms, since);
+	(void)snprintf(line, ENGINE_TEXT_MAX,
+		       "your organisation was last heard on %s; by its policy (stale_after) that "
+		       "has been too long since %s",
+		       heard, since);
+	degrade(d, "stale", line,
+		"connect this machine to the organisation's server, or import a newer file from "
+		"an administrator: envwarden import FILE");
+}
+
 static void find_degraded(struct engine *e, struct degraded *d, char lines[][ENGINE_TEXT_MAX])
 {
 	if (e->enrolled && !syncing_connected(e))
@@ -190,6 +209,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	Envwarden__Local__StatusReply status = ENVWARDEN__LOCAL__STATUS_REPLY__INIT;
 	char lines[ARRAY_SIZE(e->reader_trouble)][ENGINE_TEXT_MAX];
 	char unreported[ENGINE_TEXT_MAX];
+	char stale[ENGINE_TEXT_MAX];
 	struct degraded degraded = {.n = 0};
 	struct mounted mounted = {.e = e};
 	struct remote_lines remote;
@@ -201,6 +221,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	envs_each(&e->envs, count_env, &mounted);
 	find_degraded(e, &degraded, lines);
 	report_count(e, &status.self_reported, &status.unreported);
+	degrade_stale(&degraded, e, stale);
 	degrade_unreported(&degraded, status.unreported, unreported);
 	degrade_away(&degraded, &mounted.away, away);
 	degrade_partly(&degraded, &mounted, partly);

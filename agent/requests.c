@@ -4,12 +4,15 @@
  */
 #include "agent/requests.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
 #include "platform/fd_pass.h"
 #include "platform/users.h"
 #include "proto/limits.h"
+
+#define NAMED_SHOWN 512 /* bytes of what somebody typed; LIMIT_TEXT has room for it */
 
 /* Facts about an environment only to its owner, and to root; one's own agent is for oneself. */
 bool engine_may_see(const struct engine *e, uint32_t uid, const struct env *env)
@@ -103,12 +106,35 @@ struct env *request_found(const struct lookup_result *result)
 
 void request_no_environment(struct local_call *call, const struct lookup_result *result)
 {
-	if (result->several != NULL)
+	bool shown = *result->named != '\0' && strlen(result->named) <= NAMED_SHOWN;
+	char text[NAMED_SHOWN + 64];
+
+	if (result->several != NULL) {
 		local_call_fail(call, ERR_USAGE, result->several);
-	else
-		local_call_fail(call, result->rc < 0 ? result->rc : ERR_NOTFOUND,
-				result->error != NULL ? result->error
-						      : "no environment there is known");
+		return;
+	}
+	(void)snprintf(text, sizeof text, "no environment%s%s%s is known; see: envwarden list",
+		       shown ? " \"" : "", shown ? result->named : "", shown ? "\"" : " there");
+	local_call_fail(call, result->rc < 0 ? result->rc : ERR_NOTFOUND,
+			result->error != NULL ? result->error : text);
+}
+
+struct env *request_owned(const struct engine *e, struct local_call *call,
+			  const struct lookup_result *result, char name[LIMIT_WORD + 1])
+{
+	struct env *env = request_found(result);
+
+	if (result->rc < 0 || env == NULL || !env->lives) {
+		request_no_environment(call, result);
+		return NULL;
+	}
+	if (!engine_may_see(e, local_call_uid(call), env)) {
+		local_call_fail(call, ERR_PERM,
+				"not permitted: only its owner, or root, may do that");
+		return NULL;
+	}
+	(void)snprintf(name, LIMIT_WORD + 1, "%.*s", LIMIT_WORD, env_name(env));
+	return env;
 }
 
 /* --- who may know --- */

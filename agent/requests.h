@@ -6,6 +6,7 @@
 #define ENVWARDEN_AGENT_REQUESTS_H
 
 #include "agent/engine.h"
+#include "proto/limits.h"
 
 #define STREAM_MEMORY_MAX (64u << 20)
 
@@ -30,6 +31,12 @@ void request_nomem(struct local_call *call);
 void request_no_environment(struct local_call *call, const struct lookup_result *result);
 /* The environment a lookup found; NULL if there is none, or it is not clear which one. */
 struct env *request_found(const struct lookup_result *result);
+/*
+ * The same for what only its owner and root may ask of an environment that is there; its name goes
+ * to `name`. NULL: the call was refused, and is over.
+ */
+struct env *request_owned(const struct engine *e, struct local_call *call,
+			  const struct lookup_result *result, char name[LIMIT_WORD + 1]);
 /*
  * Whether the asker may know of an environment: at once for its owner and root; others, if their
  * command says it can, prove that they can open it. go_on(call, env) once, now or later; env is

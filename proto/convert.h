@@ -89,6 +89,7 @@ struct decision_reply {
 	const char *contact;
 	const char *notice; /* one line beside the decision, "" none */
 	bool report_wanted; /* the agent may not read the prefix: its owner's command is to */
+	bool absent;	    /* there is no such environment */
 };
 void decision_reply_init(struct decision_reply *reply); /* allow, all texts "" */
 int decision_to_wire(const struct decision_reply *reply, struct arena *arena,

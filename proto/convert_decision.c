@@ -65,6 +65,7 @@ int decision_to_wire(const struct decision_reply *reply, struct arena *arena,
 	wire->contact = wire_text(reply->contact);
 	wire->notice = wire_text(reply->notice);
 	wire->report_wanted = reply->report_wanted;
+	wire->absent = reply->absent;
 	*out = wire;
 	return 0;
 }
@@ -123,6 +124,7 @@ int decision_from_wire(const Envwarden__Decision *wire, struct arena *arena,
 	reply.contact = wire->contact;
 	reply.notice = wire->notice;
 	reply.report_wanted = wire->report_wanted;
+	reply.absent = wire->absent;
 	uuid_from_wire(&wire->environment, &reply.environment);
 	*out = reply;
 	return 0;

@@ -61,8 +61,8 @@ static const struct arg_option option_table[] = {
 static const struct arg_table table = {
 	.synopsis = "check [ENV | --prefix PATH | --name NAME] [options]",
 	.help = "Says whether an environment may be activated; by default the active one. Exits\n"
-		"with 4 if it is blocked, else with 0, also when no agent answers: then what the\n"
-		"agent last left on disk decides.",
+		"with 4 if it is blocked, with 1 if there is none, else with 0, also when no\n"
+		"agent answers: then what the agent last left on disk decides.",
 	.max_words = 1,
 	.options = option_table,
 	.n_options = ARRAY_SIZE(option_table),
@@ -95,6 +95,11 @@ static int print_document(const struct decision_reply *reply, struct err *err)
 	return rc;
 }
 
+static bool is_absent(const struct decision_reply *reply)
+{
+	return reply->absent && reply->decision.action == ACTION_ALLOW;
+}
+
 /* "~" is for shells that know it, with homes that begin with a slash. */
 static const char *shown_home(char home[PATHS_MAX])
 {
@@ -102,14 +107,16 @@ static const char *shown_home(char home[PATHS_MAX])
 }
 
 static void print_message(const struct decision_reply *reply, const struct target *target,
-			  bool active)
+			  const struct options *options)
 {
 	struct message_style style = {
 		.width = WIDTH_MAX,
 		.colour = terminal_colour(TERMINAL_ERR),
 		.one_line = !terminal_is(TERMINAL_ERR),
-		.active = active,
+		.active = options->active,
+		.asked = !options->hook,
 	};
+	const char *typed = *target->wire.typed ? target->wire.typed : target->wire.conda_prefix;
 	int width = terminal_width(TERMINAL_ERR);
 	char home[PATHS_MAX];
 	struct buf text, env;
@@ -121,18 +128,14 @@ static void print_message(const struct decision_reply *reply, const struct targe
 	buf_init(&env, OUTPUT_MAX);
 	hint_environment(&env, target->wire.typed, reply->prefix, reply->name, style.home);
 	style.env = buf_cstr(&env);
-	message_decision(&text, reply, &style);
+	if (is_absent(reply))
+		message_absent(&text, typed, &style);
+	else
+		message_decision(&text, reply, &style);
 	if (buf_rc(&text) == 0 && text.len > 0)
 		(void)fwrite(text.data, 1, text.len, stderr);
 	buf_deinit(&env);
 	buf_deinit(&text);
-}
-
-/* A person asks, not a gate: the answer comes every time, also a good one. */
-static bool asked_by_person(const struct options *options)
-{
-	return !options->hook && !options->words.tool && terminal_is(TERMINAL_OUT) &&
-	       terminal_is(TERMINAL_ERR);
 }
 
 /* The prefix as this account sees it, free of links: what the agent could not look at. */
@@ -178,20 +181,20 @@ static bool said_before(const struct target *target, const struct decision_reply
 	return before;
 }
 
+/* To the gate: what is new. The tool says itself that there is no such environment. */
+static bool is_worth_saying(const struct target *target, const struct decision_reply *reply)
+{
+	if (message_is_silent(reply) || is_absent(reply))
+		return false;
+	return reply->decision.action == ACTION_BLOCK || !said_before(target, reply);
+}
+
+/* Who asks plainly, person or script, has the answer every time, also a good one. */
 static void tell(const struct options *options, const struct target *target,
 		 const struct decision_reply *reply)
 {
-	bool person = asked_by_person(options);
-	bool silent = message_is_silent(reply);
-
-	if (person && reply->decision.action == ACTION_ALLOW && strcmp(reply->source, "agent") == 0)
-		output_say("\"%s\" may be activated.", reply->name);
-	if (silent ||
-	    (reply->decision.action == ACTION_WARN && !person && said_before(target, reply)))
-		return;
-	if (options->hook && reply->decision.action == ACTION_ALLOW && said_before(target, reply))
-		return;
-	print_message(reply, target, options->active);
+	if (!options->hook || is_worth_saying(target, reply))
+		print_message(reply, target, options);
 }
 
 /*
@@ -244,6 +247,8 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 		output_say("%s", err->text);
 	if (reply.decision.action == ACTION_BLOCK)
 		rc = EXIT_BLOCKED;
+	else if (is_absent(&reply) && !options->hook)
+		rc = EXIT_FAILED;
 	else
 		rc = rc < 0 ? EXIT_FAILED : EXIT_FINE;
 	if (wanted)

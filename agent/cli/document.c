@@ -155,4 +155,6 @@ void document_decision(struct json_writer *w, const struct decision_reply *reply
 	if (d->valid_until_ms != INT64_MAX)
 		json_kv_time_opt(w, "valid_until", d->valid_until_ms);
 	json_kv_str_opt(w, "notice", reply->notice);
+	if (reply->absent)
+		json_kv_bool(w, "absent", true);
 }

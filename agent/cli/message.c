@@ -121,6 +121,21 @@ static void add_hint(struct buf *out, const char *command, const struct decision
 		hint_word(out, reply->name);
 }
 
+/* It is not the environment that is to be mended, but this machine. */
+static bool is_trouble(const struct decision *d)
+{
+	static const char *const kinds[] = {"stale", "agent_down"};
+	bool trouble = false;
+
+	for (size_t i = 0; i < d->n_reasons; i++) {
+		if (*d->reasons[i].fix)
+			return false;
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+			trouble = trouble || strcmp(d->reasons[i].kind, kinds[k]) == 0;
+	}
+	return trouble;
+}
+
 /* The command that a reason names; where they name several, the one that runs them all. False: none
  * does. */
 static bool add_fix(struct buf *out, const struct decision_reply *reply,
@@ -140,7 +155,9 @@ static bool add_fix(struct buf *out, const struct decision_reply *reply,
 	}
 	if (*first)
 		hint_command(out, first, style->home);
-	return *first != '\0';
+	else if (is_trouble(d))
+		buf_adds(out, "envwarden doctor");
+	return *first || is_trouble(d);
 }
 
 static bool unchecked(const struct decision_reply *reply)
@@ -269,19 +286,26 @@ static void add_ask(const struct page *p)
 	buf_deinit(&text);
 }
 
+static const char *blocked_and(const struct message_style *style)
+{
+	return style->active  ? "and is active all the same"
+	       : style->asked ? "and can't be activated"
+			      : "and was not activated";
+}
+
 static void block_page(const struct page *p)
 {
 	struct buf fix;
 
 	buf_init(&fix, TEXT_MAX_BYTES);
-	headline(p, &(struct headline){"", "is", "BLOCKED", RED,
-				       p->style->active ? "and is active all the same."
-							: "and was not activated.",
-				       NULL});
+	headline(p, &(struct headline){"", "is", "BLOCKED", RED, "", blocked_and(p->style)});
 	add_why(p);
 	if (add_fix(&fix, p->reply, p->style)) {
 		wrap_command(p->out, "  Fix   ", buf_cstr(&fix));
-		paragraph(p, MARGIN, "Works while blocked; the block then lifts by itself.");
+		paragraph(p, MARGIN,
+			  is_trouble(&p->reply->decision)
+				  ? "Says why, and what to do; the block then lifts by itself."
+				  : "Works while blocked; the block then lifts by itself.");
 	}
 	add_ask(p);
 	buf_deinit(&fix);
@@ -294,9 +318,11 @@ static void add_fix_and_tail(const struct page *p, const char *fix)
 	struct buf tail;
 
 	buf_init(&tail, TEXT_MAX_BYTES);
-	buf_adds(&tail, "Shown once a day.");
+	if (!p->style->asked)
+		buf_adds(&tail, "Shown once a day.");
 	if (*p->reply->decision.case_code)
-		buf_addf(&tail, " Case %s.", p->reply->decision.case_code);
+		buf_addf(&tail, "%sCase %s.", tail.len > 0 ? " " : "",
+			 p->reply->decision.case_code);
 	wrap_command(p->out, "  Fix   ", fix);
 	if (buf_rc(p->out) == 0 && column + 3 <= TAIL_COLUMN &&
 	    TAIL_COLUMN + tail.len <= p->style->width) {
@@ -318,14 +344,16 @@ static void warning_page(const struct page *p)
 	buf_init(&fix, TEXT_MAX_BYTES);
 	buf_init(&from, TEXT_MAX_BYTES);
 	message_block_from(&from, &p->reply->decision);
-	headline(p, &(struct headline){"", "is active, with a", "WARNING.", YELLOW, "",
-				       buf_cstr(&from)});
+	headline(p, &(struct headline){
+			    "", p->style->asked ? "may be activated, with a" : "is active, with a",
+			    "WARNING.", YELLOW, "", buf_cstr(&from)});
 	add_why(p);
 	if (add_fix(&fix, p->reply, p->style)) {
 		add_fix_and_tail(p, buf_cstr(&fix));
 	} else {
 		add_ask(p);
-		paragraph(p, MARGIN, "Shown once a day.");
+		if (!p->style->asked)
+			paragraph(p, MARGIN, "Shown once a day.");
 	}
 	buf_deinit(&from);
 	buf_deinit(&fix);
@@ -337,8 +365,10 @@ static void unchecked_page(const struct page *p)
 
 	struct wrap w;
 
-	headline(p, &(struct headline){"agent not reachable;", "was activated without a check.", "",
-				       NULL, "", NULL});
+	headline(p, &(struct headline){"agent not reachable;",
+				       p->style->asked ? "may be activated without a check."
+						       : "was activated without a check.",
+				       "", NULL, "", NULL});
 	wrap_begin(&w, p->out, p->style->width, "  ", "  ");
 	wrap_text(&w, allowed ? "Your organisation allows this." : "", NULL);
 	wrap_text(&w, "If it goes on:", NULL);
@@ -352,15 +382,18 @@ static void one_line_held(struct buf *text, const struct decision_reply *reply,
 			  const struct message_style *style)
 {
 	const struct decision *d = &reply->decision;
-	struct buf room;
+	struct buf room, how;
 
 	buf_init(&room, TEXT_MAX_BYTES);
+	buf_init(&how, TEXT_MAX_BYTES);
 	message_block_from(&room, d);
-	buf_addf(text, "\"%s\" is %s%s%s: ", reply->name,
-		 d->action != ACTION_BLOCK ? "active, with a WARNING"
-		 : style->active	   ? "BLOCKED and is active all the same"
-					   : "BLOCKED and was not activated",
-		 room.len > 0 ? ", " : "", buf_cstr(&room));
+	if (d->action == ACTION_BLOCK)
+		buf_addf(&how, "is BLOCKED %s", blocked_and(style));
+	else
+		buf_addf(&how, "%s, with a WARNING",
+			 style->asked ? "may be activated" : "is active");
+	buf_addf(text, "\"%s\" %s%s%s: ", reply->name, buf_cstr(&how), room.len > 0 ? ", " : "",
+		 buf_cstr(&room));
 	if (d->n_reasons > 0) {
 		message_cause(text, &d->reasons[0]);
 		if (*d->reasons[0].message)
@@ -381,7 +414,19 @@ static void one_line_held(struct buf *text, const struct decision_reply *reply,
 	}
 	if (strcmp(reply->source, "agent") == 0 && *reply->notice)
 		buf_addf(text, "; note: %s", reply->notice);
+	buf_deinit(&how);
 	buf_deinit(&room);
+}
+
+/* The good answer to who asks; what the agent has to say all the same. */
+static void add_allowed(struct buf *out, const struct decision_reply *reply,
+			const struct message_style *style)
+{
+	if (!style->asked)
+		buf_addf(out, "\"%s\": %s", reply->name, reply->notice);
+	else
+		buf_addf(out, "\"%s\" may be activated.%s%s", reply->name,
+			 *reply->notice ? " " : "", reply->notice);
 }
 
 static void one_line(struct buf *out, const struct decision_reply *reply,
@@ -393,10 +438,10 @@ static void one_line(struct buf *out, const struct decision_reply *reply,
 	if (reply->decision.action != ACTION_ALLOW)
 		one_line_held(&text, reply, style);
 	else if (unchecked(reply))
-		buf_addf(&text, "agent not reachable; \"%s\" was activated without a check (%s).",
-			 reply->name, reply->notice);
+		buf_addf(&text, "agent not reachable; \"%s\" %s activated without a check (%s).",
+			 reply->name, style->asked ? "may be" : "was", reply->notice);
 	else
-		buf_addf(&text, "\"%s\": %s", reply->name, reply->notice);
+		add_allowed(&text, reply, style);
 	for (size_t i = 0; i < text.len; i++) {
 		if (text.data[i] == '\n')
 			text.data[i] = ' ';
@@ -407,13 +452,26 @@ static void one_line(struct buf *out, const struct decision_reply *reply,
 	buf_deinit(&text);
 }
 
-/* Allowed; the agent has something to say all the same. */
+void message_absent(struct buf *out, const char *typed, const struct message_style *style)
+{
+	struct buf text;
+	struct wrap w;
+
+	buf_init(&text, TEXT_MAX_BYTES);
+	buf_addf(&text, "no environment \"%s\" is known; see:", typed);
+	wrap_begin(&w, out, style->one_line ? SIZE_MAX : style->width, "envwarden: ", MARGIN);
+	wrap_text(&w, buf_cstr(&text), NULL);
+	wrap_whole(&w, "envwarden list");
+	wrap_end(&w);
+	buf_deinit(&text);
+}
+
 static void notice_page(const struct page *p)
 {
 	struct buf text;
 
 	buf_init(&text, TEXT_MAX_BYTES);
-	buf_addf(&text, "\"%s\": %s", p->reply->name, p->reply->notice);
+	add_allowed(&text, p->reply, p->style);
 	paragraph(p, "envwarden: ", buf_cstr(&text));
 	buf_deinit(&text);
 }
@@ -424,7 +482,7 @@ void message_decision(struct buf *out, const struct decision_reply *reply,
 	struct page p = {.out = out, .style = style, .reply = reply};
 	bool answered = strcmp(reply->source, "agent") == 0;
 
-	if (message_is_silent(reply))
+	if (message_is_silent(reply) && !style->asked)
 		return;
 	if (style->one_line) {
 		one_line(out, reply, style);

@@ -17,17 +17,21 @@ struct message_style {
 	bool colour;
 	bool one_line;	  /* nobody looks at a terminal: for logs */
 	bool active;	  /* it is active already: a block comes after the fact */
+	bool asked;	  /* somebody asks: nothing is being activated */
 	const char *env;  /* shell word that commands find the environment by; NULL = its name */
 	const char *home; /* shown as ~; NULL = not */
 };
 
 /*
- * Appends the message, nothing if there is nothing to say (allowed by an agent, without a notice).
+ * Appends the message; nothing if there is nothing to say (message_is_silent) and nobody asks.
  */
 void message_decision(struct buf *out, const struct decision_reply *reply,
 		      const struct message_style *style);
 
-/* Whether there is nothing to say. */
+/* That there is no environment of this name, as it was typed, or at this path. */
+void message_absent(struct buf *out, const char *typed, const struct message_style *style);
+
+/* Whether there is nothing to say: allowed by an agent, without a notice. */
 bool message_is_silent(const struct decision_reply *reply);
 
 /* The part about a package that reasons and lists share: "openssl 1.0.2u (conda-forge)". */

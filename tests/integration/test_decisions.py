@@ -4,49 +4,12 @@ import json
 import pathlib
 import time
 
+import governed
 import harness
-
-SAMPLE = harness.ROOT / "packaging" / "sample" / "make-sample.sh"
-SOON_S = 15
-FIRST = "ca-certificates-2024.2.2-hf0a4a13_0"
-POLICY = """policy: 1
-defaults: {contact: "it@example.org", defer: 1d}
-rules:
-  - id: old-certificates
-    when: {package: "ca-certificates <2025"}
-    action: block
-    message: "Too old."
-"""
+from governed import SOON_S
 
 
-class Decisions(harness.Case):
-    def setUp(self):
-        super().setUp()
-        self.site.start_everything()
-        self.site.log_in_command()
-        self.prefix = self.make("old")
-        file = self.site.dir / "policy.yaml"
-        file.write_text(POLICY)
-        self.assertRun(self.site.admin("policy", "apply", file, "--yes"), 0)
-        self.wait_check(4)
-
-    def make(self, name):
-        self.site.must(SAMPLE, "create", name, FIRST)
-        prefix = str(self.site.home / ".conda" / "envs" / name)
-        harness.wait_for(f"{name} at the server", lambda: self.at_server(prefix), SOON_S)
-        return prefix
-
-    def at_server(self, prefix):
-        found = self.site.admin("--json", "env", "list", "--query", prefix)
-        return found.json()["environments"] if found.code == 0 else None
-
-    def check(self, prefix, *words):
-        return self.site.ew("check", "--prefix", prefix, "--timeout-ms", "5000", *words)
-
-    def wait_check(self, code, prefix=None):
-        return harness.wait_for(f"check to exit with {code}", lambda: self.check(
-            prefix or self.prefix).code == code, SOON_S)
-
+class Decisions(governed.Case):
     def shown(self):
         return self.site.admin("--json", "env", "show", self.prefix).json()
 
@@ -56,11 +19,11 @@ class Decisions(harness.Case):
         site.agent.stop()
         site.start_agent()
         self.wait_check(4)
-        self.assertRun(self.check(self.prefix), 4, "Too old")
-        self.assertEqual(json.loads(self.check(self.prefix, "--json").out)["policy_version"], 1)
+        self.assertRun(self.check(), 4, "Too old")
+        self.assertEqual(json.loads(self.check("--json").out)["policy_version"], 1)
         # Without the agent the file it left says the same.
         site.agent.stop()
-        result = self.check(self.prefix, "--json")
+        result = self.check("--json")
         self.assertEqual((result.code, json.loads(result.out)["source"]), (4, "fallback"))
 
     def test_use_changes_what_is_said(self):
@@ -77,10 +40,10 @@ class Decisions(harness.Case):
                             f"when: {{all: [{{env_name: {name}}}, {condition}]}}}}\n")
             self.assertRun(site.admin("policy", "apply", file, "--yes"), 0)
             before, after = ("warn", "allow") if name == "idle" else ("allow", "warn")
-            said = lambda: json.loads(self.check(prefix, "--json").out)["decision"]
+            said = lambda: json.loads(self.check("--json", prefix=prefix).out)["decision"]
             version = 2 if name == "idle" else 3
             harness.wait_for("the policy", lambda: json.loads(
-                self.check(prefix, "--json").out)["policy_version"] == version, SOON_S)
+                self.check("--json", prefix=prefix).out)["policy_version"] == version, SOON_S)
             harness.wait_for(f"{name} before it is used", lambda: said() == before, SOON_S)
             site.ew("check", "--hook", "--timeout-ms", "60000", "--tool", "conda", prefix)
             harness.wait_for(f"{name} after that", lambda: said() == after, SOON_S)
@@ -88,7 +51,7 @@ class Decisions(harness.Case):
     def test_defer_once(self):
         site = self.site
         self.assertRun(site.ew("defer", self.prefix), 0, "warns instead of being blocked until")
-        self.assertRun(self.check(self.prefix), 0, "WARNING")
+        self.assertRun(self.check(), 0, "WARNING")
         self.assertRun(site.ew("defer", self.prefix), 7, "not blocked")
         for end in (site.agent.kill, site.agent.stop):
             end()
@@ -97,7 +60,7 @@ class Decisions(harness.Case):
         # An administrator's own block can't be deferred.
         other = self.make("other")
         self.assertRun(site.admin("env", "set-status", other, "block", "--message", "No"), 0)
-        harness.wait_for("the status", lambda: "No" in self.check(other).err, SOON_S)
+        harness.wait_for("the status", lambda: "No" in self.check(prefix=other).err, SOON_S)
         self.assertRun(site.ew("defer", other), 7, "administrator")
 
     def test_unlock_offline(self):
@@ -108,9 +71,9 @@ class Decisions(harness.Case):
         site.server.stop()
         wrong = ("A" if code[0] != "A" else "B") + code[1:]
         self.assertRun(site.ew("unlock", self.prefix, wrong), 1)
-        self.assertRun(self.check(self.prefix), 4)
+        self.assertRun(self.check(), 4)
         self.assertRun(site.ew("unlock", self.prefix, code), 0, "is unlocked until")
-        self.assertRun(self.check(self.prefix), 0)
+        self.assertRun(self.check(), 0)
         for _ in range(4):
             last = site.ew("unlock", self.prefix, wrong)
         self.assertRun(last, 1, "too many codes")
@@ -123,7 +86,7 @@ class Decisions(harness.Case):
         site = self.site
         self.assertRun(site.admin("env", "set-status", self.prefix, "block", "--message",
                                   "No"), 0)
-        harness.wait_for("the status", lambda: "No" in self.check(self.prefix).err, SOON_S)
+        harness.wait_for("the status", lambda: "No" in self.check().err, SOON_S)
         for option, told, code, said in (
                 ((), "make one with --and-status", 7, "blocked this environment itself"),
                 (("--and-status",), "shown only here", 0, "is unlocked until")):
@@ -137,36 +100,36 @@ class Decisions(harness.Case):
         self.assertRun(site.admin("policy", "show"), 0)
         self.assertRun(site.admin("env", "set-status", self.prefix, "block", "--message",
                                   "Leaks"), 0)
-        harness.wait_for("the status", lambda: "Leaks" in self.check(self.prefix).err, SOON_S)
+        harness.wait_for("the status", lambda: "Leaks" in self.check().err, SOON_S)
         site.server.stop()
-        site.must(SAMPLE, "create", "copy", FIRST)
+        site.must(governed.SAMPLE, "create", "copy", governed.FIRST)
         copy = str(site.home / ".conda" / "envs" / "copy")
-        harness.wait_for("the copy's block", lambda: "Leaks" in self.check(copy).err, SOON_S)
-        self.assertRun(self.check(copy), 4, "same packages")
+        harness.wait_for("the copy's block", lambda: "Leaks" in self.check(prefix=copy).err, SOON_S)
+        self.assertRun(self.check(prefix=copy), 4, "same packages")
         # What the server has not heard of it is remembered, however the agent ended.
         for end in (site.agent.stop, site.agent.kill):
             end()
             site.start_agent()
-            harness.wait_for("the copy's block", lambda: "Leaks" in self.check(copy).err, SOON_S)
-            self.assertRun(self.check(copy), 4, "same packages")
+            harness.wait_for("the copy's block", lambda: "Leaks" in self.check(prefix=copy).err, SOON_S)
+            self.assertRun(self.check(prefix=copy), 4, "same packages")
         # Once it has, what it says holds: the same block, until that is taken away from the copy.
         site.start_server()
         harness.wait_for("the copy at the server", lambda: self.at_server(copy), SOON_S)
         harness.wait_for("the server's word",
-                         lambda: "same packages" not in self.check(copy).err, SOON_S)
-        self.assertRun(self.check(copy), 4, "Leaks")
+                         lambda: "same packages" not in self.check(prefix=copy).err, SOON_S)
+        self.assertRun(self.check(prefix=copy), 4, "Leaks")
         self.assertRun(site.admin("env", "set-status", copy, "ok"), 0)
-        harness.wait_for("its own status", lambda: "Leaks" not in self.check(copy).err, SOON_S)
+        harness.wait_for("its own status", lambda: "Leaks" not in self.check(prefix=copy).err, SOON_S)
         site.agent.stop()
         site.start_agent()
         self.wait_check(4, copy)  # by the rule
-        self.assertNotIn("Leaks", self.check(copy).err)
+        self.assertNotIn("Leaks", self.check(prefix=copy).err)
 
     def test_told(self):
         def refusals():
             return self.shown()["environment"].get("decision", {}).get("refusals", 0)
         for _ in range(3):
-            self.assertRun(self.check(self.prefix, "--hook"), 4)
+            self.assertRun(self.check("--hook"), 4)
         harness.wait_for("the decision at the server", lambda: self.shown()["environment"].get(
             "decision"), SOON_S)
         # Counters go once a minute.

@@ -81,7 +81,7 @@ class MainJob(harness.Case):
         self.sample("create", "play", FIRST)
         self.seen("work", ["created"])
         self.seen("play", ["created"])
-        self.assertRun(self.wait_check("work", 0), 0, "^$", "^$")
+        self.assertRun(self.wait_check("work", 0), 0, "^envwarden: \"work\" may be activated.$", "^$")
         self.set_status("work", "block", "--message", "Ask IT")
 
         def blocked(source):

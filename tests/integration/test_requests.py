@@ -2,21 +2,11 @@
 
 import shlex
 
+import governed
 import harness
+from governed import SOON_S
 
-SAMPLE = harness.ROOT / "packaging" / "sample" / "make-sample.sh"
-SOON_S = 20
 DAY_S = 86400
-FIRST = "ca-certificates-2024.2.2-hf0a4a13_0"
-POLICY = """policy: 1
-defaults: {contact: "it@example.org"}
-rules:
-  - id: old-certificates
-    when: {package: "ca-certificates <2025"}
-    action: block
-    message: "Too old."
-"""
-
 
 GUIDE = harness.ROOT / "docs" / "policy.md"
 HEADING = "## Asking for an exception"
@@ -27,34 +17,7 @@ def guide_commands():
     return [shlex.split(line) for line in text.splitlines() if line.startswith("    ")]
 
 
-class Requests(harness.Case):
-    def setUp(self):
-        super().setUp()
-        self.site.start_everything()
-        self.site.log_in_command()
-        self.prefix = self.make("old")
-        file = self.site.dir / "policy.yaml"
-        file.write_text(POLICY)
-        self.assertRun(self.site.admin("policy", "apply", file, "--yes"), 0)
-        self.wait_check(4)
-
-    def make(self, name):
-        self.site.must(SAMPLE, "create", name, FIRST)
-        prefix = str(self.site.home / ".conda" / "envs" / name)
-        harness.wait_for(f"{name} at the server", lambda: self.at_server(prefix), SOON_S)
-        return prefix
-
-    def at_server(self, prefix):
-        found = self.site.admin("--json", "env", "list", "--query", prefix)
-        return found.json()["environments"] if found.code == 0 else None
-
-    def check(self, *words):
-        return self.site.ew("check", "--prefix", self.prefix, "--timeout-ms", "5000", *words)
-
-    def wait_check(self, code):
-        return harness.wait_for(f"check to exit with {code}", lambda: self.check().code == code,
-                                SOON_S)
-
+class Requests(governed.Case):
     def requests(self):
         """The member's view, the newest first."""
         return self.site.ew("request", "--json", self.prefix).json()["requests"]
@@ -226,10 +189,8 @@ class Requests(harness.Case):
         other.log_in()
         other.log_in_command()
         other.logging("on")
-        policy = site.dir / "policy.yaml"
-        policy.write_text(POLICY.replace('"it@example.org"', '"it@example.org", defer: 1d'))
-        for at in (site, other):
-            self.assertRun(at.admin("policy", "apply", policy, "--yes", "--no-wait"), 0)
+        self.assertRun(other.admin("policy", "apply", site.dir / "policy.yaml", "--yes",
+                                   "--no-wait"), 0)
         code = site.admin("--json", "unlock", self.prefix, "--reason", "demo").json()["code"]
         self.assertRun(site.ew("request", self.prefix, "--reason", "delivered"), 0)
         asked = self.wait_state("open")

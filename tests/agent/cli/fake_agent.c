@@ -108,7 +108,10 @@ static void decide(const char *typed, struct decision_reply *reply, struct reaso
 		reply->decision.action = ACTION_WARN;
 		reason->message = "\033[31mplease\033[0m rebuild";
 	} else if (strcmp(typed, "slow") == 0) {
-		reply->notice = "a transaction is under way; this is the state before it";
+		reply->notice = "A transaction is under way; this is the state before it.";
+	} else if (strcmp(typed, "nope") == 0) {
+		reply->absent = true;
+		reply->notice = "There is no such environment.";
 	}
 	if (reply->decision.action != ACTION_ALLOW)
 		set_reason(reply, reason);

@@ -309,6 +309,41 @@ static void test_active(void **state)
 		       .width = 80, .active = true, .one_line = true, .home = "/home/ana"});
 }
 
+/* Nothing is being activated: somebody asks, and is answered whatever it is. */
+static void test_asked(void **state)
+{
+	struct message_style style = {.asked = true, .home = "/home/ana"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (cases[i].action == ACTION_BLOCK && i > 0)
+			continue;
+		style.one_line = false;
+		style.width = 80;
+		expect(i, "asked.80", &style);
+		style.width = 40;
+		expect(i, "asked.40", &style);
+		style.one_line = true;
+		expect(i, "asked.line", &style);
+	}
+}
+
+static void test_absent(void **state)
+{
+	static const char *const typed[] = {"nope", "/srv/envs/a b\n\033[2J"};
+	static const struct message_style styles[] = {
+		{.width = 80}, {.width = 40}, {.width = 80, .one_line = true}};
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 65536);
+	for (size_t i = 0; i < ARRAY_SIZE(typed); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(styles); k++)
+			message_absent(&out, typed[i], &styles[k]);
+	golden_expect("message_absent", out.data, out.len);
+	buf_deinit(&out);
+}
+
 static void test_colour(void **state)
 {
 	(void)state;
@@ -324,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_pages),  cmocka_unit_test(test_one_line),
 		cmocka_unit_test(test_active), cmocka_unit_test(test_colour),
 		cmocka_unit_test(test_word),   cmocka_unit_test(test_to_the_letter),
+		cmocka_unit_test(test_asked),  cmocka_unit_test(test_absent),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -315,8 +315,11 @@ int process_become(uint32_t uid, uint32_t gid, bool keep_read_all, struct err *e
 
 static void task_child(const struct process_task *task, int fd)
 {
-	int rc = geteuid() == 0 ? process_become(task->uid, task->gid, false, NULL)
-				: process_drop_rights(false, NULL);
+	/* Root stays who it is where it is meant: in a container of one account it could not even
+	 * give up its groups. */
+	int rc = geteuid() == 0 && task->uid != 0
+			 ? process_become(task->uid, task->gid, false, NULL)
+			 : process_drop_rights(false, NULL);
 	if (rc == 0 && geteuid() != task->uid)
 		rc = ERR_PERM;
 	if (rc == 0)

@@ -408,6 +408,16 @@ run("umount", room)
         os.chown(self.base, 12345, 0)  # nobody's
         self.hooks("place", code=1, state="failed")
 
+    def test_root_of_a_container_of_one_account(self):
+        """Who is root there alone, and may become nobody else."""
+        words = ["/usr/bin/unshare", "--user", "--map-root-user"]
+        if self.site.run(*words, "/bin/true").code != 0:
+            self.skipTest("no user namespaces here")
+        result = self.site.run(*words, harness.BIN / "envwarden", "hooks", "place", "--base",
+                               self.base)
+        self.assertRun(result, 0, None, "placed")
+        self.assertEqual(self.names(), PIECES)
+
     @unittest.skipIf(os.getuid() != 0, "only root can be somebody else")
     def test_others_bases_are_left_to_them(self):
         self.site.dir.chmod(0o711)

@@ -20,16 +20,18 @@ static int run_one(struct db_conn *conn, struct db_job *job)
 {
 	int rc = db_savepoint(conn, NULL);
 
+	job->rc = 0;
 	if (rc == 0) {
 		job->rc = job->work(conn, job);
 		rc = job->rc < 0 ? db_savepoint_undo(conn, NULL) : db_savepoint_keep(conn, NULL);
 	}
 	if (rc == 0 && db_in_transaction(conn))
 		return 0;
-	if (rc == 0)
-		rc = job->rc < 0 ? job->rc : ERR_IO;
-	job->rc = rc;
-	return rc;
+	/* Given up by the engine while the job ran: the job knows why, the savepoint is just gone. */
+	if (!db_in_transaction(conn) && job->rc < 0)
+		rc = job->rc;
+	job->rc = rc < 0 ? rc : ERR_IO;
+	return job->rc;
 }
 
 /* Runs waiting jobs, and those that come meanwhile, in the open transaction; fills the group. */

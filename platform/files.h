@@ -53,7 +53,7 @@ int files_remove(const char *path, struct err *err);
 
 /*
  * A lock held until freed or until the process ends, however it ends. The file stays and holds the
- * holder's process id as text. ERR_BUSY: "already running (pid N)".
+ * holder's process id as text, if there was space for it. ERR_BUSY: "already running (pid N)".
  */
 struct files_lock;
 int files_lock_take(const char *path, struct files_lock **out, struct err *err);

@@ -38,6 +38,7 @@ static void given(void *ctx, int rc)
 {
 	struct local_call *call = ctx;
 	struct asked_grace *a = local_call_data(call);
+	const struct env *env = envs_by_id(&a->e->envs, &a->grace.environment);
 	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	Envwarden__Local__GraceReply reply = ENVWARDEN__LOCAL__GRACE_REPLY__INIT;
 
@@ -45,6 +46,9 @@ static void given(void *ctx, int rc)
 		refuse(call, a, rc, "the agent can't keep it now; see: envwarden status");
 		return;
 	}
+	log_info("decision", a->unlocks ? "unlocked" : "deferred",
+		 LOG_STR("prefix", env ? env->prefix : ""), LOG_STR("case", a->case_code),
+		 LOG_INT("serial", a->grace.serial));
 	reply.name = a->name;
 	reply.until_ms = a->grace.until_ms;
 	reply.case_code = a->case_code;
@@ -100,8 +104,6 @@ static void defer(struct local_call *call, struct asked_grace *a, const struct e
 	}
 	a->grace.until_ms = engine_trusted(a->e) + state_rules(a->e)->policy.defaults.defer_ms;
 	memcpy(a->grace.case_code, env->ruling.kept->case_code, sizeof a->grace.case_code);
-	log_info("decision", "deferred", LOG_STR("prefix", env->prefix),
-		 LOG_STR("case", a->grace.case_code));
 	give(call, a);
 }
 
@@ -181,8 +183,6 @@ static void unlock(struct local_call *call, struct asked_grace *a, const struct 
 	a->grace.until_ms = code.expires_ms;
 	a->grace.serial = code.serial;
 	a->grace.lifts_status = code.lifts_status;
-	log_info("decision", "unlocked", LOG_STR("prefix", env->prefix),
-		 LOG_INT("serial", code.serial));
 	give(call, a);
 }
 

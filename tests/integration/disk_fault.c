@@ -1,6 +1,6 @@
 /*
  * Preloaded into a program, it makes its disk fail. What counts are steps that change regular
- * files: writes, truncations, syncs, and new, moved and removed names.
+ * files (but stdout and stderr): writes, truncations, syncs, and new, moved and removed names.
  *
  *   DISK_DIES=N     the program is killed where it would do the N-th step (from 1)
  *   DISK_FULL_AT=N  from the N-th step on, there is no space
@@ -46,7 +46,7 @@ static bool full(int fd)
 {
 	int before = errno;
 	struct stat st;
-	bool none = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && step();
+	bool none = fd > STDERR_FILENO && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && step();
 
 	errno = none ? ENOSPC : before;
 	return none;

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import threading
 import time
+import unittest
 
 import harness
 
@@ -211,6 +212,52 @@ class Airgap(harness.Case):
         lonely = self.new_site()
         lonely.start_agent()
         self.assertRun(lonely.ew("import", self.export()), 1, err="not enrolled")
+
+    def test_no_plain_files(self):
+        """What is no file of ours is bounded, whatever it is; a pipe is as good as a file."""
+        site = self.site
+        path = self.export()
+        huge = site.dir / "huge"
+        with huge.open("wb") as file:
+            file.truncate(20 << 30)
+        for source, why in (("/dev/zero", "larger than"), ("/dev/null", "is empty"),
+                            (huge, "larger than"), (site.socket, "cannot open")):
+            self.assertRun(self.import_(source), 1, err=why)
+        for data, code, why in ((path.read_bytes(), 0, "active"),
+                                (path.read_bytes()[:-9], 1, "cut off"), (b"", 1, "is empty")):
+            pipe = site.dir / "pipe"
+            os.mkfifo(pipe)
+            writer = threading.Thread(target=pipe.write_bytes, args=(data,))
+            writer.start()
+            self.assertRun(self.import_(pipe), code, err=why)
+            writer.join()
+            pipe.unlink()
+
+    def test_without_an_agent(self):
+        path = self.export()
+        self.site.agent.stop()
+        self.assertRun(self.import_(path), 3)
+        self.assertRun(self.import_(self.site.dir / "absent"), 1)  # that comes first
+
+    @unittest.skipIf(os.geteuid() != 0, "needs another account")
+    def test_not_permitted(self):
+        """The machine's agent takes signed state from root alone."""
+        site = self.site
+        path = self.export()
+        path.chmod(0o644)
+        site.dir.chmod(0o755)
+        site.agent.stop()
+        site.agent.words.remove("--user")
+        site.start_agent()
+        before = self.versions()
+        told = subprocess.run([harness.BIN / "envwarden", "import", path, "--socket", site.socket],
+                              user="nobody", group="nogroup", extra_groups=[], cwd="/",
+                              env={**site.env, "HOME": "/"}, capture_output=True, text=True,
+                              check=False)
+        self.assertEqual((told.returncode, told.stderr),
+                         (7, "envwarden: only root may import signed state: use sudo\n"))
+        self.assertEqual(self.versions(), before)
+        self.assertRun(self.import_(path), 1, err="export it anew")  # root may, were it not old
 
     # --- attacks
 

@@ -234,6 +234,7 @@ void engine_stop(struct engine *e)
 		uv_close(handles[i], NULL);
 	use_save(e);
 	telling_save(e);
+	timekeeping_save(e);
 	requests_stop(e);
 	engine_restart_reader(e);
 	syncing_stop(e, on_sync_stopped, e);

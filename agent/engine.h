@@ -65,6 +65,7 @@ struct importing; /* request_import.c: an import under way */
 #define ENGINE_TEXT_MAX 512
 #define ENGINE_ACCOUNTS_MAX 1024
 #define ENGINE_KEY_ASKED "asked/" /* settings: members' requests, by id */
+#define ENGINE_KEY_TIME "trusted-time"
 #define ENGINE_KEY_GRACES "graces"
 #define ENGINE_KEY_COUNTS "decision-counts"
 #define ENGINE_KEY_LOST "lost" /* setting: epoch of a journal that was lost and not told yet */
@@ -329,6 +330,12 @@ void state_import(struct engine *e, const struct set_file *set, state_import_cb 
 int64_t state_stale_ms(const struct engine *e); /* when what is held gets stale; 0 = never */
 /* The first state of an agent that has just enrolled. */
 int state_begin(struct engine *e, struct err *err);
+
+/* --- timekeeping.c --- */
+void timekeeping_start(struct engine *e); /* reads the store, before the loop runs */
+/* Store's thread: trusted time is so late; what is earlier than what is kept is not. */
+int timekeeping_put(struct store *store, int64_t trusted_ms, struct err *err);
+void timekeeping_save(struct engine *e); /* as it has been carried forward */
 
 /* --- telling.c --- */
 void telling_start(struct engine *e); /* before the loop runs; reads the store */

@@ -10,14 +10,11 @@
  * A set from a file (state_import) goes the same way; only that all of it is there at once, and
  * that who brought it is told, not the server.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "agent/engine.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
-
-#define KEY_TRUSTED_TIME "trusted-time"
 
 struct state {
 	struct engine *e;
@@ -229,7 +226,6 @@ static int accept_store(struct accept_job *a, struct err *err)
 	struct store *store = a->job.e->store;
 	const struct trust *trust = &a->reading.accepted.trust;
 	struct store_bundle set[TRUST_ROLES];
-	char now[32];
 	size_t n = 0;
 	int rc;
 
@@ -246,8 +242,7 @@ static int accept_store(struct accept_job *a, struct err *err)
 	rc = store_trusted_put(store, set, n, err);
 	if (a->trusted_ms < trust->created_ms)
 		a->trusted_ms = trust->created_ms;
-	(void)snprintf(now, sizeof now, "%lld", (long long)a->trusted_ms);
-	return rc == 0 ? store_kv_put(store, KEY_TRUSTED_TIME, now, strlen(now), err) : rc;
+	return rc == 0 ? timekeeping_put(store, a->trusted_ms, err) : rc;
 }
 
 static void accept_run(struct job *job)
@@ -623,17 +618,6 @@ int state_begin(struct engine *e, struct err *err)
 	return begin(s, e->identity.root.data, e->identity.root.len, err);
 }
 
-static void restore_time(struct state *s)
-{
-	struct buf text;
-
-	buf_init(&text, 64);
-	if (store_kv_get(s->e->store, KEY_TRUSTED_TIME, &text, NULL) == 0)
-		trusted_time_init(&s->e->time, strtoll(buf_cstr(&text), NULL, 10),
-				  engine_mono(s->e));
-	buf_deinit(&text);
-}
-
 static void restore_set(struct state *s, const struct trust_candidate *stored)
 {
 	struct reading r = {.said = NULL};
@@ -693,8 +677,7 @@ int state_start(struct engine *e, struct err *err)
 	for (enum trust_role role = TRUST_ROOT; role < TRUST_ROLES; role++)
 		buf_init(&s->bundles[role], LIMIT_BUNDLE);
 	e->state = s;
-	trusted_time_init(&e->time, 0, engine_mono(e));
-	restore_time(s);
+	timekeeping_start(e);
 	logging_restore(e);
 	if (!e->enrolled)
 		return 0;

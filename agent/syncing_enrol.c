@@ -34,6 +34,8 @@ static void adopt_run(struct job *job)
 	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, ENGINE_KEY_LOST, &job->err);
 	if (job->rc == 0)
+		job->rc = store_kv_delete(e->store, ENGINE_KEY_TIME, &job->err);
+	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, ENGINE_KEY_GRACES, &job->err);
 	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, ENGINE_KEY_COUNTS, &job->err);
@@ -53,6 +55,7 @@ static void adopt_done(struct job *job)
 	if (job->rc == 0) {
 		e->enrolled = true;
 		e->use_told_ms = 0;
+		trusted_time_init(&e->time, 0, engine_mono(e));
 		e->syncing->has_continuity = false; /* another server's would make it a clone */
 		notes_forget(e);
 		graces_forget(e);

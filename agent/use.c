@@ -167,6 +167,7 @@ static void on_save_time(uv_timer_t *timer)
 	struct use_told one;
 
 	use_save(e);
+	timekeeping_save(e);
 	if (syncing_connected(e) && use_untold(e, &one, 1) > 0)
 		syncing_journal_grew(e); /* there is something to send */
 }

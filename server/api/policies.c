@@ -5,6 +5,7 @@
 
 #include "lib/base/text.h"
 #include "proto/signed.h"
+#include "server/api/policy_fits.h"
 #include "server/api/policy_plan.h"
 #include "server/api/policy_request.h"
 #include "server/api/request.h"
@@ -87,8 +88,12 @@ int policy_apply_read(struct db_conn *conn, struct request *r)
 	int rc = take_source(r);
 
 	(void)conn;
-	if (rc < 0 || policy_plan_good(p->plan))
+	if (rc < 0)
 		return rc;
+	if (policy_plan_good(p->plan)) {
+		rc = policy_fits(policy_plan_policy(p->plan), POLICY_FITS_MEMORY, &r->err);
+		return rc == ERR_LIMIT ? request_refuse(r, 422, rc, "%s", r->err.text) : rc;
+	}
 	problems = policy_plan_problems(p->plan);
 	return request_refuse(r, 422, ERR_INVALID, "the policy has %zu errors; line %u: %s",
 			      problems->n_errors, problems->n ? problems->items[0].line : 0,

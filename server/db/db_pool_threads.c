@@ -27,7 +27,8 @@ static int run_one(struct db_conn *conn, struct db_job *job)
 	}
 	if (rc == 0 && db_in_transaction(conn))
 		return 0;
-	/* Given up by the engine while the job ran: the job knows why, the savepoint is just gone. */
+	/* Given up by the engine while the job ran: the job knows why, the savepoint is just gone.
+	 */
 	if (!db_in_transaction(conn) && job->rc < 0)
 		rc = job->rc;
 	job->rc = rc < 0 ? rc : ERR_IO;

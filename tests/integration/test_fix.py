@@ -3,10 +3,14 @@
 import json
 import os
 import shlex
+import shutil
 import stat
 import sys
+import threading
+import unittest
 
 import harness
+import terminal
 
 from conda_writer import Writer, dist_info  # harness says where
 
@@ -168,6 +172,97 @@ class Fix(harness.Case):
         self.govern(prefix)
         (self.site.dir / "removes").touch()
         self.assertRun(self.fix(prefix, "--yes"), 1, "there is no environment there")
+
+    # --- at a terminal
+
+    def at_terminal(self, prefix, keys, meanwhile=lambda: None):
+        """What it shows and its exit status, with these keys typed when it has asked."""
+        shown = terminal.Terminal(
+            [str(harness.BIN / "envwarden"), "fix", "--socket", str(self.site.socket), "--prefix",
+             str(prefix)], {**self.site.env, "PATH": f"{self.site.dir}/bin:/usr/bin:/bin"},
+            self.site.home, harness.COMMAND_S)
+        try:
+            while "Run this? [Y/n]" not in shown.text:
+                self.assertTrue(shown.read(), shown.text)
+            meanwhile()
+            os.write(shown.master, keys)
+            return shown.text, shown.finish()
+        finally:
+            shown.close()
+
+    def test_asked_at_a_terminal(self):
+        conda = self.tool(self.base / "bin" / "conda", "conda")
+        prefix = self.make(self.base / "envs" / "old")
+        self.govern(prefix)
+        for what, keys, status in (("no", b"n\n", 4), ("No", b"No\n", 4), ("the end", b"\x04", 4),
+                                   ("ctrl-C", b"\x03", None), ("nonsense", b"maybe\n\x04", 4)):
+            with self.subTest(what):
+                text, code = self.at_terminal(prefix, keys)
+                if status is None:
+                    self.assertNotEqual(code, 0, text)
+                else:
+                    self.assertEqual(code, status, text)
+                self.assertFalse(self.told.exists(), text)
+                self.assertRun(self.check(prefix), 4)
+        text, code = self.at_terminal(prefix, b"\n")  # what is in capitals
+        self.assertEqual(code, 0, text)
+        # The tool asks for itself: nobody has said yes to it.
+        self.assertEqual(self.calls(), [
+            ["conda", str(conda), ["install", "-p", str(prefix), "openssl>=3"], ""]])
+        self.assertRun(self.check(prefix), 0)
+
+    def test_gone_while_it_asks(self):
+        self.tool(self.base / "bin" / "conda", "conda")
+        prefix = self.make(self.base / "envs" / "old")
+        self.govern(prefix)
+        (self.site.dir / "fails").touch()
+        text, code = self.at_terminal(prefix, b"y\n", lambda: shutil.rmtree(prefix))
+        self.assertEqual(code, 1, text)
+        self.assertFalse(prefix.exists())
+
+    def test_two_at_once(self):
+        """Both end, and say how it is."""
+        self.tool(self.base / "bin" / "conda", "conda")
+        prefix = self.make(self.base / "envs" / "old")
+        self.govern(prefix)
+        results = []
+        threads = [threading.Thread(target=lambda: results.append(self.fix(prefix, "--yes")))
+                   for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(results), 2)
+        self.assertIn(0, [result.code for result in results], results)
+        for result in results:  # the stand-in of one may find nothing to replace any more
+            self.assertIn(result.code, (0, 1), result)
+        self.assertRun(self.check(prefix), 0)
+
+    def test_nothing_moves_the_cursor(self):
+        """Names and words with escapes, at a terminal and in the page that is shown."""
+        self.tool(self.base / "bin" / "conda", "conda")
+        prefix = self.make(self.base / "envs" / "e\x1b[2Jvil\u202e")
+        self.govern(prefix, "conda install {target} 'openssl>=3'")
+        for result in (self.fix(prefix, "--dry-run"), self.fix(prefix, "--yes")):
+            self.assertRun(result, 0)
+            for text in (result.out, result.err):
+                self.assertNotIn("\x1b", text)
+                self.assertNotIn("\u202e", text)
+
+    @unittest.skipIf(os.geteuid() != 0, "needs another account")
+    def test_root_and_somebody_elses(self):
+        """Root runs nothing that lies in a member's environment; the tool is not even begun."""
+        self.tool(self.base / "bin" / "conda", "conda")
+        prefix = self.base / "envs" / "theirs"
+        self.conda.create(prefix, [OLD])
+        for path in (prefix, *prefix.rglob("*")):
+            shutil.chown(path, "nobody", "nogroup")
+        harness.wait_for("a reading", lambda: self.site.ew("record", "--prefix", prefix).code == 0,
+                         SOON_S)
+        self.govern(prefix)
+        self.assertRun(self.fix(prefix, "--yes"), 7, "belongs to nobody: run this as that account")
+        self.assertRun(self.fix(prefix, "--dry-run"), 0)
+        self.assertFalse(self.told.exists())
 
     def test_pip_by_the_environments_interpreter(self):
         prefix = self.base / "envs" / "it's"

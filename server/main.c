@@ -60,8 +60,8 @@ static bool is_help(const char *arg)
 
 static int help(size_t i)
 {
-	printf("Usage: envwarden-server %s %s\n\n%s\n", commands[i].name, commands[i].usage,
-	       commands[i].help);
+	printf("Usage: envwarden-server %s\n             %s\n\n%s\n", commands[i].name,
+	       commands[i].usage, commands[i].help);
 	return 0;
 }
 
@@ -79,7 +79,8 @@ static int run(size_t i, int argc, char **argv)
 	fprintf(stderr, "envwarden-server: %s\n", err.text);
 	if (rc != ERR_USAGE)
 		return EXIT_FAILED;
-	fprintf(stderr, "Usage: envwarden-server %s %s\n", commands[i].name, commands[i].usage);
+	fprintf(stderr, "Usage: envwarden-server %s\n             %s\n", commands[i].name,
+		commands[i].usage);
 	return EXIT_USAGE;
 }
 

@@ -3,21 +3,64 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/cli/wrap.h"
+#include "lib/base/buf.h"
 #include "lib/base/text.h"
 
 #define HELP_COLUMN 22
+#define HELP_WIDTH 80
+#define HELP_MAX 16384
 
+static void paragraph(struct buf *out, const char *first, const char *prefix, const char *text)
+{
+	struct wrap w;
+
+	wrap_begin(&w, out, HELP_WIDTH, first, prefix);
+	wrap_text(&w, text, NULL);
+	wrap_end(&w);
+}
+
+/* A line, and its help beside it. */
+static void add_option(struct buf *out, const char *name, const char *value, const char *help)
+{
+	char margin[HELP_COLUMN + 1], first[128];
+
+	(void)snprintf(margin, sizeof(margin), "%*s", HELP_COLUMN, "");
+	(void)snprintf(first, sizeof(first), "  %s%s%s ", name, value ? " " : "",
+		       value ? value : "");
+	(void)snprintf(
+		first, sizeof(first), "  %s%s%s%*s", name, value ? " " : "", value ? value : "",
+		strlen(first) < HELP_COLUMN ? (int)(HELP_COLUMN - strlen(first)) + 1 : 1, "");
+	paragraph(out, first, margin, help);
+}
+
+/* Texts are laid out here; an empty line in one ends a paragraph. */
 static void print_help(const struct arg_table *table)
 {
-	printf("usage: envwarden %s\n\n%s\n\n", table->synopsis, table->help);
-	for (size_t i = 0; i < table->n_options; i++) {
-		const struct arg_option *option = &table->options[i];
-		int n = printf("  %s%s%s", option->name, option->value ? " " : "",
-			       option->value ? option->value : "");
+	const char *text = table->help;
+	struct buf out, part;
 
-		printf("%*s%s\n", n < HELP_COLUMN ? HELP_COLUMN - n : 1, "", option->help);
+	buf_init(&out, HELP_MAX);
+	buf_init(&part, HELP_MAX);
+	paragraph(&out, "usage: envwarden ", "       ", table->synopsis);
+	buf_addc(&out, '\n');
+	while (*text) {
+		const char *end = strstr(text, "\n\n");
+		size_t n = end ? (size_t)(end - text) : strlen(text);
+
+		buf_clear(&part);
+		buf_add(&part, text, n);
+		paragraph(&out, "", "", buf_cstr(&part));
+		text += end ? n + 2 : n;
 	}
-	printf("  %-*s%s\n", HELP_COLUMN - 2, "--help", "show this");
+	buf_addc(&out, '\n');
+	for (size_t i = 0; i < table->n_options; i++)
+		add_option(&out, table->options[i].name, table->options[i].value,
+			   table->options[i].help);
+	add_option(&out, "--help", NULL, "show this");
+	(void)fputs(buf_cstr(&out), stdout);
+	buf_deinit(&part);
+	buf_deinit(&out);
 }
 
 /* The option an argument names ("--since", "--since=2d"); *value is what follows '=', or NULL. */

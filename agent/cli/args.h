@@ -21,7 +21,7 @@ struct arg_option {
 
 struct arg_table {
 	const char *synopsis; /* "history [ENV] [options]" */
-	const char *help;     /* a sentence or two */
+	const char *help; /* a sentence or two; laid out when printed, "\n\n" ends a paragraph */
 	size_t max_words;
 	const struct arg_option *options;
 	size_t n_options;

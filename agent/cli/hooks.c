@@ -290,7 +290,8 @@ static int finish(struct run *run, struct err *err)
 	}
 	if (run->n == 0) {
 		output_say(run->options->wanted ? "nothing is to be placed"
-						: "no conda base is known");
+						: "the agent knows no conda base yet; for one of "
+						  "yours: --base PATH");
 		return 0;
 	}
 	rc = table_print(&run->table, 0, &run->out);

@@ -13,7 +13,7 @@
 static const struct arg_table table = {
 	.synopsis = "shell-init bash|zsh|fish|posix|tcsh|powershell|cmd",
 	.help = "Prints the text that makes a shell ask the agent before it activates an "
-		"environment, and at a prompt about one that is active unasked.\n"
+		"environment, and at a prompt about one that is active unasked.\n\n"
 		"For bash, at the end of ~/.bashrc:  eval \"$(envwarden shell-init bash)\"",
 	.max_words = 1,
 };

@@ -203,12 +203,28 @@ static const struct command *command_called(const struct options *o, size_t *nam
 	return NULL;
 }
 
+/* The first word of several commands. */
+static bool is_group(const char *word)
+{
+	size_t n = strlen(word);
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (text_starts(commands[i].name, word) && commands[i].name[n] == ' ')
+			return true;
+	return false;
+}
+
 /* "did you mean": by the first two words, else by the first one. */
 static enum admin_exit unknown_command(const struct admin *a)
 {
 	const struct options *o = &a->options;
 	char both[2 * NAME_MAX_BYTES + 2];
 
+	if (o->n_words == 1 && is_group(o->words[0])) {
+		(void)admin_fail(a, ADMIN_USAGE, "%s what?", o->words[0]);
+		(void)help_commands(a->err, commands, ARRAY_SIZE(commands), o->words[0]);
+		return ADMIN_USAGE;
+	}
 	for (size_t n = o->n_words < 2 ? 1 : 2; n > 0; n--) {
 		(void)snprintf(both, sizeof(both), "%.*s%s%.*s", NAME_MAX_BYTES, o->words[0],
 			       n > 1 ? " " : "", NAME_MAX_BYTES, n > 1 ? o->words[1] : "");

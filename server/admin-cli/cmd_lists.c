@@ -119,11 +119,13 @@ static enum admin_exit report_rules(struct admin *a)
 	json_t *answer = NULL;
 	enum admin_exit result = client_call(a, "GET", "/policy/evidence", NULL, &answer);
 
-	if (result == ADMIN_OK)
-		result = a->options.values[OPT_JSON]
-				 ? output_json(a, answer)
-				 : output_table(a, columns, ARRAY_SIZE(columns),
-						json_object_get(answer, "rules"));
+	if (result == ADMIN_OK && a->options.values[OPT_JSON])
+		result = output_json(a, answer);
+	else if (result == ADMIN_OK && json_array_size(json_object_get(answer, "rules")) == 0)
+		admin_say(a, "No rule or status has concerned an environment yet.");
+	else if (result == ADMIN_OK)
+		result = output_table(a, columns, ARRAY_SIZE(columns),
+				      json_object_get(answer, "rules"));
 	json_decref(answer);
 	return result;
 }

@@ -190,6 +190,7 @@ static enum admin_exit confirm(struct admin *a)
 
 	if (a->options.values[OPT_YES])
 		return ADMIN_OK;
+	(void)fflush(a->out); /* the plan, before the question */
 	(void)fprintf(a->err, "Apply it? [y/N] ");
 	(void)fflush(a->err);
 	if (fgets(line, sizeof(line), stdin) && (line[0] == 'y' || line[0] == 'Y'))

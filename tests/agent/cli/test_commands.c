@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "lib/base/compiler.h"
+#include "lib/base/text.h"
 #include "proto/join_code.h"
 #include "tests/agent/cli/fake_agent.h"
 #include "tests/agent/cli/golden.h"
@@ -130,6 +131,31 @@ static void test_check_without_agent(void **state)
 	assert_in_range(f->run.ms, 140, 5000);
 	fake_agent_stop(&f->agent);
 	run_case(f, &gone);
+}
+
+/* Every command tells about itself, in a terminal of 80 columns. */
+static void test_help(void **state)
+{
+	static const char *const names[] = {
+		"check",  "list",    "show",  "history",    "diff",   "export", "record",
+		"fix",	  "request", "defer", "unlock",	    "status", "doctor", "sent",
+		"enroll", "import",  "spec",  "shell-init", "hooks",
+	};
+	struct fixture *f = *state;
+	struct run_options options = {.home = f->home.path, .socket = f->socket};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *const args[] = {names[i], "--help", NULL};
+		const char *line;
+
+		run_envwarden(&options, args, &f->run);
+		assert_int_equal(f->run.code, 0);
+		assert_int_equal(f->run.err_n, 0);
+		assert_true(text_starts(f->run.out, "usage: envwarden "));
+		for (line = f->run.out; *line; line += strcspn(line, "\n") + 1)
+			if (strcspn(line, "\n") > 80)
+				fail_msg("too long a line: %.100s", line);
+	}
 }
 
 static const struct command_case reads[] = {
@@ -421,10 +447,11 @@ static void test_enroll(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_check),  CASE(test_check_without_agent),
-		CASE(test_reads),  CASE(test_requests),
-		CASE(test_spec),   CASE(test_status),
-		CASE(test_enroll), CASE(test_doctor),
+		CASE(test_check),    CASE(test_check_without_agent),
+		CASE(test_help),     CASE(test_reads),
+		CASE(test_requests), CASE(test_spec),
+		CASE(test_status),   CASE(test_enroll),
+		CASE(test_doctor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,7 +88,7 @@ static void test_usage(void **state)
 		const char *words;
 	} cases[] = {
 		{{"hello"}, "no such command"},
-		{{"env"}, "no such command"},
+		{{"env"}, "env what?\n  env list"},
 		{{"env", "show"}, "usage: envwarden-admin env show ENV"},
 		{{"env", "list", "more"}, "usage: envwarden-admin env list"},
 		{{"env", "list", "--until", "7d"}, "env list takes no --until"},

@@ -11,7 +11,7 @@
 #define MARK "@ENVWARDEN@"
 
 static const struct arg_table table = {
-	.synopsis = "shell-init bash|zsh|fish|posix|tcsh|powershell|cmd",
+	.synopsis = "shell-init bash|zsh|fish|posix|tcsh|xonsh|nu|powershell|cmd",
 	.help = "Prints the text that makes a shell ask the agent before it activates an "
 		"environment, and at a prompt about one that is active unasked.\n\n"
 		"For bash, at the end of ~/.bashrc:  eval \"$(envwarden shell-init bash)\"",
@@ -35,9 +35,9 @@ struct quoting {
 };
 
 static const struct quoting quotings[] = {
-	{"powershell", '\'', "\r\n"},
-	{"cmd", '"', "\"$%!\r\n"}, /* in a macro of doskey */
-	{NULL, '\'', "\\!\r\n'"},
+	{"powershell", '\'', "\r\n"}, {"cmd", '"', "\"$%!\r\n"}, /* in a macro of doskey */
+	{"xonsh", '\'', "\r\n'"},				 /* a raw string */
+	{"nu", '\'', "\r\n'"},	      {NULL, '\'', "\\!\r\n'"},
 };
 
 static int quote(const char *path, const char *shell, struct buf *out, struct err *err)
@@ -109,7 +109,8 @@ int command_shell_init(int argc, char **argv)
 	if (rc == 0 && args.n_words > 0)
 		text = find(args.words[0]);
 	if (rc == 0 && !text)
-		err_set(&err, ERR_USAGE, "name one of: bash zsh fish posix tcsh powershell cmd");
+		err_set(&err, ERR_USAGE,
+			"name one of: bash zsh fish posix tcsh xonsh nu powershell cmd");
 	if (!text)
 		return output_usage(argv[0], &err);
 	if (print(text, &err) < 0) {

@@ -19,7 +19,7 @@ packages() {
 	test)
 		packages build
 		echo libcmocka-dev python3 jq curl openssl ccache
-		echo dash zsh fish tcsh # the shells of the gate's matrix
+		echo dash zsh fish tcsh xonsh # the shells of the gate's matrix
 		;;
 	windows)
 		packages build

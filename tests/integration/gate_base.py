@@ -43,9 +43,20 @@ function conda
     end
 end
 """,
+    "xonsh": """
+$CONDA_EXE = '%(conda)s'
+def _conda_main(args=None):
+    if args and args[0] in ('activate', 'deactivate'):
+        __xonsh__.execer.exec($($CONDA_EXE shell.xonsh @(args)), glbs=__xonsh__.ctx)
+        $CONDA_PREFIX  # conda's own does not see either that it failed, but trips over it
+    elif ![$CONDA_EXE @(args)].returncode != 0:
+        raise RuntimeError('exited')
+aliases['conda'] = _conda_main
+""",
     "csh": "setenv CONDA_EXE '%(conda)s' ;\nalias conda source '%(base)s/etc/profile.d/conda.csh'\n",
 }
-SET = {"posix": "export %s='%s'\n", "fish": 'set -gx %s "%s";\n', "csh": "setenv %s '%s';\n"}
+SET = {"posix": "export %s='%s'\n", "fish": 'set -gx %s "%s";\n', "csh": "setenv %s '%s';\n",
+       "xonsh": "$%s = '%s'\n"}
 
 
 def fail(text):
@@ -65,7 +76,9 @@ def locate(name):
 
 
 def shell(name, words):
-    kind = {"fish": "fish", "csh": "csh", "tcsh": "csh"}.get(name, "posix")
+    kind = {"tcsh": "csh"}.get(name, name)
+    if kind not in SET:
+        kind = "posix"
     if words[0] == "hook":
         sys.stdout.write(HOOKS[kind] % {"conda": CONDA, "base": BASE})
         return

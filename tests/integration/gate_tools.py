@@ -15,6 +15,7 @@ say() {
     case "$kind" in
     fish) printf 'set -gx %s "%s";\n' "$1" "$2" ;;
     csh | tcsh) printf "setenv %s '%s';\n" "$1" "$2" ;;
+    xonsh) printf "$%s = '%s'\n" "$1" "$2" ;;
     *) printf "export %s='%s'\n" "$1" "$2" ;;
     esac
 }
@@ -93,6 +94,14 @@ end'''
 TCSH = '''setenv MAMBA_EXE '{exe}'
 setenv MAMBA_ROOT_PREFIX '{root}'
 alias {name} source '{exe}.csh' '''
+XONSH = '''$MAMBA_EXE = '{exe}'
+$MAMBA_ROOT_PREFIX = '{root}'
+def _{name}_main(args=None):
+    if args and args[0] in ('activate', 'deactivate'):
+        __xonsh__.execer.exec($($MAMBA_EXE shell @(args) --shell xonsh), glbs=__xonsh__.ctx)
+    elif ![$MAMBA_EXE @(args)].returncode != 0:
+        raise RuntimeError('exited')
+aliases['{name}'] = _{name}_main'''
 SOURCED = '''switch ("$1")
 case "activate":
 case "deactivate":
@@ -121,5 +130,5 @@ def make_tools(folder, root):
 
 def mamba_init(shell, name, folder, root):
     """What the rc file of a shell gets by `mamba shell init`."""
-    text = {"fish": FISH, "tcsh": TCSH}.get(shell, POSIX)
+    text = {"fish": FISH, "tcsh": TCSH, "xonsh": XONSH}.get(shell, POSIX)
     return text.format(exe=folder / name, name=name, root=root)

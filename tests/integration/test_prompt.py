@@ -29,6 +29,12 @@ class Shell:
 
 
 POSIX = "conda() {{ case $1 in activate) export CONDA_PREFIX=$2;; *) unset CONDA_PREFIX;; esac; }}"
+XONSH = """def _conda(args):
+    if args[0] == 'activate':
+        $CONDA_PREFIX = args[1]
+    elif 'CONDA_PREFIX' in __xonsh__.env:
+        del $CONDA_PREFIX
+aliases['conda'] = _conda"""
 SHELLS = {
     "bash": Shell("bash --noprofile --noediting --rcfile {rc} -i", "PS1='ready> '",
                   "eval \"$(cat {init})\"", "export {}={}", "unset {}", "$?", POSIX),
@@ -42,7 +48,11 @@ SHELLS = {
     "tcsh": Shell("tcsh -f -i", "set prompt = 'ready> '", "eval \"`cat {init}`\"",
                   "setenv {} {}", "unsetenv {}", "$status",
                   "alias conda 'source {folder}/conda.csh'"),
+    "xonsh": Shell("xonsh --rc {rc} -i", "$PROMPT = 'ready> '", "execx(open('{init}').read())",
+                   "${} = '{}'", "del ${}", "$LAST_RETURN_CODE", XONSH),
 }
+SHOW = {"tcsh": ("echo now=$?CONDA_PREFIX", "now=0"),
+        "xonsh": ("print('now=%s' % __xonsh__.env.get('CONDA_PREFIX', ''))", "now=")}
 CSH = 'if ( "$1" == activate ) setenv CONDA_PREFIX $2\nif ( "$1" == deactivate ) unsetenv CONDA_PREFIX\n'
 
 
@@ -91,8 +101,8 @@ class Prompt(unittest.TestCase):
     def test_asked_once_for_each_change(self):
         for name, s in self.each():
             activate = s.set.format("CONDA_PREFIX", "/e/a")
-            text = self.type(name, [":", ":", activate, ":", "false", s.unset.format(
-                "CONDA_PREFIX"), ":", activate, s.set.format("CONDA_PREFIX", "/e/b"), ":"])
+            text = self.type(name, ["true", "true", activate, "true", "false", s.unset.format(
+                "CONDA_PREFIX"), "true", activate, s.set.format("CONDA_PREFIX", "/e/b"), "true"])
             expected = [f"check --hook --active --prefix /e/{x}" for x in "aab"]
             self.assertEqual(self.calls, expected, text)
 
@@ -105,15 +115,14 @@ class Prompt(unittest.TestCase):
     def test_what_was_gated_is_not_asked_about_again(self):
         for name, s in self.each():
             for early in (True, False):
-                text = self.type(name, ["conda activate /e/a", ":", "conda list"],
+                text = self.type(name, ["conda activate /e/a", "true", "conda list"],
                                  **{"before" if early else "after": s.function})
                 self.assertEqual(self.calls,
                                  ["check --hook --tool conda --typed -- activate /e/a"], text)
 
     def test_a_block_is_undone_where_that_can_be(self):
         for name, s in self.each():
-            show = 'echo "now=$CONDA_PREFIX"' if name != "tcsh" else "echo now=$?CONDA_PREFIX"
-            gone = "now=0" if name == "tcsh" else "now="
+            show, gone = SHOW.get(name, ('echo "now=$CONDA_PREFIX"', "now="))
             lines = [s.set.format("CONDA_PREFIX", "/e/a"), show]
             text = self.type(name, lines, after=s.function, answer=4, CONDA_SHLVL="1")
             self.assertRegex(text, rf"(?s)envwarden: it was deactivated.*\n{gone}\n")
@@ -127,7 +136,7 @@ class Prompt(unittest.TestCase):
 
     def test_read_twice(self):
         for name, s in self.each():
-            text = self.type(name, [s.set.format("CONDA_PREFIX", "/e/a"), ":",
+            text = self.type(name, [s.set.format("CONDA_PREFIX", "/e/a"), "true",
                                     "conda activate /e/b"],
                              before=s.function + "\n" + s.init, after=s.init)
             self.assertEqual(len(self.calls), 2, text)
@@ -149,6 +158,8 @@ class Prompt(unittest.TestCase):
                     "precmd() {{ echo mine=$? }}"),
             "fish": ("function mine --on-event fish_prompt; echo mine=$status; end",),
             "tcsh": ("alias precmd 'echo mine=$status'",),
+            "xonsh": ("@events.on_pre_prompt\ndef mine(**_):\n"
+                      "    print('mine=%s' % $LAST_RETURN_CODE)\n",),
         }
         for name, s in self.each():
             for hook in hooks[name]:
@@ -182,6 +193,7 @@ class Prompt(unittest.TestCase):
             command = self.folder / "envwarden"
             command.rename(command.with_name("kept"))
             text = self.type(name, [s.set.format("CONDA_PREFIX", "/e/a"), "conda activate /e/b",
+                                    SHOW["xonsh"][0] if name == "xonsh" else
                                     'echo "now=$CONDA_PREFIX"'], after=s.function)
             command.with_name("kept").rename(command)
             self.assertRegex(text, r"\nnow=/e/b\n")

@@ -23,7 +23,7 @@ struct shell {
 	const char *early;  /* conda known before the integration is evaluated */
 	const char *init;   /* $E is the command */
 	const char *late;   /* conda known afterwards; NULL = this shell can't */
-	const char *status; /* the words for the last status */
+	const char *status; /* the words for the last status; NULL: it is kept by the call */
 };
 
 static const struct shell shells[] = {
@@ -65,6 +65,15 @@ static const struct shell shells[] = {
 	 "eval \"`$E shell-init tcsh`\"\n",
 	 "eval \"`$E shell-init tcsh`\"\nalias conda 'echo own:\\!*'\nprecmd\necho prompt\n",
 	 "$status"},
+	{"xonsh",
+	 {"/usr/bin/xonsh", "/usr/local/bin/xonsh"},
+	 "--no-rc",
+	 "aliases['conda'] = lambda args: print('own:' + ' '.join(args))\n",
+	 "import subprocess\nexecx(subprocess.getoutput('$E shell-init xonsh'))\n",
+	 "import subprocess\nexecx(subprocess.getoutput('$E shell-init xonsh'))\n"
+	 "aliases['conda'] = lambda args: print('own:' + ' '.join(args))\n"
+	 "events.on_pre_prompt.fire()\necho prompt\n",
+	 NULL},
 };
 
 struct fixture {
@@ -145,14 +154,23 @@ static const struct {
 	{"conda", "own:\n", false},
 };
 
+/* The call, and what prints its status. */
+static void add_call(const struct shell *shell, const char *call, char *out, size_t n)
+{
+	if (shell->status)
+		snprintf(out, n, "%s\necho status=%s\n", call, shell->status);
+	else
+		snprintf(out, n, "ran = ![%s]\nprint('status=%%d' %% ran.returncode)\n", call);
+}
+
 static void expect_calls(struct fixture *f, const struct shell *shell, const char *set,
 			 const char *printed)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
-		char script[8192], want[256];
+		char script[8192], call[512], want[256];
 
-		snprintf(script, sizeof(script), "%s%s\necho status=%s\n", set, calls[i].call,
-			 shell->status);
+		add_call(shell, calls[i].call, call, sizeof(call));
+		snprintf(script, sizeof(script), "%s%s", set, call);
 		snprintf(want, sizeof(want), "%s%sstatus=%d\n", printed, calls[i].out,
 			 calls[i].refused ? 4 : 0);
 		run_script_in_time(f, shell, run_command_path(), script);
@@ -222,18 +240,18 @@ static int link_or_copy(const char *from, const char *to)
 /* A hung agent costs a moment; a command that is gone costs nothing: conda works as ever. */
 static void broken(struct fixture *f, const struct shell *shell)
 {
-	char script[4096], copy[TMPDIR_PATH_MAX];
+	char script[4096], call[512], copy[TMPDIR_PATH_MAX];
 
-	snprintf(script, sizeof(script), "%s%sconda activate hang\necho status=%s\n", shell->early,
-		 shell->init, shell->status);
+	add_call(shell, "conda activate hang", call, sizeof(call));
+	snprintf(script, sizeof(script), "%s%s%s", shell->early, shell->init, call);
 	run_script(f, shell, run_command_path(), script);
 	assert_string_equal(f->run.out, "own:activate hang\nstatus=0\n");
 	assert_true(f->run.ms < 3000);
 
 	tmpdir_path(&f->home, "gone-envwarden", copy);
 	assert_int_equal(link_or_copy(run_command_path(), copy), 0);
-	snprintf(script, sizeof(script), "%s%srm $E\nconda activate legacy-etl\necho status=%s\n",
-		 shell->early, shell->init, shell->status);
+	add_call(shell, "conda activate legacy-etl", call, sizeof(call));
+	snprintf(script, sizeof(script), "%s%srm $E\n%s", shell->early, shell->init, call);
 	run_script(f, shell, copy, script);
 	if (strcmp(f->run.out, "own:activate legacy-etl\nstatus=0\n") != 0)
 		fail_msg("%s without the command: %s(%s)", shell->name, f->run.out, f->run.err);
@@ -254,6 +272,7 @@ static void test_texts_of_other_shells(void **state)
 		const char *behind;
 	} texts[] = {
 		{"powershell", "$global:EnvwardenCommand = '", "'\n"},
+		{"nu", "\n    const command = '", "'\n"},
 		{"cmd", "\n@doskey pixi=\"", "\" check --hook --tool pixi --typed -- $* $T if "},
 	};
 	struct fixture *f = *state;

@@ -10,6 +10,9 @@ For tcsh mamba defines an alias that this one's differs from: here it is one tha
 conda's does.
 """
 
+import os
+import shutil
+
 SET = r'''
 say() {
     case "$kind" in
@@ -117,18 +120,40 @@ endsw
 '''
 
 
+# A real one stands where the stand-in would, if these tell where it is. The stand-in stays where
+# the real one's own text defines no such command (2.8.1).
+REAL = {name: os.environ.get(f"EW_{name.upper()}") for name in ("mamba", "micromamba")}
+ABSENT = (("tcsh", "mamba"), ("tcsh", "micromamba"), ("xonsh", "mamba"))
+REAL_HOOK = {
+    "dash": "export MAMBA_EXE='{exe}' MAMBA_ROOT_PREFIX='{root}'\n"
+            "eval \"$('{exe}' shell hook -s dash)\"",
+    "fish": "set -gx MAMBA_EXE '{exe}'\nset -gx MAMBA_ROOT_PREFIX '{root}'\n"
+            "'{exe}' shell hook -s fish | source",
+    "xonsh": "from subprocess import getoutput\n$MAMBA_EXE = '{exe}'\n"
+             "$MAMBA_ROOT_PREFIX = '{root}'\n"
+             "$MAMBA_LOG_LEVEL = 'error'  # its own text calls it in a way it warns of\n"
+             "execx(getoutput(\"'{exe}' shell hook -s xonsh\"))",
+}
+
+
 def make_tools(folder, root):
     """The programs, in a folder that is to be on the PATH; root: of mamba and micromamba."""
     folder.mkdir()
     for name in ("mamba", "micromamba"):
+        if REAL[name]:
+            (folder / "real").mkdir(exist_ok=True)
+            shutil.copy(REAL[name], folder / "real" / name)
         (folder / name).write_text(MAMBA.replace("%(root)s", str(root)))
         (folder / f"{name}.csh").write_text(SOURCED % {"exe": folder / name})
     (folder / "pixi").write_text(PIXI)
-    for program in folder.iterdir():
+    for program in (*folder.glob("*"), *folder.glob("real/*")):
         program.chmod(0o755)
 
 
 def mamba_init(shell, name, folder, root):
     """What the rc file of a shell gets by `mamba shell init`."""
+    if REAL[name] and (shell, name) not in ABSENT:
+        text = REAL_HOOK.get(shell, REAL_HOOK["dash"].replace("dash", shell))
+        return text.format(exe=folder / "real" / name, root=root)
     text = {"fish": FISH, "tcsh": TCSH, "xonsh": XONSH}.get(shell, POSIX)
     return text.format(exe=folder / name, name=name, root=root)

@@ -36,7 +36,7 @@ import terminal
 DOCS = harness.ROOT / "docs" / "gate.md"
 BEGIN, END = "<!-- matrix: by tests/integration/test_gate.py --write -->", "<!-- end of matrix -->"
 STATUSES = ("ok", "warn", "block")
-SLOW_S = 0.04  # well within the deadline, there and back
+SLOW_S = 0.03  # well within the deadline, there and back
 HANGS_S = 30  # a shell that took so long would have waited for somebody who never answers
 # A busy machine may miss the agent's deadline, when what it left on disk decides the same. There
 # xonsh (0.13), too, may lose what $(...) has read.

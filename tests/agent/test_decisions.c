@@ -397,6 +397,58 @@ static void order(void **state)
 	assert_int_equal(ruling_action(&last->ruling), ACTION_ALLOW);
 }
 
+/* Whichever allocation fails: once there is memory again every decision is what it ought to be. */
+static void memory_may_run_out(void **state)
+{
+	static const enum action actions[] = {ACTION_BLOCK, ACTION_ALLOW};
+	struct world *w = *state;
+	struct match_spec spec;
+	struct rule rule = OPENSSL_RULE;
+	struct rulebook *books[2];
+	bool failed = true;
+
+	parse(&spec, old_openssl);
+	rule.when = (struct condition){.kind = CONDITION_PACKAGE,
+				       .specs = &spec,
+				       .n_specs = 1,
+				       .texts = {.items = &old_openssl, .n = 1}};
+	say_status(w, NULL, 0, 0);
+	for (unsigned i = 0; i < 5; i++) {
+		char prefix[32];
+
+		(void)snprintf(prefix, sizeof prefix, "/envs/e%u", i);
+		(void)see(w, prefix, i + 1, "openssl=1.0 zlib=1");
+		(void)turn(w);
+	}
+	books[0] = rulebook_of(&rule, 1, 0);
+	books[1] = rulebook_of(&rule, 0, 0);
+	for (int n = 0; failed; n++) {
+		failed = false;
+		for (size_t book = 0; book < 2; book++) {
+			w->orders.rules = books[book];
+			mem_fail_after(n);
+			decisions_orders(w->d, &w->orders);
+			(void)turn(w);
+			failed |= !mem_fail_pending();
+			mem_fail_after(-1);
+			decisions_time(w->d);
+			(void)turn(w);
+			for (unsigned i = 0; i < 5; i++) {
+				char prefix[32];
+				const struct env *env;
+
+				(void)snprintf(prefix, sizeof prefix, "/envs/e%u", i);
+				env = envs_by_path(&w->envs, prefix);
+				assert_false(env->ruling.due);
+				assert_int_equal(ruling_action(&env->ruling), actions[book]);
+			}
+		}
+		if (!failed)
+			assert_true(n > 5);
+	}
+	rulebook_drop(books[0]); /* the other one is the world's */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +457,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(until_fixed, setup, teardown),
 		cmocka_unit_test_setup_teardown(copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(order, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_may_run_out, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

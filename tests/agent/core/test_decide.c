@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "lib/base/err.h"
+#include "tests/support/fault.h"
 
 static const struct policy_facts facts = {.environment = {{1}},
 					  .name = "churn",
@@ -216,6 +217,36 @@ static void no_memory(void **state)
 	arena_deinit(&arena);
 }
 
+static int decide_once(void *ctx)
+{
+	struct evaluation d = {.n_monitored = 77};
+	struct arena arena;
+	int rc;
+
+	arena_init(&arena, 1 << 20);
+	rc = decide(ctx, &arena, &d);
+	assert_true(rc == 0 || d.n_monitored == 77);
+	arena_deinit(&arena);
+	return rc;
+}
+
+static void memory_may_run_out(void **state)
+{
+	static const char *const specs[] = {"openssl <3", "zlib"};
+	struct status_entry status = {.action = ACTION_BLOCK,
+				      .message = "because",
+				      .until_fixed = true,
+				      .fixed_specs = specs,
+				      .n_fixed_specs = 2};
+	struct decide_input in = {.logging = true,
+				  .eval = {.facts = &facts, .status = &status, .now_ms = 1000},
+				  .fresh_until_ms = 1,
+				  .when_stale = ACTION_WARN};
+
+	(void)state;
+	(void)fault_each_alloc(decide_once, &in, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +255,7 @@ int main(void)
 		cmocka_unit_test(following),
 		cmocka_unit_test(a_grace_is_for_the_case_whatever_the_news),
 		cmocka_unit_test(no_memory),
+		cmocka_unit_test(memory_may_run_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -471,15 +471,19 @@ static const char *notice_of_past(const struct engine *e, const struct env *env,
 							      : notice;
 }
 
-static void check_found(void *ctx, const struct lookup_result *result)
+/*
+ * asked: by hand or a script. Where no environment can have that name, they are told that there is
+ * none; the gate is told that nothing was decided, since its tool may see more in a name.
+ */
+static void answer_check(struct local_call *call, const struct lookup_result *result, bool asked)
 {
-	struct local_call *call = ctx;
+	bool absent = result->rc == ERR_NOTFOUND || (asked && result->rc == ERR_INVALID);
 	struct engine *e = local_call_data(call);
 	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
 	struct decision_reply reply;
 	struct arena *arena = &e->checks->reply;
 
-	if (result->rc < 0 && result->rc != ERR_NOTFOUND) {
+	if (result->rc < 0 && !absent) {
 		local_call_fail(call, result->rc, result->error);
 		return;
 	}
@@ -489,8 +493,10 @@ static void check_found(void *ctx, const struct lookup_result *result)
 	    deciding_on_timeout(e, arena, &reply.decision) < 0)
 		goto nomem;
 	want_report(e, local_call_uid(call), result, &reply);
-	reply.absent = result->rc == ERR_NOTFOUND;
-	reply.notice = reply.absent ? "There is no such environment." : result->notice;
+	reply.absent = absent;
+	reply.notice = !absent		       ? result->notice
+		       : result->error != NULL ? result->error
+					       : "There is no such environment.";
 	if (*reply.notice == '\0' && result->env != NULL)
 		reply.notice = notice_of_past(e, result->env, local_call_uid(call), arena);
 	if (decision_to_wire(&reply, arena, &answer.decision) < 0)
@@ -505,6 +511,11 @@ nomem:
 	arena_reset(arena);
 }
 
+static void check_found(void *ctx, const struct lookup_result *result)
+{
+	answer_check(ctx, result, true);
+}
+
 /* An answer to the gate, as somebody activates; what people or scripts ask by hand is no use. */
 static void interactive_found(void *ctx, const struct lookup_result *result)
 {
@@ -514,7 +525,7 @@ static void interactive_found(void *ctx, const struct lookup_result *result)
 	bool blocked = lives && ruling_action(&result->env->ruling) == ACTION_BLOCK;
 
 	/* First the answer: it may be about its not having been used. */
-	check_found(ctx, result);
+	answer_check(ctx, result, false);
 	if (lives)
 		telling_checked(e, result->env);
 	if (lives && !blocked)
@@ -528,7 +539,7 @@ static void active_found(void *ctx, const struct lookup_result *result)
 	uint32_t uid = local_call_uid(ctx); /* the answer ends the call */
 	bool lives = result->rc == 0 && result->env != NULL && result->env->lives;
 
-	check_found(ctx, result);
+	answer_check(ctx, result, false);
 	if (!lives)
 		return;
 	if (ruling_action(&result->env->ruling) == ACTION_BLOCK)

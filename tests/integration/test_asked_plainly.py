@@ -28,6 +28,8 @@ class Plainly(governed.Case):
         self.assertRun(site.ew("check", "nope"), 1, f"^envwarden: {absent}")
         told = site.ew("check", "--json", "nope")
         self.assertEqual((told.code, json.loads(told.out)["absent"]), (1, True))
+        self.assertRun(site.ew("check", "--name", "a/b"), 1, 'no environment "a/b" is known')
+        self.assertRun(site.ew("check", "--hook", "--name", "a/b"), 0, "without a check")
         # The tool says so itself.
         self.assertRun(site.ew("check", "--hook", "nope"), 0, "^$")
         for words in (("show",), ("history",), ("request",), ("defer",), ("export", "--format", "yaml"),

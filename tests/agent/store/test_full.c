@@ -1,4 +1,5 @@
 /* Stores that may not grow any more, on a file system or by their own limit. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -102,6 +104,51 @@ static void the_map_grows(void **state)
 	assert_int_equal(store_kv_put(f->store, "more", value, sizeof(value), NULL), 0);
 }
 
+static off_t size_of(const char *dir)
+{
+	char path[TMPDIR_PATH_MAX + 16];
+	off_t size = 0;
+	struct dirent *entry;
+	DIR *list = opendir(dir);
+
+	assert_non_null(list);
+	while ((entry = readdir(list)) != NULL) {
+		struct stat st;
+
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+			size += st.st_size;
+	}
+	(void)closedir(list);
+	return size;
+}
+
+/* What decisions write for years: counters, graces, requests that come and go. */
+static void what_is_written_again_takes_no_more(void **state)
+{
+	static char value[STORE_VALUE_MAX];
+	struct fixture *f = *state;
+	off_t early = 0;
+	char key[16];
+
+	for (unsigned i = 0; i < 3000; i++) {
+		(void)snprintf(key, sizeof(key), "asked/%u", i % 20);
+		assert_int_equal(store_kv_put(f->store, key, value, 500 + i % 900, NULL), 0);
+		assert_int_equal(store_kv_put(f->store, "decision-counts", value,
+					      1 + i * 7919 % STORE_VALUE_MAX, NULL),
+				 0);
+		assert_int_equal(store_kv_put(f->store, "graces", value, 41 * (1 + i % 1000), NULL),
+				 0);
+		if (i % 50 == 49)
+			assert_int_equal(store_kv_clear(f->store, "asked/", NULL), 0);
+		if (i == 500)
+			early = size_of(f->dir.path);
+	}
+	assert_true(early > 0);
+	assert_true(size_of(f->dir.path) <= 2 * early);
+	fixture_reopen(f);
+}
+
 /* A limit on the size of files stands in for a full disk: writes fail with another number there. */
 static void the_disk_is_full_for_a_while(void **state)
 {
@@ -134,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_maps_limit),
 		TEST(the_map_grows),
+		TEST(what_is_written_again_takes_no_more),
 		TEST(the_disk_is_full_for_a_while),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

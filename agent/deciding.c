@@ -144,6 +144,7 @@ static void note_change(struct engine *e, const struct uuid *environment, enum c
 	if (env == NULL || kind == CHANGE_DELETED)
 		return;
 	env->changed_seq = seq;
+	decisions_changed(e->decisions, env);
 	if (kind == CHANGE_CREATED || kind == CHANGE_CLONED || kind == CHANGE_RECREATED)
 		env->made_seq = seq;
 }

@@ -299,6 +299,23 @@ void decisions_again(struct decisions *d, struct env *env)
 	decisions_pump(d);
 }
 
+/* Those with a status of their own follow nobody. */
+static void follow(void *ctx, struct env *env)
+{
+	const struct decisions *d = ctx;
+
+	if (env->changed_seq > d->orders.acked && said_status(d->orders.said, &env->id) == NULL)
+		env->ruling.due = true;
+}
+
+void decisions_changed(struct decisions *d, const struct env *env)
+{
+	const struct status_entry *status = said_status(d->orders.said, &env->id);
+
+	if (status != NULL && status->action == ACTION_BLOCK)
+		envs_each(d->envs, follow, d);
+}
+
 void decisions_want(struct decisions *d, struct env *env)
 {
 	env->ruling.urgent = true;

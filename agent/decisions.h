@@ -49,6 +49,9 @@ void decisions_free(struct decisions *d); /* no step may be under way; NULL is f
 void decisions_orders(struct decisions *d, const struct orders *orders);
 const struct orders *decisions_present(const struct decisions *d);
 
+/* Its packages are others: those that follow its status for having the same may do so no longer,
+ * or from now on. For before decisions_pump. */
+void decisions_changed(struct decisions *d, const struct env *env);
 /* Looks for what is due and begins; for after environments have changed. */
 void decisions_pump(struct decisions *d);
 /* Somebody waits for this one: it comes first. */

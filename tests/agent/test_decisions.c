@@ -112,6 +112,7 @@ static struct env *see(struct world *w, const char *prefix, uint64_t inode, cons
 	assert_non_null(env);
 	env->changed_seq = applied.seq;
 	env->made_seq = env->made_seq == 0 ? applied.seq : env->made_seq;
+	decisions_changed(w->d, env);
 	decisions_pump(w->d);
 	return env;
 }
@@ -449,9 +450,213 @@ static void memory_may_run_out(void **state)
 	rulebook_drop(books[0]); /* the other one is the world's */
 }
 
+/* --- whatever happens, in whatever order --- */
+
+#define PLACES 5
+#define STEPS 400
+
+static uint64_t chance;
+
+static unsigned draw(unsigned n)
+{
+	chance ^= chance << 13;
+	chance ^= chance >> 7;
+	chance ^= chance << 17;
+	return (unsigned)((chance >> 20) % n);
+}
+
+static struct env *place(struct world *w, unsigned i)
+{
+	char prefix[32];
+
+	(void)snprintf(prefix, sizeof prefix, "/envs/p%u", i);
+	return envs_by_path(&w->envs, prefix);
+}
+
+static void something_installed(struct world *w)
+{
+	static const char *const specs[] = {"zlib=1", "zlib=2", "openssl=1.1", "openssl=3 zlib=1"};
+	unsigned i = draw(PLACES);
+	bool fresh = place(w, i) == NULL;
+	char prefix[32];
+	struct env *env;
+
+	(void)snprintf(prefix, sizeof prefix, "/envs/p%u", i);
+	env = see(w, prefix, i + 1, specs[draw(ARRAY_SIZE(specs))]);
+	if (fresh && place(w, (i + 1) % PLACES) != NULL && draw(2) == 0) {
+		env->cloned_from = place(w, (i + 1) % PLACES)->id;
+		decisions_again(w->d, env);
+	}
+}
+
+static void something_said(struct world *w)
+{
+	char finance[] = "finance";
+	char *labels[] = {finance};
+	static const Envwarden__Action actions[] = {ENVWARDEN__ACTION__ACTION_WARN,
+						    ENVWARDEN__ACTION__ACTION_BLOCK};
+	Envwarden__Bundle__Status status = ENVWARDEN__BUNDLE__STATUS__INIT;
+	Envwarden__Bundle__Exception exception = ENVWARDEN__BUNDLE__EXCEPTION__INIT;
+	Envwarden__Bundle__Exception *exceptions[] = {&exception};
+	Envwarden__Bundle__EnvironmentStatus all[PLACES];
+	Envwarden__Bundle__EnvironmentStatus *list[PLACES];
+
+	status.logging = draw(10) != 0;
+	status.labels = labels;
+	status.n_labels = draw(2);
+	status.statuses = list;
+	for (unsigned i = 0; i < PLACES; i++) {
+		const struct env *env = place(w, i);
+		Envwarden__Bundle__EnvironmentStatus *entry = &all[status.n_statuses];
+
+		if (env == NULL || draw(3) != 0)
+			continue;
+		envwarden__bundle__environment_status__init(entry);
+		entry->environment = wire_uuid(&env->id);
+		entry->action = actions[draw(2)];
+		entry->until_ms = draw(2) == 0 ? 0 : w->now_ms + draw(20);
+		list[status.n_statuses++] = entry;
+	}
+	exception.id = (char *)(uintptr_t) "g";
+	exception.expires_ms = w->now_ms + draw(20);
+	status.exceptions = exceptions;
+	status.n_exceptions = draw(4) == 0;
+	say(w, &status);
+}
+
+static void something_ruled(struct world *w)
+{
+	static const char *const finance[] = {"finance"};
+	struct match_spec spec;
+	struct rule rules[] = {OPENSSL_RULE, OPENSSL_RULE, OPENSSL_RULE};
+
+	parse(&spec, old_openssl);
+	rules[0].when = (struct condition){.kind = CONDITION_PACKAGE,
+					   .specs = &spec,
+					   .n_specs = 1,
+					   .texts = {.items = &old_openssl, .n = 1}};
+	rules[0].from_ms = draw(2) == 0 ? 0 : w->now_ms + draw(20);
+	rules[1].id = "unused";
+	rules[1].when = (struct condition){.kind = CONDITION_UNUSED_FOR, .duration_ms = 10};
+	rules[1].action = ACTION_WARN;
+	rules[2].id = "finance";
+	rules[2].when = rules[0].when;
+	rules[2].scope.labels = (struct texts_list){finance, 1};
+	use_rules(w, rules, draw(4));
+}
+
+static void something_granted(struct world *w)
+{
+	struct env *env = place(w, draw(PLACES));
+
+	if (env == NULL)
+		return;
+	env->last_used_ms = w->now_ms;
+	if (env->ruling.kept != NULL && draw(2) == 0) {
+		env->ruling.deferred_until_ms = w->now_ms + draw(20);
+		memcpy(env->ruling.deferred_case, env->ruling.kept->case_code, CASE_CODE_MAX);
+	}
+	if (draw(3) == 0) {
+		env->ruling.unlocked_until_ms = w->now_ms + draw(20);
+		env->ruling.unlocked_status = draw(2) == 0;
+	}
+	decisions_again(w->d, env);
+}
+
+/* As the owner does: its timer goes at the time that was told. */
+static void time_passes(struct world *w)
+{
+	w->now_ms += draw(12);
+	if (w->now_ms >= w->next_ms)
+		decisions_time(w->d);
+}
+
+static void something_known(struct world *w)
+{
+	w->orders.acked += draw(3);
+	w->orders.fresh_until_ms = draw(2) == 0 ? INT64_MAX : w->now_ms + draw(20);
+	decisions_orders(w->d, &w->orders);
+}
+
+struct remembered {
+	enum action action;
+	size_t n_reasons;
+	char case_code[CASE_CODE_MAX];
+};
+
+static struct remembered remember(const struct env *env)
+{
+	const struct kept_decision *kept = env->ruling.kept;
+	struct remembered r = {.action = ruling_action(&env->ruling)};
+
+	if (kept != NULL) {
+		r.n_reasons = kept->n_reasons;
+		memcpy(r.case_code, kept->case_code, sizeof r.case_code);
+	}
+	return r;
+}
+
+static void make_due(void *ctx, struct env *env)
+{
+	(void)ctx;
+	env->ruling.due = true;
+}
+
+/* All of them made anew say what was said already. */
+static void compare_with_all_anew(struct world *w, unsigned step, const char *what)
+{
+	struct remembered before[PLACES];
+
+	for (unsigned i = 0; i < PLACES; i++)
+		if (place(w, i) != NULL)
+			before[i] = remember(place(w, i));
+	envs_each(&w->envs, make_due, NULL);
+	decisions_pump(w->d);
+	(void)turn(w);
+	for (unsigned i = 0; i < PLACES; i++) {
+		struct remembered after;
+
+		if (place(w, i) == NULL)
+			continue;
+		after = remember(place(w, i));
+		if (before[i].action != after.action || before[i].n_reasons != after.n_reasons ||
+		    strcmp(before[i].case_code, after.case_code) != 0)
+			fail_msg("step %u, %s: /envs/p%u was %s (%zu), anew %s (%zu)", step, what,
+				 i, action_name(before[i].action), before[i].n_reasons,
+				 action_name(after.action), after.n_reasons);
+	}
+}
+
+static void as_if_made_anew(void **state)
+{
+	static const struct {
+		void (*happens)(struct world *w);
+		const char *what;
+	} events[] = {
+		{something_installed, "installed"},
+		{something_said, "said"},
+		{something_ruled, "ruled"},
+		{something_granted, "granted"},
+		{time_passes, "time"},
+		{something_known, "known"},
+	};
+	struct world *w = *state;
+
+	chance = UINT64_C(88172645463325252);
+	w->next_ms = INT64_MAX;
+	for (unsigned i = 0; i < STEPS; i++) {
+		unsigned event = draw(ARRAY_SIZE(events));
+
+		events[event].happens(w);
+		(void)turn(w);
+		compare_with_all_anew(w, i, events[event].what);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(as_if_made_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_what_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(until_fixed, setup, teardown),

@@ -173,8 +173,6 @@ static int check_names(const struct trust *held, const struct trust_names *names
 				       "%s: version %" PRIu64 " is held with other contents",
 				       names_of_roles[i], want->version);
 	}
-	if (names->items[TRUST_ROOT].version == 0)
-		return refuse(TRUST_TIMESTAMP, ERR_INVALID, err, "names no root");
 	return 0;
 }
 

@@ -238,6 +238,65 @@ static void test_other_role(void **state)
 	buf_deinit(&b);
 }
 
+/* The keys' own hand under what no tool of ours makes: another role in the body, no version. */
+static void test_bodies_of_no_tool(void **state)
+{
+	static const struct {
+		const char *role; /* of the body */
+		uint64_t version;
+		int rc;
+	} table[] = {
+		{ROLE_STATUS, 3, 0},
+		{ROLE_POLICY, 3, ERR_INVALID},
+		{"", 3, ERR_INVALID},
+		{ROLE_STATUS, 0, ERR_INVALID},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct signed_check check = {.keys = &f->role, .now_ms = T0};
+		Envwarden__Bundle__Signed wire = ENVWARDEN__BUNDLE__SIGNED__INIT;
+		Envwarden__Bundle__Signature signatures[2];
+		Envwarden__Bundle__Signature *list[] = {&signatures[0], &signatures[1]};
+		unsigned char bytes[2][CRYPTO_SIG_MAX];
+		Envwarden__Bundle__Body body, *out;
+		Envwarden__Bundle__Status status;
+		struct buf packed, message, whole;
+		size_t n;
+
+		fill_status(&body, &status);
+		body.role = wire_text(table[i].role);
+		body.version = table[i].version;
+		buf_init(&packed, SIGNED_MAX);
+		buf_init(&message, SIGNED_MAX);
+		buf_init(&whole, SIGNED_MAX);
+		assert_int_equal(codec_pack_body(&body, &packed, NULL), 0);
+		buf_add(&message, "envwarden-v1\0" ROLE_STATUS,
+			sizeof("envwarden-v1\0" ROLE_STATUS));
+		buf_add_lp(&message, packed.data, packed.len);
+		for (size_t k = 0; k < 2; k++) {
+			assert_int_equal(crypto_sign(f->keys[k], message.data, message.len,
+						     bytes[k], CRYPTO_SIG_MAX, &n, NULL),
+					 0);
+			envwarden__bundle__signature__init(&signatures[k]);
+			signatures[k].key_id = wire_bytes(f->role.keys[k].id, SHA256_SIZE);
+			signatures[k].signature = wire_bytes(bytes[k], n);
+		}
+		wire.role = wire_text(ROLE_STATUS);
+		wire.body = wire_bytes(packed.data, packed.len);
+		wire.signatures = list;
+		wire.n_signatures = 2;
+		assert_int_equal(codec_pack_signed(&wire, &whole, NULL), 0);
+		assert_int_equal(
+			signed_verify(whole.data, whole.len, &check, &f->arena, &out, NULL),
+			table[i].rc);
+		arena_reset(&f->arena);
+		buf_deinit(&whole);
+		buf_deinit(&message);
+		buf_deinit(&packed);
+	}
+}
+
 static void test_make_refuses(void **state)
 {
 	struct fixture *f = *state;
@@ -418,6 +477,43 @@ static void test_bad_roots(void **state)
 	}
 }
 
+static void test_large_roots(void **state)
+{
+	static const unsigned char zeros[LIMIT_SMALL_SIGNED + 1];
+	struct fixture *f = *state;
+	struct root_info root = sample_root(f, 1, 0x1, 1);
+
+	assert_int_equal(root_first(zeros, sizeof(zeros), &root, NULL), ERR_LIMIT);
+	assert_int_equal(root_step(&root, zeros, sizeof(zeros), &root, NULL), ERR_LIMIT);
+}
+
+/* A root's keys under a body that is something else. */
+static void test_root_of_other_contents(void **state)
+{
+	struct fixture *f = *state;
+	Envwarden__Bundle__Body body;
+	Envwarden__Bundle__Status status;
+	struct root_info out;
+
+	fill_status(&body, &status);
+	body.role = wire_text(ROLE_ROOT);
+	assert_int_equal(root_from_body(&body, &out, NULL), ERR_INVALID);
+	body.content_case = ENVWARDEN__BUNDLE__BODY__CONTENT__NOT_SET;
+	assert_int_equal(root_from_body(&body, &out, NULL), ERR_INVALID);
+	(void)f;
+}
+
+static void test_keys_have_an_end(void **state)
+{
+	struct role_keys role = {.role = ROLE_STATUS};
+	struct fixture *f = *state;
+
+	for (role.n_keys = 0; role.n_keys < LIMIT_ROLE_KEYS; role.n_keys++)
+		role.keys[role.n_keys].id[0] = (unsigned char)(role.n_keys + 1);
+	assert_int_equal(role_keys_add(&role, f->keys[0], NULL), ERR_LIMIT);
+	assert_int_equal(role.n_keys, LIMIT_ROLE_KEYS);
+}
+
 /* --- golden files: made by other means, to verify for ever -------------------------------------
  */
 
@@ -476,12 +572,22 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_thresholds),   cmocka_unit_test(test_repeated_key),
-		cmocka_unit_test(test_borrowed_id),  cmocka_unit_test(test_tampered),
-		cmocka_unit_test(test_header),	     cmocka_unit_test(test_other_role),
-		cmocka_unit_test(test_make_refuses), cmocka_unit_test(test_root_first),
-		cmocka_unit_test(test_root_step),    cmocka_unit_test(test_root_other_organisation),
-		cmocka_unit_test(test_bad_roots),    cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_thresholds),
+		cmocka_unit_test(test_repeated_key),
+		cmocka_unit_test(test_borrowed_id),
+		cmocka_unit_test(test_tampered),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_other_role),
+		cmocka_unit_test(test_make_refuses),
+		cmocka_unit_test(test_root_first),
+		cmocka_unit_test(test_root_step),
+		cmocka_unit_test(test_root_other_organisation),
+		cmocka_unit_test(test_bodies_of_no_tool),
+		cmocka_unit_test(test_large_roots),
+		cmocka_unit_test(test_root_of_other_contents),
+		cmocka_unit_test(test_keys_have_an_end),
+		cmocka_unit_test(test_bad_roots),
+		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_no_memory),
 	};
 

@@ -74,6 +74,7 @@ struct forge {
 	uint64_t named[TRUST_ROLES]; /* the version told, 0 = as it is */
 	bool wrong_hash[TRUST_ROLES];
 	bool twice;			     /* the status is named twice */
+	bool left_unnamed;		     /* the root */
 	struct trust_blob made[TRUST_ROLES]; /* instead of the piece */
 	bool left_out[TRUST_ROLES];	     /* named, not delivered */
 };
@@ -222,7 +223,7 @@ static struct trust_blob sign_timestamp(struct org *org, const struct forge *for
 	timestamp.machine = wire_uuid(piece->machine);
 	timestamp.roles = list;
 	for (int i = 0; i < TRUST_TIMESTAMP; i++) {
-		if (bundles[i].n == 0)
+		if (bundles[i].n == 0 || (i == TRUST_ROOT && forge->left_unnamed))
 			continue;
 		name_role(&held[i], forge, i, &bundles[i], hashes[i]);
 		list[timestamp.n_roles++] = &held[i];
@@ -428,6 +429,82 @@ ATTACK(expired_status, ERR_EXPIRED, f.pieces[TRUST_STATUS].expires_ms = T0)
 ATTACK(expired_policy, ERR_EXPIRED, f.pieces[TRUST_POLICY].expires_ms = T0)
 ATTACK(status_of_garbage, ERR_INVALID,
        f.made[TRUST_STATUS] = sign_raw(org, TRUST_STATUS, "\xff\xff\xff\xff", 4))
+
+ATTACK(root_not_named, ERR_STALE, f.left_unnamed = true)
+
+/* Well signed as what it is called, and something else inside. */
+static void status_signed_as_timestamp(void **state)
+{
+	struct org *org = *state;
+	NEXT(f);
+	struct trust_candidate c = make(org, &f);
+	struct piece piece = f.pieces[TRUST_TIMESTAMP];
+
+	piece.content = ENVWARDEN__BUNDLE__BODY__CONTENT_STATUS;
+	c.timestamp = sign_piece(org, &piece);
+	refused(org, &c, ERR_INVALID, "status signed as timestamp");
+}
+
+/* The number of the one held over another set. */
+static void another_timestamp_under_the_number_held(void **state)
+{
+	struct org *org = *state;
+	struct forge f = genuine(5, 4, 8);
+	struct trust_candidate c;
+
+	f.pieces[TRUST_TIMESTAMP].created_ms = T0 + 6;
+	c = make(org, &f);
+	refused(org, &c, ERR_CONFLICT, "another timestamp under the number held");
+}
+
+/* What this version reads nothing of yet goes back no more than the rest. */
+static void rollback_of_the_advisories(void **state)
+{
+	struct org *org = *state;
+	struct forge f = genuine(6, 4, 8);
+	struct trust_accepted a;
+	struct trust_candidate c;
+
+	f.pieces[TRUST_ADVISORIES].version = 5;
+	c = make(org, &f);
+	assert_int_equal(trust_accept(&org->held, &c, &org->arena, &a, NULL), 0);
+	org->held = a.trust;
+	f = genuine(7, 4, 8);
+	f.made[TRUST_POLICY] = c.bundles[TRUST_POLICY];
+	f.made[TRUST_STATUS] = c.bundles[TRUST_STATUS];
+	f.pieces[TRUST_ADVISORIES].version = 4;
+	c = make(org, &f);
+	refused(org, &c, ERR_STALE, "older advisories");
+	f.pieces[TRUST_ADVISORIES].version = 0;
+	c = make(org, &f);
+	refused(org, &c, ERR_STALE, "advisories dropped");
+	f.pieces[TRUST_ADVISORIES].version = 5;
+	f.wrong_hash[TRUST_ADVISORIES] = true;
+	c = make(org, &f);
+	refused(org, &c, ERR_CONFLICT, "other advisories under the number held");
+}
+
+/* The policy held has expired: fresh timestamps do not keep it going. To the millisecond. */
+static void freeze_of_the_policy(void **state)
+{
+	struct org *org = *state;
+	struct forge f = genuine(6, 4, 8);
+	struct trust_accepted a;
+	struct trust_candidate c;
+
+	f.pieces[TRUST_POLICY].expires_ms = T0 + 1000;
+	c = make(org, &f);
+	assert_int_equal(trust_accept(&org->held, &c, &org->arena, &a, NULL), 0);
+	org->held = a.trust;
+	f.pieces[TRUST_TIMESTAMP].version = 7;
+	f.made[TRUST_POLICY] = c.bundles[TRUST_POLICY];
+	f.made[TRUST_STATUS] = c.bundles[TRUST_STATUS];
+	c = make(org, &f);
+	c.now_ms = T0 + 999;
+	taken(org, &c, "a policy that has a moment left");
+	c.now_ms = T0 + 1000;
+	refused(org, &c, ERR_EXPIRED, "freeze of the policy");
+}
 
 /* A timestamp that was good, and no newer one comes through. */
 static void freeze(void **state)
@@ -785,6 +862,90 @@ static void old_policy_after_rotation(void **state)
 	assert_false(a.trust.items[TRUST_POLICY].in_doubt);
 }
 
+/* What a new root says of a role's keys, and whether what is held has to be signed again. */
+static void keys_of_what_is_held(void **state)
+{
+	static const struct {
+		const char *about;
+		enum trust_role role;
+		bool exchanged, added;
+		uint32_t threshold;
+		bool in_doubt;
+	} rows[] = {
+		{"nothing else", TRUST_POLICY, false, false, 1, false},
+		{"a key exchanged", TRUST_POLICY, true, false, 1, true},
+		{"the threshold raised", TRUST_POLICY, false, true, 2, true},
+		{"a key added", TRUST_POLICY, false, true, 1, true},
+		{"nothing else", TRUST_STATUS, false, false, 1, false},
+		{"a key exchanged", TRUST_STATUS, true, false, 1, true},
+		{"the threshold raised", TRUST_STATUS, false, true, 2, true},
+	};
+	struct org *org = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct root_info next = second_root(org);
+		struct role_keys *keys = &next.roles[rows[i].role];
+		struct trust t;
+
+		if (rows[i].exchanged)
+			keys->n_keys = 0;
+		if (rows[i].exchanged || rows[i].added)
+			assert_int_equal(role_keys_add(keys, org->keys[SECOND(rows[i].role)], NULL),
+					 0);
+		keys->threshold = rows[i].threshold;
+		t = step_to(org, &next);
+		if (t.items[rows[i].role].in_doubt != rows[i].in_doubt)
+			fail_msg("%s: %s", trust_role_name(rows[i].role), rows[i].about);
+	}
+}
+
+/* The same keys, of which one more has to sign now: what one of them signed is no longer enough. */
+static void threshold_raised(void **state)
+{
+	struct org *org = *state;
+	struct root_info next;
+	struct trust_candidate c;
+	NEXT(f);
+
+	assert_int_equal(role_keys_add(&org->root.roles[TRUST_POLICY],
+				       org->keys[SECOND(TRUST_POLICY)], NULL),
+			 0);
+	begin(org);
+	next = second_root(org);
+	next.roles[TRUST_POLICY].threshold = 2;
+	org->held = step_to(org, &next);
+	assert_true(org->held.items[TRUST_POLICY].in_doubt);
+	f.named[TRUST_ROOT] = 2;
+	f.pieces[TRUST_POLICY].version = 3;
+	f.made[TRUST_POLICY] = org->first.bundles[TRUST_POLICY];
+	c = make(org, &f);
+	refused(org, &c, ERR_VERIFY, "the policy held, signed by one of two");
+	f = genuine(6, 4, 8);
+	f.named[TRUST_ROOT] = 2;
+	f.pieces[TRUST_POLICY].keys[1] = SECOND(TRUST_POLICY);
+	f.pieces[TRUST_POLICY].n_keys = 2;
+	c = make(org, &f);
+	taken(org, &c, "a policy signed by both");
+}
+
+/* A role that the new root lists no more has no keys, and certainly not the root's. */
+static void role_that_is_no_more(void **state)
+{
+	struct org *org = *state;
+	struct root_info next = second_root(org);
+	struct trust_candidate c;
+	NEXT(f);
+
+	next.roles[TRUST_POLICY] = next.roles[--next.n_roles]; /* the timestamp's takes its place */
+	org->held = step_to(org, &next);
+	f.named[TRUST_ROOT] = 2;
+	c = make(org, &f);
+	refused(org, &c, ERR_VERIFY, "policy by the key it had");
+	f.pieces[TRUST_POLICY].keys[0] = SECOND(TRUST_ROOT);
+	c = make(org, &f);
+	refused(org, &c, ERR_VERIFY, "policy by the root's key");
+}
+
 static void expired_root(void **state)
 {
 	struct org *org = *state;
@@ -866,6 +1027,11 @@ int main(void)
 		TEST(expired_status),
 		TEST(expired_policy),
 		TEST(status_of_garbage),
+		TEST(root_not_named),
+		TEST(status_signed_as_timestamp),
+		TEST(another_timestamp_under_the_number_held),
+		TEST(rollback_of_the_advisories),
+		TEST(freeze_of_the_policy),
 		TEST(freeze),
 		TEST(replayed_timestamp),
 		TEST(truncated_timestamp),
@@ -878,6 +1044,9 @@ int main(void)
 		TEST(root_taken_back),
 		TEST(stolen_status_key_after_rotation),
 		TEST(old_policy_after_rotation),
+		TEST(keys_of_what_is_held),
+		TEST(threshold_raised),
+		TEST(role_that_is_no_more),
 		TEST(expired_root),
 		TEST(clock_forward),
 		TEST(clock_back),

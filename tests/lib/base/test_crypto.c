@@ -204,6 +204,16 @@ static void refuses_other_kinds(void **state)
 		 "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
 		 "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
 		 0},
+		/* the same in other words, which a lenient reader takes: a length in two bytes,
+		 * and something behind the end */
+		{"308159301306072a8648ce3d020106082a8648ce3d03010703420004"
+		 "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+		 "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
+		 ERR_INVALID},
+		{"3059301306072a8648ce3d020106082a8648ce3d03010703420004"
+		 "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+		 "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f500",
+		 ERR_INVALID},
 		/* the same with one coordinate */
 		{"3039301306072a8648ce3d020106082a8648ce3d030107032200"
 		 "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296",

@@ -36,7 +36,8 @@ struct lookup {
 	bool sole;	     /* there is one candidate only */
 	bool deciding;	     /* it waits for the decision on this one: */
 	struct uuid environment;
-	bool late; /* its deadline has come */
+	bool late;  /* its deadline has come */
+	bool blind; /* the reader did not say what is there */
 	lookup_cb done;
 	void *ctx;
 	struct arena arena;
@@ -105,7 +106,7 @@ static bool waits(struct lookup *l)
 static void finish(struct lookup *l, int rc, const char *error)
 {
 	struct engine *e = l->e;
-	struct lookup_result result = {.rc = rc, .error = error, .late = l->late};
+	struct lookup_result result = {.rc = rc, .error = error, .late = l->late || l->blind};
 
 	if (l->read != 0)
 		facts_forget(e, l->read);
@@ -152,6 +153,7 @@ static void finish_unprobed(struct lookup *l, const char *notice)
 	if (l->held == NULL || !l->held_guessed)
 		l->several = NULL;
 	l->notice = notice;
+	l->blind = true;
 	finish(l, 0, NULL);
 }
 

@@ -259,7 +259,7 @@ struct lookup_result {
 	/* What to say where one must be meant for sure: conda would not find any, and the asker has
 	   several of that name. NULL: it is clear. */
 	const char *several;
-	bool late; /* the deadline came before all was known */
+	bool late; /* the deadline came before all was known, or nobody is there to tell it */
 };
 typedef void (*lookup_cb)(void *ctx, const struct lookup_result *result);
 void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Target *target,

@@ -1,7 +1,9 @@
 """The agent's decisions with the real programs: kept, told, deferred, unlocked, and offline."""
 
 import json
+import os
 import pathlib
+import signal
 import time
 
 import governed
@@ -47,6 +49,39 @@ class Decisions(governed.Case):
             harness.wait_for(f"{name} before it is used", lambda: said() == before, SOON_S)
             site.ew("check", "--hook", "--timeout-ms", "60000", "--tool", "conda", prefix)
             harness.wait_for(f"{name} after that", lambda: said() == after, SOON_S)
+
+    def test_what_the_agent_can_not_know(self):
+        """on_timeout, of what was never seen: the reader hangs, or there is none."""
+        site = self.site
+        self.apply(defaults=", on_timeout: block")
+        asked = lambda prefix: json.loads(self.check("--json", prefix=prefix).out)
+        harness.wait_for("the policy", lambda: asked(self.prefix)["policy_version"] == 2, SOON_S)
+        unknown = str(site.home / "unknown")
+
+        def says(prefix, *want):
+            said = asked(prefix)
+            self.assertEqual((said["decision"], said["source"], *(
+                r["kind"] for r in said["reasons"])), want)
+
+        says(unknown, "allow", "agent")
+        reader = site.worker("reader")
+        os.kill(reader, signal.SIGSTOP)
+        try:
+            says(unknown, "block", "agent", "timeout")
+            says(self.prefix, "block", "agent", "rule")
+        finally:
+            os.kill(reader, signal.SIGCONT)
+        # And between one that ended and the next: answers that say so.
+        def blind():
+            reader = site.worker("reader")
+            if reader:
+                os.kill(reader, signal.SIGKILL)
+            said = asked(unknown)
+            return said if "can't look" in said.get("notice", "") else None
+
+        said = harness.wait_for("an answer without a reader", blind, SOON_S)
+        self.assertEqual(("block", "timeout"), (said["decision"], said["reasons"][0]["kind"]))
+        harness.wait_for("the next reader", lambda: asked(unknown)["decision"] == "allow", 2 * SOON_S)
 
     def test_defer_once(self):
         site = self.site

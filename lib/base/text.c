@@ -109,8 +109,8 @@ void text_shell_quote(struct buf *out, const char *text)
 	}
 	buf_addc(out, '\'');
 	for (const char *p = text; *p; p++) {
-		if (*p == '\'')
-			buf_adds(out, "'\\''");
+		if (*p == '\'' || (*p == '\\' && (p[1] == '\\' || p[1] == '\'' || !p[1])))
+			buf_addf(out, "'\\%c'", *p);
 		else
 			buf_addc(out, *p);
 	}

@@ -38,7 +38,11 @@ void text_from_path(struct buf *out, const char *path);
 /* ERR_LIMIT: longer than cap with its '\0'; ERR_INVALID: a "\x00". */
 int text_to_path(const char *text, char *out, size_t cap);
 
-/* Appends text as one POSIX shell word: bare where nothing needs quoting, else single-quoted. */
+/*
+ * Appends text as one POSIX shell word: bare where nothing needs quoting, else single-quoted. fish
+ * reads the same word: there, in quotes, a backslash before another one or a quote does not stand
+ * for itself, so such a one is left out of the quotes.
+ */
 void text_shell_quote(struct buf *out, const char *text);
 
 bool text_starts(const char *text, const char *prefix);

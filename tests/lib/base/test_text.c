@@ -107,6 +107,11 @@ static void quotes_for_the_shell(void **state)
 		{"$(rm -rf ~)", "'$(rm -rf ~)'"},
 		{"a\nb", "'a\nb'"},
 		{"~root", "'~root'"},
+		/* Backslashes that fish would take for more than themselves. */
+		{"C:\\envs", "'C:\\envs'"},
+		{"x\\", "'x'\\\\''"},
+		{"\\\\srv", "''\\\\'\\srv'"},
+		{"\\'; id", "''\\\\''\\''; id'"},
 		{"caf\xc3\xa9", "'caf\xc3\xa9'"},
 	};
 	(void)state;

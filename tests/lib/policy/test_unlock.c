@@ -81,7 +81,7 @@ static void a_code_is_for_one_environment_and_key(void **state)
 static void what_is_no_code_is_refused(void **state)
 {
 	static const char *const texts[] = {"", "-", "AAAA", "!!!!", "K7Q2-K7Q2-K7Q2-K7Q2"};
-	char code[UNLOCK_CODE_MAX], longer[UNLOCK_CODE_MAX + 8];
+	char code[UNLOCK_CODE_MAX], longer[UNLOCK_CODE_MAX + 16];
 	struct unlock out;
 
 	(void)state;
@@ -89,7 +89,7 @@ static void what_is_no_code_is_refused(void **state)
 		assert_int_equal(parse(texts[i], &made.environment, &out), ERR_INVALID);
 	/* A good one with more behind it. */
 	assert_int_equal(unlock_format(&made, key, code, NULL), 0);
-	(void)snprintf(longer, sizeof(longer), "%s-0000", code);
+	(void)snprintf(longer, sizeof(longer), "%s-0000-0000", code);
 	assert_int_equal(parse(longer, &made.environment, &out), ERR_INVALID);
 	assert_int_equal(unlock_format(&(struct unlock){.expires_ms = 0}, key, code, NULL),
 			 ERR_INVALID);

@@ -170,6 +170,44 @@ void person_from_wire(const Envwarden__Person *wire, struct person *out)
 		*out = (struct person){.name = wire->name, .uid = wire->uid, .how = wire->how};
 }
 
+/* --- runs after a block ---------------------------------------------------------------------- */
+
+int ran_to_wire(const struct ran_info *info, struct arena *arena, Envwarden__RanAfterBlock **out)
+{
+	Envwarden__RanAfterBlock *wire = arena_alloc(arena, sizeof(*wire));
+
+	if (!wire)
+		return ERR_NOMEM;
+	envwarden__ran_after_block__init(wire);
+	if (person_to_wire(&info->who, arena, &wire->who) < 0)
+		return ERR_NOMEM;
+	wire->environment = wire_uuid(&info->environment);
+	wire->case_code = wire_text(info->case_code);
+	wire->reasons = (char **)(uintptr_t)info->reasons;
+	wire->n_reasons = info->n_reasons;
+	wire->first_ms = info->first_ms;
+	wire->last_ms = info->last_ms;
+	wire->programs = info->programs;
+	wire->shells = info->shells;
+	wire->repairs = info->repairs;
+	*out = wire;
+	return 0;
+}
+
+void ran_from_wire(const Envwarden__RanAfterBlock *wire, struct ran_info *out)
+{
+	*out = (struct ran_info){.case_code = wire->case_code,
+				 .reasons = (const char *const *)wire->reasons,
+				 .n_reasons = wire->n_reasons,
+				 .first_ms = wire->first_ms,
+				 .last_ms = wire->last_ms,
+				 .programs = wire->programs,
+				 .shells = wire->shells,
+				 .repairs = wire->repairs};
+	uuid_from_wire(&wire->environment, &out->environment);
+	person_from_wire(wire->who, &out->who);
+}
+
 /* --- environments ---------------------------------------------------------------------------- */
 
 void environment_info_init(struct environment_info *info)

@@ -88,6 +88,7 @@ struct decision_reply {
 	const char *source; /* "agent", "fallback", "default" */
 	const char *contact;
 	const char *notice; /* one line beside the decision, "" none */
+	bool proof_wanted;  /* that the asker may see it, for what it said to count */
 	bool report_wanted; /* the agent may not read the prefix: its owner's command is to */
 	bool absent;	    /* there is no such environment */
 };
@@ -97,6 +98,24 @@ int decision_to_wire(const struct decision_reply *reply, struct arena *arena,
 /* The reasons and their packages come from the arena. */
 int decision_from_wire(const Envwarden__Decision *wire, struct arena *arena,
 		       struct decision_reply *out, struct err *err);
+
+/* --- runs after a block --- */
+
+/* Of one account in one environment, under one decision. Texts are never NULL. */
+struct ran_info {
+	struct uuid environment;
+	struct person who;
+	const char *case_code;
+	const char *const *reasons; /* "status", "rule old-openssl" */
+	size_t n_reasons;
+	int64_t first_ms;
+	int64_t last_ms;
+	uint64_t programs; /* how often, by how it was seen */
+	uint64_t shells;
+	uint64_t repairs;
+};
+int ran_to_wire(const struct ran_info *info, struct arena *arena, Envwarden__RanAfterBlock **out);
+void ran_from_wire(const Envwarden__RanAfterBlock *wire, struct ran_info *out);
 
 /* --- environments --- */
 

@@ -64,6 +64,7 @@ int decision_to_wire(const struct decision_reply *reply, struct arena *arena,
 	wire->valid_until_ms = d->valid_until_ms;
 	wire->contact = wire_text(reply->contact);
 	wire->notice = wire_text(reply->notice);
+	wire->proof_wanted = reply->proof_wanted;
 	wire->report_wanted = reply->report_wanted;
 	wire->absent = reply->absent;
 	*out = wire;
@@ -123,6 +124,7 @@ int decision_from_wire(const Envwarden__Decision *wire, struct arena *arena,
 	reply.source = wire->source;
 	reply.contact = wire->contact;
 	reply.notice = wire->notice;
+	reply.proof_wanted = wire->proof_wanted;
 	reply.report_wanted = wire->report_wanted;
 	reply.absent = wire->absent;
 	uuid_from_wire(&wire->environment, &reply.environment);

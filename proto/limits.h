@@ -73,6 +73,9 @@
 #define LIMIT_OFFER_KEYS 20000 /* package keys in one offer */
 #define LIMIT_USES 10000       /* environments whose last use goes with changes */
 #define LIMIT_KNOWN 10000      /* environments in a Welcome */
+#define LIMIT_RUNS 128	       /* series of runs after a block that go with one report */
+#define LIMIT_RAN_REASONS 16   /* ... and what blocked one of them */
+#define LIMIT_RAN_SHOWN 16     /* ... of one environment, shown to members */
 #define LIMIT_NOTES 1000       /* environments whose notes go with one message */
 #define LIMIT_LABELS 64
 #define LIMIT_ENVS_DIRS 64

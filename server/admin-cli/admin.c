@@ -24,6 +24,8 @@ static const enum option list_options[] = {OPT_QUERY,  OPT_MACHINE, OPT_USER, OP
 static const enum option status_options[] = {OPT_MESSAGE, OPT_UNTIL, OPT_PACKAGE, OPT_NO_WAIT,
 					     OPT_N};
 static const enum option history_options[] = {OPT_SINCE, OPT_LIMIT, OPT_FOLLOW, OPT_N};
+static const enum option ran_options[] = {OPT_RULE,  OPT_USER,	OPT_MACHINE,
+					  OPT_SINCE, OPT_LIMIT, OPT_N};
 static const enum option machine_options[] = {OPT_QUERY, OPT_PLATFORM, OPT_LIMIT, OPT_N};
 static const enum option export_options[] = {OPT_OUT, OPT_FORCE, OPT_VALID, OPT_N};
 static const enum option join_options[] = {OPT_USES,	  OPT_EXPIRES, OPT_LABELS,
@@ -62,6 +64,9 @@ static const struct command commands[] = {
 	 2, OPTIONS_WORDS_MAX, status_options, cmd_env_set_status, false},
 	{"env history", "[ENV] [--since TIME] [--limit N] [--follow]", "what changed, oldest first",
 	 0, 1, history_options, cmd_env_history, false},
+	{"env ran", "[ENV] [--rule RULE] [--user U] [--machine M] [--since TIME] [--limit N]",
+	 "who used what although it was blocked, the newest first", 0, 1, ran_options, cmd_env_ran,
+	 false},
 	{"machine list", "[--query Q] [--platform P] [--limit N]", "the machines enrolled", 0, 0,
 	 machine_options, cmd_machine_list, false},
 	{"machine export-bundle", "MACHINE -o FILE [--force] [--valid 7d]",

@@ -12,6 +12,7 @@
 #include "server/admin-cli/commands.h"
 #include "server/admin-cli/env_ref.h"
 #include "server/admin-cli/output.h"
+#include "server/admin-cli/ran.h"
 
 #define DELIVERY_MS 2000
 #define DELIVERY_POLL_MS 30
@@ -125,7 +126,7 @@ static void print_degraded(struct admin *a, const json_t *env)
 		admin_print(a, "%-9s %s", i == 0 ? "Degraded" : "", json_string_value(text));
 }
 
-static enum admin_exit print_env(struct admin *a, json_t *env, json_t *packages)
+static enum admin_exit print_env(struct admin *a, json_t *env, json_t *packages, json_t *ran)
 {
 	static const struct column columns[] = {
 		{"PACKAGE", "name"}, {"VERSION", "version"}, {"BUILD", "build"},
@@ -135,8 +136,9 @@ static enum admin_exit print_env(struct admin *a, json_t *env, json_t *packages)
 	json_t *document;
 
 	if (a->options.values[OPT_JSON]) {
-		document = json_pack("{s:s, s:O, s:O}", "schema", "envwarden.show/1", "environment",
-				     env, "packages", packages);
+		document =
+			json_pack("{s:s, s:O, s:O, s:O}", "schema", "envwarden.show/1",
+				  "environment", env, "ran_after_block", ran, "packages", packages);
 		result = output_json(a, document);
 		json_decref(document);
 		return result;
@@ -145,6 +147,7 @@ static enum admin_exit print_env(struct admin *a, json_t *env, json_t *packages)
 	print_degraded(a, env);
 	print_reasons(a, env, "reasons", "");
 	print_reasons(a, env, "monitored", "would ");
+	ran_print(a, ran);
 	if (json_array_size(packages) == 0)
 		return ADMIN_OK;
 	admin_print(a, "%s", "");
@@ -156,6 +159,7 @@ enum admin_exit cmd_env_show(struct admin *a, const char *const *words, size_t n
 	enum admin_exit result;
 	json_t *answer = NULL;
 	json_t *env = NULL;
+	json_t *ran = NULL;
 	char room[OUTPUT_ROOM];
 	struct buf path;
 
@@ -169,7 +173,10 @@ enum admin_exit cmd_env_show(struct admin *a, const char *const *words, size_t n
 	result = client_call(a, "GET", buf_cstr(&path), NULL, &answer);
 	buf_deinit(&path);
 	if (result == ADMIN_OK)
-		result = print_env(a, env, json_object_get(answer, "packages"));
+		result = ran_get(a, env, &ran);
+	if (result == ADMIN_OK)
+		result = print_env(a, env, json_object_get(answer, "packages"), ran);
+	json_decref(ran);
 	json_decref(answer);
 	json_decref(env);
 	return result;

@@ -23,6 +23,7 @@ enum admin_exit cmd_env_list(struct admin *a, const char *const *words, size_t n
 enum admin_exit cmd_env_show(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_env_set_status(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_env_history(struct admin *a, const char *const *words, size_t n);
+enum admin_exit cmd_env_ran(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_machine_list(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_machine_export(struct admin *a, const char *const *words, size_t n);
 enum admin_exit cmd_join_code_create(struct admin *a, const char *const *words, size_t n);

@@ -85,6 +85,9 @@ int unlock_revoke_write(struct db_conn *conn, struct request *r);
 int evidence_read(struct db_conn *conn, struct request *r);
 int evidence_environments_read(struct db_conn *conn, struct request *r);
 
+/* ran.c */
+int ran_list_read(struct db_conn *conn, struct request *r);
+
 /* audit.c */
 int audit_begin(struct request *r);
 int audit_read(struct db_conn *conn, struct request *r);

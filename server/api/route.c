@@ -20,6 +20,8 @@ static const char *const exceptions_query[] = {"environment", "rule",  "shown",
 					       "limit",	      "after", NULL};
 static const char *const requests_query[] = {"state", "case", "limit", "after", NULL};
 static const char *const evidence_query[] = {"rule", "kind", "limit", "after", NULL};
+static const char *const ran_query[] = {"environment", "machine", "rule",  "user",
+					"since",       "limit",	  "after", NULL};
 static const char *const audit_query[] = {"who", "what", "target", "limit", "after", NULL};
 
 const struct route routes[] = {
@@ -181,6 +183,12 @@ const struct route routes[] = {
 	 .query = evidence_query,
 	 .status = 200,
 	 .read = evidence_environments_read},
+	{.method = "GET",
+	 .path = "/ran-after-block",
+	 .access = ROUTE_VIEWER,
+	 .query = ran_query,
+	 .status = 200,
+	 .read = ran_list_read},
 	{.method = "GET",
 	 .path = "/exceptions",
 	 .access = ROUTE_VIEWER,

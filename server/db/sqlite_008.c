@@ -21,10 +21,10 @@ const char *const sqlite_008[] = {
 	" first_ms INTEGER NOT NULL,"
 	" last_ms INTEGER NOT NULL,"
 	" user TEXT NOT NULL," /* '' unknown */
-	" running INTEGER NOT NULL,"
+	" programs INTEGER NOT NULL,"
 	" shells INTEGER NOT NULL,"
 	" repairs INTEGER NOT NULL,"
-	" reasons TEXT NOT NULL," /* \n, and for each kind \t rule \n */
+	" reasons TEXT NOT NULL," /* \n, and for each "status\n" or "rule old-openssl\n" */
 	" received_ms INTEGER NOT NULL,"
 	" UNIQUE (machine_id, environment, uid, case_code, first_ms)"
 	") STRICT",

@@ -3,6 +3,7 @@
 
 #include "proto/convert.h"
 #include "server/db/db_decision.h"
+#include "server/db/db_ran.h"
 #include "server/db/db_request.h"
 #include "server/session/session_impl.h"
 
@@ -74,6 +75,32 @@ static int decision_take(struct db_conn *conn, struct task *task,
 	return rc < 0 ? rc : db_decision_put(conn, &d, err);
 }
 
+/* What can't be, or is beyond the limits, is not kept; the rest is. */
+static int run_take(struct db_conn *conn, struct task *task, const Envwarden__RanAfterBlock *wire,
+		    struct err *err)
+{
+	struct ran_info info;
+	struct db_ran ran;
+	int rc;
+
+	ran_from_wire(wire, &info);
+	ran = (struct db_ran){.machine = task->machine,
+			      .environment = info.environment,
+			      .uid = info.who.uid,
+			      .user = info.who.name,
+			      .case_code = info.case_code,
+			      .reasons = info.reasons,
+			      .n_reasons = info.n_reasons,
+			      .first_ms = info.first_ms,
+			      .last_ms = info.last_ms,
+			      .programs = count_of(info.programs),
+			      .shells = count_of(info.shells),
+			      .repairs = count_of(info.repairs),
+			      .received_ms = task->now_ms};
+	rc = db_ran_put(conn, &ran, err);
+	return rc == ERR_LIMIT || rc == ERR_INVALID ? 0 : rc;
+}
+
 int decisions_run(struct db_conn *conn, struct task *task, struct err *err)
 {
 	const Envwarden__Sync__DecisionReport *report = task->message->decision_report;
@@ -86,6 +113,8 @@ int decisions_run(struct db_conn *conn, struct task *task, struct err *err)
 		if (rc == ERR_LIMIT)
 			rc = 0; /* what is beyond the limits is not kept */
 	}
+	for (size_t i = 0; i < report->n_runs && rc == 0; i++)
+		rc = run_take(conn, task, report->runs[i], err);
 	if (rc < 0)
 		return rc;
 	ack.number = report->number;

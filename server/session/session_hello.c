@@ -138,6 +138,7 @@ static int welcome_make(struct db_conn *conn, struct task *task, const struct po
 	welcome->server_time_ms = task->now_ms;
 	welcome->acked = at->head;
 	welcome->new_epoch = at->new_epoch;
+	welcome->takes_runs = true;
 	task->answer_data = welcome;
 	return rc;
 }

@@ -20,6 +20,7 @@
 #include "server/db/db_org.h"
 #include "server/db/db_outbox.h"
 #include "server/db/db_policy.h"
+#include "server/db/db_ran.h"
 #include "server/db/db_request.h"
 #include "server/db/db_restore.h"
 #include "server/db/db_scan.h"
@@ -276,6 +277,41 @@ static int bundle_get(const struct at *at)
 	return rc;
 }
 
+static int ran_put(const struct at *at)
+{
+	static const char *const why[] = {"rule old", "status"};
+
+	return db_ran_put(at->conn,
+			  &(struct db_ran){.machine = machine,
+					   .environment = env,
+					   .uid = 1000,
+					   .user = "ana",
+					   .case_code = "EW-ABCD",
+					   .reasons = why,
+					   .n_reasons = 2,
+					   .first_ms = T0,
+					   .last_ms = T0,
+					   .programs = 1,
+					   .received_ms = T0},
+			  at->err);
+}
+
+static int ran_list(const struct at *at)
+{
+	struct db_ran *list = UNTOUCHED;
+	size_t n = 77;
+	int rc = db_ran_list(at->conn, &(struct db_ran_filter){.rule = "old"}, NULL, 10, at->arena,
+			     &list, &n, at->err);
+
+	if (rc == 0) {
+		assert_int_equal(n, 1);
+		assert_int_equal(list[0].n_reasons, 2);
+	} else {
+		assert_ptr_equal(list, UNTOUCHED);
+	}
+	return rc;
+}
+
 static int report_put(const struct at *at)
 {
 	return db_bundle_report_put(at->conn,
@@ -363,6 +399,8 @@ static const struct op {
 	{"decision_get", decision_get, "evidence", false},
 	{"evidence_rules", evidence_rules, "evidence", false},
 	{"evidence_environments", evidence_environments, "evidence", false},
+	{"ran_put", ran_put, "ran", true},
+	{"ran_list", ran_list, "ran", false},
 	{"exception_grant", exception_grant, "exception", true},
 	{"exception_revoke", exception_revoke, "exception", true},
 	{"exception_list", exception_list, "exception", false},
@@ -431,6 +469,7 @@ static void prepare(struct store *s)
 			 0);
 	assert_int_equal(unlock_issue(&at), 0);
 	assert_int_equal(status_set(&at), 0);
+	assert_int_equal(ran_put(&at), 0);
 	assert_int_equal(report_put(&at), 0);
 	assert_int_equal(db_decision_put(s->conn,
 					 &(struct db_decision){.machine = machine,

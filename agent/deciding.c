@@ -89,7 +89,7 @@ static void on_settled(void *ctx, bool changed, int64_t next_ms)
 					  : wait > TIMER_MAX_MS ? TIMER_MAX_MS
 								: wait),
 			       0);
-	telling_go(e);
+	telling_settled(e);
 	if (changed || e->fallback_wanted)
 		fallback_update(e);
 }

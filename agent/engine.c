@@ -654,6 +654,7 @@ static void engine_free(struct engine *e)
 	deciding_stop(e);
 	graces_free(e);
 	asking_free(e);
+	ran_list_deinit(&e->ran);
 	state_stop(e);
 	if (e->syncing != NULL)
 		syncing_free(e);

@@ -12,6 +12,7 @@
  *   graces.c    what members were granted on the spot: deferrals, unlock codes
  *   asking.c    members' requests for exceptions: kept, sent, answered
  *   telling.c   what the server is told of decisions
+ *   ran.c       what was used although it was blocked: kept, and told with them
  *   deciding.c  decisions: when they are made again, and answers from what is kept
  *   syncing.c   what the sync client asks for, with syncing_read.c, syncing_keep.c, syncing_enrol.c
  *   fallback.c  the fallback file
@@ -42,6 +43,7 @@
 #include "agent/link.h"
 #include "agent/local/server.h"
 #include "agent/options.h"
+#include "agent/ran_list.h"
 #include "agent/store/store.h"
 #include "agent/sync/enrol.h"
 #include "agent/sync/identity.h"
@@ -68,9 +70,21 @@ struct importing; /* request_import.c: an import under way */
 #define ENGINE_KEY_TIME "trusted-time"
 #define ENGINE_KEY_GRACES "graces"
 #define ENGINE_KEY_COUNTS "decision-counts"
+#define ENGINE_KEY_RAN "ran-after-block"
 #define ENGINE_KEY_LOST "lost" /* setting: epoch of a journal that was lost and not told yet */
 #define ENGINE_EXIT_DAMAGED 65 /* the store is: of the process that checks it, and of the core */
 #define ENGINE_UNREPORTED_MAX 64
+
+#define ENGINE_REPAIRS_MAX 64
+#define ENGINE_REPAIRS_PER_UID 8
+#define ENGINE_REPAIR_MS (30 * 60 * 1000) /* after which one that was announced is over */
+
+/* That an account is mending an environment, by its own word. */
+struct engine_repair {
+	struct uuid environment;
+	uint32_t uid;
+	int64_t until_ms; /* mono */
+};
 
 /* A prefix that can't be read, and who asked for it. */
 struct unreported {
@@ -144,7 +158,13 @@ struct engine {
 	uint64_t telling_number;    /* ... of one the server has not acknowledged, 0 none */
 	uint64_t checks_made;	    /* since the start */
 	uv_timer_t tell_timer;	    /* counters are to be told, and kept */
-	struct grace *graces;	    /* given so far, oldest first */
+	bool blocks_changed;	    /* what is blocked, since it was stored last */
+	struct ran_list ran;	    /* what was used although it was blocked */
+	bool ran_taken;		    /* the server that was spoken to last wants to hear of it */
+	unsigned ran_saving;	    /* jobs that write it */
+	struct engine_repair repairs[ENGINE_REPAIRS_MAX];
+	size_t n_repairs;
+	struct grace *graces; /* given so far, oldest first */
 	size_t n_graces;
 	bool grace_giving;	 /* one is being made durable */
 	struct asked_list asked; /* members' requests for exceptions */
@@ -345,12 +365,39 @@ void telling_lost(struct engine *e); /* the connection */
 /* Counts from zero, and no decision was told: another organisation. But for the store. */
 void telling_forget(struct engine *e);
 void telling_decided(struct engine *e, struct env *env);
+void telling_settled(struct engine *e);			 /* all that was due is decided */
 void telling_checked(struct engine *e, struct env *env); /* somebody activated it, or tried to */
-/* A program was seen to run in it; started_ms: monotonic. One that began before the block came, as
- * far as this agent knows (since it was started), is none of the block's. */
-void telling_runs(struct engine *e, struct env *env, uint32_t uid, int64_t started_ms);
+void telling_counted(struct engine *e, struct env *env); /* it has other counters */
+void telling_soon(struct engine *e);			 /* within a minute */
 void telling_save(struct engine *e);
 void telling_on_time(uv_timer_t *timer);
+
+/* --- ran.c --- */
+void ran_start(struct engine *e); /* before the loop runs; reads the store */
+/*
+ * An environment was seen in use. It is noted if it is blocked, and what was seen began after the
+ * block came, as far as this agent knows.
+ */
+struct ran_sight {
+	uint32_t uid;
+	enum ran_how how;
+	int64_t started_ms; /* monotonic; INT64_MAX: right now */
+};
+void ran_seen(struct engine *e, struct env *env, const struct ran_sight *sight);
+/* What the server has not heard goes into a report; then whether it was sent; then that it has it.
+ */
+void ran_report(struct engine *e, struct arena *arena, Envwarden__Sync__DecisionReport *to);
+void ran_reported(struct engine *e, bool sent);
+void ran_acked(struct engine *e);
+void ran_tell_again(struct engine *e); /* the server has forgotten */
+void ran_forget(struct engine *e);     /* all of it: another organisation; but for the store */
+/* For those who may see the environment: the newest ones (NULL: none); all that is shown. */
+const struct ran *ran_newest(const struct engine *e, const struct env *env);
+int ran_show(struct engine *e, const struct env *env, struct arena *arena,
+	     Envwarden__Environment *to); /* ERR_NOMEM */
+/* This account says that it mends this environment. ERR_BUSY: too many at a time. */
+int ran_repair_begins(struct engine *e, const struct env *env, uint32_t uid);
+void ran_repair_ends(struct engine *e, const struct env *env, uint32_t uid);
 
 /* --- graces.c --- */
 /* Reads the store, before the loop runs. ERR_NOMEM; what can't be read is told in the log. */

@@ -542,7 +542,10 @@ static void on_running(struct engine *e, const Envwarden__Reader__Running *runni
 		if (env == NULL || !env->lives)
 			continue;
 		use_runs(e, env);
-		telling_runs(e, env, program->uid, program->started_ms);
+		ran_seen(e, env,
+			 &(struct ran_sight){.uid = program->uid,
+					     .how = program->repair ? RAN_REPAIR : RAN_PROGRAM,
+					     .started_ms = program->started_ms});
 	}
 }
 

@@ -27,7 +27,8 @@ static int show_head(struct show *show, struct env *env)
 	Envwarden__Local__EnvironmentItem item = ENVWARDEN__LOCAL__ENVIRONMENT_ITEM__INIT;
 	struct stream *stream = &show->stream;
 
-	if (request_environment(stream->e, env, &stream->arena, &item.environment) < 0)
+	if (request_environment(stream->e, env, &stream->arena, &item.environment) < 0 ||
+	    ran_show(stream->e, env, &stream->arena, item.environment) < 0)
 		return ERR_NOMEM;
 	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_ENVIRONMENT;
 	answer.environment = &item;

@@ -55,6 +55,7 @@ int request_environment(struct engine *e, const struct env *env, struct arena *a
 			Envwarden__Environment **out)
 {
 	struct environment_info *info = arena_alloc(arena, sizeof *info);
+	const struct ran *ran = ran_newest(e, env);
 	struct decision_reply reply;
 
 	if (info == NULL || engine_decide(e, env, env->prefix, arena, &reply) < 0)
@@ -73,11 +74,12 @@ int request_environment(struct engine *e, const struct env *env, struct arena *a
 	info->last_change_ms = env->last_change_ms;
 	info->last_used_ms = use_last(e, env);
 	info->runs_after_block = env->ruling.runs_after_block;
-	info->ran_ms = env->ruling.ran_ms;
-	if (env->ruling.ran_ms != 0)
-		info->ran_by.uid = env->ruling.ran_uid;
-	if (env->ruling.ran_uid == env->owner_uid)
-		info->ran_by.name = env->owner;
+	if (ran != NULL) {
+		info->ran_ms = ran->last_ms;
+		info->ran_by.uid = ran->uid;
+		if (ran->uid == env->owner_uid)
+			info->ran_by.name = env->owner;
+	}
 	if (tell_degraded(env, arena, info) < 0)
 		return ERR_NOMEM;
 	info->self_reported = env->self_reported;
@@ -326,4 +328,5 @@ const struct local_handlers request_handlers = {.check = checks_handle,
 						.import = request_import,
 						.exception_ask = request_exception_ask,
 						.exception_states = request_exception_states,
+						.repair = request_repair,
 						.enroll = request_enroll};

@@ -67,6 +67,7 @@ void request_unlock(void *ctx, struct local_call *call, const Envwarden__Local__
 void request_import(void *ctx, struct local_call *call, const Envwarden__Local__ImportBegin *m);
 void request_exception_ask(void *ctx, struct local_call *call,
 			   const Envwarden__Local__ExceptionAsk *m);
+void request_repair(void *ctx, struct local_call *call, const Envwarden__Local__Repair *m);
 void request_exception_states(void *ctx, struct local_call *call,
 			      const Envwarden__Local__ExceptionStates *m);
 void request_enroll(void *ctx, struct local_call *call, const Envwarden__Local__EnrollRequest *m);

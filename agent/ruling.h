@@ -39,10 +39,7 @@ struct ruling {
 	uint64_t warnings;
 	uint64_t refusals;
 	uint64_t runs_after_block;
-	int64_t counted_run_ms; /* monotonic time of the sight of it running that counted last */
 	int64_t blocked_ms; /* monotonic: since when it is blocked without a break; 0 it is not */
-	int64_t ran_ms;	    /* wall clock: when it was last seen running after a block; 0 never */
-	int64_t ran_uid;    /* by whom */
 	bool counted;	    /* something was, since it was stored last */
 	bool untold;	    /* the server has not heard how it is now */
 	bool telling;	    /* a report with it is under way */

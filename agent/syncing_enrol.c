@@ -40,6 +40,8 @@ static void adopt_run(struct job *job)
 	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, ENGINE_KEY_COUNTS, &job->err);
 	if (job->rc == 0)
+		job->rc = store_kv_delete(e->store, ENGINE_KEY_RAN, &job->err);
+	if (job->rc == 0)
 		job->rc = store_kv_clear(e->store, ENGINE_KEY_ASKED, &job->err);
 	if (job->rc == 0)
 		job->rc = store_kv_put(e->store, "logging", "0", 1, &job->err);

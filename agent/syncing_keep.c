@@ -99,6 +99,8 @@ struct welcome_job {
 	struct arena arena;
 	unsigned char continuity[16];
 	bool new_epoch;
+	bool takes_runs;
+	bool lost; /* the server has less than it said it had */
 	uint64_t acked;
 	struct uuid epoch; /* the one Hello told */
 	Envwarden__Sync__KnownEnvironment *known;
@@ -128,7 +130,7 @@ static int begin_anew(struct job *job)
  * Its word of them was lost, and they were folded into others meanwhile: told anew, all of it. Or
  * it has less than it said, for it was restored from a backup: told again from there, if it can be.
  */
-static int welcome_acked(struct job *job, const struct welcome_job *w, uint64_t acked)
+static int welcome_acked(struct job *job, struct welcome_job *w, uint64_t acked)
 {
 	struct store *store = job->e->store;
 	int rc = 0;
@@ -136,6 +138,7 @@ static int welcome_acked(struct job *job, const struct welcome_job *w, uint64_t 
 	if (w->acked < acked) {
 		log_warn("sync", "the server lost changes: telling them again",
 			 LOG_INT("acked", (int64_t)acked), LOG_INT("kept", (int64_t)w->acked));
+		w->lost = true;
 		rc = store_packages_unsent(store, &job->err);
 		if (rc == 0)
 			rc = store_rewind(store, w->acked, &job->err);
@@ -173,6 +176,9 @@ static void welcome_done(struct job *job)
 		e->syncing->has_continuity = true;
 		if (w->new_epoch)
 			notes_forget(e);
+		if (w->new_epoch || w->lost)
+			ran_tell_again(e);
+		e->ran_taken = w->takes_runs;
 		engine_welcomed(e);
 	} else {
 		log_error("sync", "welcome not kept", LOG_ERR(&job->err));
@@ -214,6 +220,7 @@ void syncing_welcome(void *ctx, const Envwarden__Sync__Welcome *welcome)
 	arena_init(&w->arena, 16u << 20);
 	memcpy(w->continuity, welcome->continuity.data, sizeof w->continuity);
 	w->new_epoch = welcome->new_epoch;
+	w->takes_runs = welcome->takes_runs;
 	w->acked = welcome->acked;
 	w->epoch = e->journal.epoch;
 	keep_known(w, welcome);

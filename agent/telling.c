@@ -6,18 +6,14 @@
  */
 #include <string.h>
 
+#include "agent/counts.h"
 #include "agent/engine.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "proto/limits.h"
 
-#define COUNTS_VERSION 2 /* 1: without the last run */
-#define COUNT_SIZE (UUID_SIZE + 7 * 8 + 8)
-#define COUNTS_MAX ((STORE_VALUE_MAX - 1) / COUNT_SIZE) /* environments a setting has room for */
 #define TELL_MS 60000
-#define RUN_MS (60 * 60 * 1000) /* one running program counts once in this time */
-#define STARTED_SLACK_MS 100	/* the system knows the start of a process by its own ticks */
-#define ENVIRONMENTS_MAX 4096	/* in one report */
+#define ENVIRONMENTS_MAX 4096 /* in one report */
 #define REPORT_MEMORY_MAX (16u << 20)
 
 /* --- how it is now ------------------------------------------------------------------------ */
@@ -164,7 +160,8 @@ void telling_go(struct engine *e)
 	report.list = arena_calloc(&report.arena, ENVIRONMENTS_MAX, sizeof *report.list);
 	if (report.list != NULL)
 		envs_each(&e->envs, add, &report);
-	if (report.n > 0) {
+	ran_report(e, &report.arena, &message);
+	if (report.n > 0 || message.n_runs > 0) {
 		message.number = ++e->told_number;
 		message.environments = report.list;
 		message.n_environments = report.n;
@@ -173,6 +170,7 @@ void telling_go(struct engine *e)
 		e->telling_number = sent ? message.number : 0;
 	}
 	envs_each(&e->envs, went, &sent);
+	ran_reported(e, sent);
 	arena_deinit(&report.arena);
 }
 
@@ -193,7 +191,7 @@ static void tell_again(void *ctx, struct env *env)
 	env->ruling.telling = false;
 }
 
-static void arm(struct engine *e)
+void telling_soon(struct engine *e)
 {
 	if (e->enrolled && !e->stopping && !uv_is_active((uv_handle_t *)&e->tell_timer))
 		uv_timer_start(&e->tell_timer, telling_on_time, TELL_MS, 0);
@@ -205,7 +203,8 @@ void telling_acked(struct engine *e, uint64_t number)
 		return;
 	e->telling_number = 0;
 	envs_each(&e->envs, heard, NULL);
-	arm(e);
+	ran_acked(e);
+	telling_soon(e);
 	telling_go(e);
 }
 
@@ -213,6 +212,7 @@ void telling_lost(struct engine *e)
 {
 	e->telling_number = 0;
 	envs_each(&e->envs, tell_again, NULL);
+	ran_reported(e, false);
 }
 
 static void count_anew(void *ctx, struct env *env)
@@ -221,7 +221,6 @@ static void count_anew(void *ctx, struct env *env)
 
 	(void)ctx;
 	r->checks = r->warnings = r->refusals = r->runs_after_block = 0;
-	r->counted_run_ms = r->ran_ms = 0;
 	r->untold = r->telling = false;
 	r->counted = true; /* so that this is kept */
 	memset(r->told, 0, sizeof r->told);
@@ -232,30 +231,51 @@ void telling_forget(struct engine *e)
 	e->telling_number = 0;
 	e->checks_made = 0;
 	envs_each(&e->envs, count_anew, NULL);
+	ran_forget(e);
 }
 
 /* --- what happens ------------------------------------------------------------------------- */
+
+/* True: whether it is blocked is another than before. */
+static bool note_block(const struct engine *e, struct ruling *r)
+{
+	bool blocks = ruling_action(r) == ACTION_BLOCK;
+
+	if (blocks == (r->blocked_ms != 0))
+		return false;
+	r->blocked_ms = blocks ? engine_mono(e) : 0;
+	return true;
+}
 
 void telling_decided(struct engine *e, struct env *env)
 {
 	unsigned char now[8];
 
 	env->ruling.decided_ms = engine_trusted(e);
-	if (ruling_action(&env->ruling) != ACTION_BLOCK)
-		env->ruling.blocked_ms = 0;
-	else if (env->ruling.blocked_ms == 0)
-		env->ruling.blocked_ms = engine_mono(e);
+	if (note_block(e, &env->ruling)) {
+		env->ruling.counted = true;
+		e->blocks_changed = true;
+	}
 	fingerprint(&env->ruling, now);
 	/* What is being told right now may be outdated by this. */
 	if (memcmp(now, env->ruling.told, sizeof now) != 0 || env->ruling.telling)
 		env->ruling.untold = true;
 }
 
-static void count(struct engine *e, struct env *env)
+void telling_settled(struct engine *e)
+{
+	/* Whoever starts a program now is to be told from who did before, also after a restart. */
+	if (e->blocks_changed)
+		telling_save(e);
+	e->blocks_changed = false;
+	telling_go(e);
+}
+
+void telling_counted(struct engine *e, struct env *env)
 {
 	env->ruling.counted = true;
 	env->ruling.untold = true;
-	arm(e);
+	telling_soon(e);
 }
 
 void telling_checked(struct engine *e, struct env *env)
@@ -266,26 +286,7 @@ void telling_checked(struct engine *e, struct env *env)
 	r->checks++;
 	r->warnings += ruling_action(r) == ACTION_WARN;
 	r->refusals += ruling_action(r) == ACTION_BLOCK;
-	count(e, env);
-}
-
-void telling_runs(struct engine *e, struct env *env, uint32_t uid, int64_t started_ms)
-{
-	int64_t now = engine_mono(e);
-	struct ruling *r = &env->ruling;
-
-	if (!use_kept(e) || ruling_action(r) != ACTION_BLOCK || r->blocked_ms == 0 ||
-	    started_ms < r->blocked_ms + STARTED_SLACK_MS)
-		return;
-	r->ran_ms = engine_wall(e);
-	r->ran_uid = uid;
-	r->counted = true;
-	if (r->counted_run_ms != 0 && now - r->counted_run_ms < RUN_MS)
-		return;
-	r->counted_run_ms = now;
-	r->runs_after_block++;
-	log_info("decision", "runs although it is blocked", LOG_STR("prefix", env->prefix));
-	count(e, env);
+	telling_counted(e, env);
 }
 
 /* --- kept --------------------------------------------------------------------------------- */
@@ -294,27 +295,6 @@ struct counts_job {
 	struct job job;
 	struct buf bytes;
 };
-
-static void put_counts(void *ctx, struct env *env)
-{
-	static const unsigned char none[8];
-	struct buf *out = ctx;
-	struct ruling *r = &env->ruling;
-
-	r->counted = false;
-	if (!env->lives || out->len > 1 + (COUNTS_MAX - 1) * COUNT_SIZE ||
-	    (r->checks == 0 && r->runs_after_block == 0 && memcmp(r->told, none, 8) == 0))
-		return;
-	buf_add(out, env->id.b, UUID_SIZE);
-	buf_add_u64(out, r->checks);
-	buf_add_u64(out, r->warnings);
-	buf_add_u64(out, r->refusals);
-	buf_add_u64(out, r->runs_after_block);
-	buf_add_u64(out, r->untold); /* a report of it is still owed */
-	buf_add(out, r->told, sizeof r->told);
-	buf_add_u64(out, (uint64_t)r->ran_ms);
-	buf_add_u64(out, (uint64_t)r->ran_uid);
-}
 
 static void counts_run(struct job *job)
 {
@@ -349,8 +329,7 @@ void telling_save(struct engine *e)
 	if (c == NULL)
 		return;
 	buf_init(&c->bytes, STORE_VALUE_MAX);
-	buf_add_u8(&c->bytes, COUNTS_VERSION);
-	envs_each(&e->envs, put_counts, &c->bytes);
+	counts_encode(&e->envs, &c->bytes);
 	if (buf_rc(&c->bytes) < 0) {
 		buf_deinit(&c->bytes);
 		mem_free(c);
@@ -369,52 +348,14 @@ void telling_on_time(uv_timer_t *timer)
 	telling_go(e);
 }
 
-static void take_counts(struct engine *e, struct rd *rd, uint8_t version)
-{
-	struct uuid id;
-	const void *bytes = rd_bytes(rd, UUID_SIZE);
-	struct ruling counted = {.kept = NULL};
-	struct env *env;
-
-	if (bytes == NULL)
-		return;
-	memcpy(id.b, bytes, UUID_SIZE);
-	counted.checks = rd_u64(rd);
-	counted.warnings = rd_u64(rd);
-	counted.refusals = rd_u64(rd);
-	counted.runs_after_block = rd_u64(rd);
-	counted.untold = rd_u64(rd) != 0;
-	bytes = rd_bytes(rd, sizeof counted.told);
-	if (version > 1) {
-		counted.ran_ms = (int64_t)rd_u64(rd);
-		counted.ran_uid = (int64_t)rd_u64(rd);
-	}
-	env = envs_by_id(&e->envs, &id);
-	if (rd->rc < 0 || env == NULL)
-		return;
-	env->ruling.checks = counted.checks;
-	env->ruling.warnings = counted.warnings;
-	env->ruling.refusals = counted.refusals;
-	env->ruling.runs_after_block = counted.runs_after_block;
-	env->ruling.untold = counted.untold;
-	env->ruling.ran_ms = use_kept(e) ? counted.ran_ms : 0;
-	env->ruling.ran_uid = counted.ran_uid;
-	memcpy(env->ruling.told, bytes, sizeof env->ruling.told);
-}
-
 void telling_start(struct engine *e)
 {
 	struct buf bytes;
-	struct rd rd;
-	uint8_t version;
 
 	e->told_number = (uint64_t)engine_trusted(e); /* above all that were told before */
 	buf_init(&bytes, STORE_VALUE_MAX);
-	if (store_kv_get(e->store, ENGINE_KEY_COUNTS, &bytes, NULL) == 0) {
-		rd_init(&rd, bytes.data, bytes.len);
-		version = rd_u8(&rd);
-		while (version > 0 && version <= COUNTS_VERSION && rd.rc == 0 && rd.left > 0)
-			take_counts(e, &rd, version);
-	}
+	if (store_kv_get(e->store, ENGINE_KEY_COUNTS, &bytes, NULL) == 0)
+		counts_decode(&e->envs, bytes.data, bytes.len, engine_mono(e));
 	buf_deinit(&bytes);
+	ran_start(e);
 }

@@ -5,6 +5,7 @@
 
 #include "agent/cli/args.h"
 #include "agent/cli/ask.h"
+#include "agent/cli/claim.h"
 #include "agent/cli/client.h"
 #include "agent/cli/command.h"
 #include "agent/cli/document.h"
@@ -35,6 +36,7 @@ struct options {
 	const char *socket;
 	bool hook;
 	bool active;
+	bool prove;
 	bool typed;
 	bool json;
 };
@@ -50,6 +52,8 @@ static const struct arg_option option_table[] = {
 	 offsetof(struct options, hook)},
 	{"--active", NULL, "the gate asks about what is active already",
 	 offsetof(struct options, active)},
+	{"--prove", NULL, "of what is active: only show that you may see it",
+	 offsetof(struct options, prove)},
 	{"--typed", NULL, "behind -- is what was typed behind the tool's name",
 	 offsetof(struct options, typed)},
 	{"--timeout-ms", "N", "how long to wait for the agent (150)",
@@ -231,6 +235,10 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 		rc = err_set(err, ERR_USAGE, "no environment is active; name one");
 	if (rc < 0)
 		return output_usage("check", err);
+	if (options->prove) {
+		claim_active(&target, options->socket);
+		return EXIT_FINE;
+	}
 	ask_find_places(&places, client_named_socket(options->socket), &request);
 	request.deadline_ms = client_deadline(timeout_ms);
 	arena_init(&arena, MEMORY_MAX);
@@ -253,6 +261,8 @@ static int decide(struct options *options, int64_t timeout_ms, struct err *err)
 		rc = rc < 0 ? EXIT_FAILED : EXIT_FINE;
 	if (wanted)
 		report_later(real, options->socket); /* when the answer is given */
+	if (reply.proof_wanted && text_to_path(reply.prefix, real, sizeof real) == 0)
+		claim_active_later(real, options->socket);
 	arena_deinit(&arena);
 	return rc;
 }

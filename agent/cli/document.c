@@ -47,6 +47,33 @@ static void document_ran(struct json_writer *w, const struct environment_info *e
 	json_end_object(w);
 }
 
+void document_runs(struct json_writer *w, Envwarden__RanAfterBlock *const *runs, size_t n)
+{
+	json_key(w, "ran_after_block");
+	json_begin_array(w);
+	for (size_t i = 0; i < n; i++) {
+		struct ran_info r;
+
+		ran_from_wire(runs[i], &r);
+		json_begin_object(w);
+		json_kv_str_opt(w, "user", r.who.name);
+		json_kv_int(w, "uid", r.who.uid);
+		json_kv_str_opt(w, "case", r.case_code);
+		json_key(w, "reasons");
+		json_begin_array(w);
+		for (size_t k = 0; k < r.n_reasons; k++)
+			json_str(w, r.reasons[k]);
+		json_end_array(w);
+		json_kv_time_opt(w, "first", r.first_ms);
+		json_kv_time_opt(w, "last", r.last_ms);
+		json_kv_int(w, "programs", (int64_t)r.programs);
+		json_kv_int(w, "shells", (int64_t)r.shells);
+		json_kv_int(w, "repairs", (int64_t)r.repairs);
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
 void document_environment(struct json_writer *w, const struct environment_info *environment)
 {
 	json_begin_object(w);

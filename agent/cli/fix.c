@@ -3,6 +3,7 @@
 
 #include "agent/cli/args.h"
 #include "agent/cli/ask.h"
+#include "agent/cli/claim.h"
 #include "agent/cli/client.h"
 #include "agent/cli/command.h"
 #include "agent/cli/document.h"
@@ -361,7 +362,9 @@ static int run_and_check(struct fixing *f, struct client *client, struct err *er
 		rc = confirm(f, err);
 	if (rc < 0)
 		return rc;
+	claim_repair(f->target, f->options->socket, false);
 	run_all(f);
+	claim_repair(f->target, f->options->socket, true);
 	if (f->ran)
 		rc = learn_again(f, client, err);
 	if (rc == 0)

@@ -45,6 +45,8 @@ static const struct arg_table table = {
 struct picture {
 	struct environment_info environment;
 	bool has_environment;
+	Envwarden__RanAfterBlock **ran;
+	size_t n_ran;
 	struct package_list packages;
 	struct decision_reply decision;
 	bool has_decision;
@@ -76,6 +78,8 @@ static int take(struct picture *p, const Envwarden__Local__Envelope *m, struct a
 			return 0;
 		rc = environment_from_wire(m->environment->environment, &p->environment, err);
 		p->has_environment = rc == 0;
+		p->ran = m->environment->environment->ran;
+		p->n_ran = m->environment->environment->n_ran;
 		return rc;
 	case ENVWARDEN__LOCAL__ENVELOPE__KIND_PACKAGES:
 		return take_packages(p, m->packages, err);
@@ -120,6 +124,8 @@ static int print_document(const struct picture *p, struct buf *out, struct err *
 	for (size_t i = 0; i < p->packages.n; i++)
 		document_package(&w, &p->packages.items[i]);
 	json_end_array(&w);
+	if (p->n_ran > 0)
+		document_runs(&w, p->ran, p->n_ran);
 	if (p->has_decision) {
 		json_key(&w, "decision");
 		json_begin_object(&w);
@@ -172,8 +178,48 @@ static void ran_fact(const struct environment_info *e, struct buf *out)
 	buf_deinit(&line);
 }
 
-static void print_facts(const struct environment_info *e, struct buf *out)
+/* "ana: 2 programs, 1 shell; from 2026-11-22 20:40 on, last ...; rule old-openssl" */
+static void run_fact(const struct ran_info *r, struct buf *out)
 {
+	char first[TIMES_TEXT_MAX], last[TIMES_TEXT_MAX];
+	struct buf line;
+
+	times_local(r->first_ms, first);
+	times_local(r->last_ms, last);
+	buf_init(&line, OUTPUT_MAX);
+	if (*r->who.name)
+		buf_addf(&line, "%s:", r->who.name);
+	else
+		buf_addf(&line, "uid %" PRId64 ":", r->who.uid);
+	if (r->programs > 0)
+		buf_addf(&line, " %" PRIu64 " times a program,", r->programs);
+	if (r->shells > 0)
+		buf_addf(&line, " %" PRIu64 " times in a shell,", r->shells);
+	if (r->repairs > 0)
+		buf_addf(&line, " %" PRIu64 " times as it was changed,", r->repairs);
+	buf_addf(&line, " %s to %s;", first, last);
+	for (size_t i = 0; i < r->n_reasons; i++)
+		buf_addf(&line, "%s %s", i > 0 ? "," : "", r->reasons[i]);
+	buf_addf(out, "%-*s", FACT_COLUMNS, "");
+	text_escape(out, buf_cstr(&line), line.len);
+	buf_addc(out, '\n');
+	buf_deinit(&line);
+}
+
+static void run_facts(const struct picture *p, struct buf *out)
+{
+	for (size_t i = 0; i < p->n_ran; i++) {
+		struct ran_info info;
+
+		ran_from_wire(p->ran[i], &info);
+		run_fact(&info, out);
+	}
+}
+
+static void print_facts(const struct picture *p, struct buf *out)
+{
+	const struct environment_info *e = &p->environment;
+
 	fact(out, "name", e->name);
 	fact(out, "path", e->prefix);
 	fact(out, "user", e->owner.name);
@@ -184,6 +230,7 @@ static void print_facts(const struct environment_info *e, struct buf *out)
 	time_fact(out, "last change", e->last_change_ms);
 	time_fact(out, "last used", e->last_used_ms);
 	ran_fact(e, out);
+	run_facts(p, out);
 	if (e->self_reported)
 		fact(out, "known by", "its owner's reports; the agent may not read it");
 	if (e->excluded)
@@ -289,7 +336,7 @@ static int print_page(const struct picture *p, struct arena *arena, struct buf *
 {
 	int rc;
 
-	print_facts(&p->environment, out);
+	print_facts(p, out);
 	if (p->has_decision)
 		print_decision(&p->decision, out);
 	print_channels(p, out);

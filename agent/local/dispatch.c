@@ -43,6 +43,7 @@ static void handle(struct local *local, struct local_call *call,
 		HANDLE(IMPORT, import);
 		HANDLE(EXCEPTION_ASK, exception_ask);
 		HANDLE(EXCEPTION_STATES, exception_states);
+		HANDLE(REPAIR, repair);
 	default:
 		break;
 	}

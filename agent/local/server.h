@@ -61,6 +61,7 @@ struct local_handlers {
 			      const Envwarden__Local__ExceptionAsk *m);
 	void (*exception_states)(void *ctx, struct local_call *call,
 				 const Envwarden__Local__ExceptionStates *m);
+	void (*repair)(void *ctx, struct local_call *call, const Envwarden__Local__Repair *m);
 };
 
 struct local_limits {

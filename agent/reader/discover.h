@@ -51,6 +51,7 @@ struct discover_program {
 	const char *prefix; /* canonical */
 	int64_t started_ms; /* monotonic; 0 unknown */
 	uint32_t uid;
+	bool repair; /* by its command line, part of a change (repairing.h) */
 };
 
 struct discovery {

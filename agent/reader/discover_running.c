@@ -1,8 +1,11 @@
-/* Prefixes that something runs in: programs started as "<prefix>/bin/<name>", and scripts. */
+/* Prefixes that something runs in: programs started as "<prefix>/bin/<name>", and scripts. Command
+ * lines name prefixes to look at, too; a name alone runs nothing. */
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/reader/discover_impl.h"
+#include "agent/reader/repairing.h"
+#include "lib/base/compiler.h"
 #include "platform/running.h"
 #include "platform/users.h"
 
@@ -55,12 +58,37 @@ static int tell_prefix(const char *path, char prefix[SAFE_PATH_MAX], struct disc
 
 static int tell_runs(const struct looking *l, const struct running *process)
 {
-	struct discover_program program = {.prefix = l->prefix, .uid = process->uid};
+	struct discover_program program = {
+		.prefix = l->prefix,
+		.uid = process->uid,
+		.repair = repairing_words(process->words, process->n_words)};
 
 	if (l->prefix[0] == '\0' || l->to->runs == NULL)
 		return 0;
 	(void)running_since(process->pid, &program.started_ms, NULL);
 	return l->to->runs(l->to->ctx, &program);
+}
+
+/*
+ * Whether a process runs what one of its words names: the program itself, or a script that is the
+ * first word behind its interpreter. Others (an editor's file) only tell where an environment is.
+ */
+static bool runs_word(const struct running *process, size_t word)
+{
+	static const char *const interpreters[] = {"sh",  "bash", "dash",   "zsh",
+						   "ksh", "perl", "python", "python3"};
+	const char *slash = strrchr(process->words[0], '/');
+	const char *name = slash != NULL ? slash + 1 : process->words[0];
+
+	if (word == 0)
+		return true;
+	for (size_t i = 1; i < word; i++)
+		if (process->words[i][0] != '-')
+			return false;
+	for (size_t i = 0; i < ARRAY_SIZE(interpreters); i++)
+		if (strcmp(name, interpreters[i]) == 0)
+			return true;
+	return false;
 }
 
 static int on_process(void *ctx, const struct running *process)
@@ -84,7 +112,7 @@ static int on_process(void *ctx, const struct running *process)
 			memcpy(l->last, path, n + 1);
 			rc = tell_prefix(path, l->prefix, l->to);
 		}
-		if (rc == 0)
+		if (rc == 0 && runs_word(process, i))
 			rc = tell_runs(l, process);
 	}
 	return rc;

@@ -34,7 +34,8 @@
 #define UNTAKEN_MAX 2 /* the rest waits on disk, where it is */
 #define END_MS 3000   /* how long a look may hold up the end: a hung mount must not */
 #define HEALTH_EVERY_MS 1000
-#define RUNNING_MAX 2048 /* prefixes that something runs in, told at a time */
+#define RUNNING_MAX 2048    /* prefixes that an account runs something in, told at a time */
+#define RUNNING_PER_UID 512 /* ... one account */
 
 struct reader {
 	uv_loop_t loop;
@@ -358,31 +359,50 @@ static void send_running(struct reader *r)
 		mem_free(r->running[--r->n_running].prefix);
 }
 
-/* Kept until what was found with it has been told. */
+/* The slot of what an account runs in a prefix: the one it has, or a new one. NULL: no room. */
+static Envwarden__Reader__RunningProgram *running_slot(struct reader *r, const char *prefix,
+						       const struct discover_program *program,
+						       bool repair)
+{
+	Envwarden__Reader__RunningProgram *to = r->running;
+	size_t of_uid = 0;
+
+	for (; to < r->running + r->n_running; to++) {
+		if (to->uid != program->uid)
+			continue;
+		if ((bool)to->repair == repair && strcmp(to->prefix, prefix) == 0)
+			return to;
+		of_uid++;
+	}
+	if (r->n_running == RUNNING_MAX || of_uid == RUNNING_PER_UID)
+		return NULL;
+	envwarden__reader__running_program__init(to);
+	to->prefix = mem_strdup(prefix);
+	if (to->prefix == NULL)
+		return NULL;
+	to->uid = program->uid;
+	to->repair = repair;
+	r->n_running++;
+	return to;
+}
+
+/*
+ * Kept until what was found with it has been told: of each account its newest program in a prefix,
+ * and its newest one that is part of a change, as all are while that is under way.
+ */
 static void on_runs(void *ctx, const struct discover_program *program)
 {
 	struct reader *r = ctx;
 	struct wire_path path;
-	Envwarden__Reader__RunningProgram *to = r->running;
-	Envwarden__Reader__RunningProgram *end = to + r->n_running;
+	const struct entry *entry = entries_find(r->entries, program->prefix);
+	bool repair = program->repair || (entry != NULL && entry_state(entry) == ENTRY_BUSY);
+	Envwarden__Reader__RunningProgram *to;
 
 	if (wire_path(&path, program->prefix, NULL) < 0)
 		return;
-	while (to < end && strcmp(to->prefix, path.text) != 0)
-		to++;
-	if (to == end) {
-		if (r->n_running == RUNNING_MAX)
-			return;
-		envwarden__reader__running_program__init(to);
-		to->prefix = mem_strdup(path.text);
-		if (to->prefix == NULL)
-			return;
-		r->n_running++;
-	} else if (program->started_ms < to->started_ms) {
-		return;
-	}
-	to->started_ms = program->started_ms;
-	to->uid = program->uid;
+	to = running_slot(r, path.text, program, repair);
+	if (to != NULL && program->started_ms > to->started_ms)
+		to->started_ms = program->started_ms;
 }
 
 static void on_caught_up(void *ctx)

@@ -62,8 +62,8 @@ int ran_list_read(struct db_conn *conn, struct request *r)
 {
 	struct db_ran_filter filter = {.since_ms = 0};
 	struct db_cursor after, next;
-	struct db_ran *list = NULL;
-	size_t limit, n = 0;
+	struct db_ran *list;
+	size_t limit, n;
 	int rc = request_limit(r, &limit);
 
 	if (rc == 0)
@@ -72,7 +72,7 @@ int ran_list_read(struct db_conn *conn, struct request *r)
 		rc = request_after(r, &after);
 	if (rc == 0)
 		rc = db_ran_list(conn, &filter, &after, limit, &r->arena, &list, &n, &r->err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	request_open(r, "ran_after_block");
 	json_key(&r->json, "runs");

@@ -150,11 +150,16 @@ def make_base(base):
     program.write_text(f"#!{python}\nfrom conda.__main__ import main\nmain()\n")
     program.chmod(0o755)
     (base / "etc" / "profile.d" / "conda.csh").write_text(CSH % {"conda": program})
-    (base / "bin" / "activate").write_text(
-        f"eval \"$('{program}' shell.posix hook)\"\nconda activate \"$@\"\n")
+    make_activate(base)
     (base / "conda-meta" / "history").write_text("")
     make_record(base)
     return base
+
+
+def make_activate(base):
+    """What conda's package has there; pip's, and a venv's, is another program."""
+    (base / "bin" / "activate").write_text(
+        f"eval \"$('{base}/bin/conda' shell.posix hook)\"\nconda activate \"$@\"\n")
 
 
 def make_record(base):

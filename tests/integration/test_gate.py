@@ -305,6 +305,7 @@ class Gate(harness.Case):
         gate_base.make_record(self.base)
         program = self.base / "bin" / "conda"
         program.write_text(program.read_text().replace(str(real), str(self.base)))
+        gate_base.make_activate(self.base)
 
     def place(self):
         self.site.must(self.command, "hooks", "place", "--base", self.base)

@@ -60,4 +60,5 @@ use __envwarden *
 
 $env.config.hooks.env_change = ($env.config.hooks.env_change? | default {}
     | upsert CONDA_PREFIX {|hooks| $hooks.CONDA_PREFIX? | default []
-        | where {|hook| $hook.code? != "__envwarden_look" } | append {code: "__envwarden_look"} })
+        | where {|hook| ($hook | describe) !~ "^record" or $hook.code? != "__envwarden_look" }
+        | append {code: "__envwarden_look"} })

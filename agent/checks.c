@@ -359,7 +359,7 @@ static int send_probe(struct lookup *l, const Envwarden__Local__Target *t,
 	probe.uid = l->uid;
 	probe.home = t->home;
 	probe.config = config;
-	probe.n_config = ARRAY_SIZE(config);
+	probe.n_config = *config[0] || *config[1] || *config[2] ? ARRAY_SIZE(config) : 0;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_PROBE;
 	envelope.probe = &probe;
 	return link_send(l->e->link, &envelope);

@@ -382,9 +382,10 @@ int process_run_as(const struct process_task *task, struct err *err)
 	int rc = pid < 0 ? err_errno(err, errno, "start a process")
 			 : task_parent(task, fds[0], result, err);
 	posix_close(fds[0]);
-	if (pid > 0 && rc == ERR_TIMEOUT)
+	/* Also one that has told all: others of its account may have stopped it. What hangs in the
+	 * kernel can't even be killed: nobody waits for that. */
+	if (pid > 0)
 		(void)kill(pid, SIGKILL);
-	/* What hangs in the kernel can't even be killed: nobody waits for that. */
 	if (pid > 0)
 		(void)waitpid(pid, NULL, rc == ERR_TIMEOUT ? WNOHANG : 0);
 	if (rc == 0)

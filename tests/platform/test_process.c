@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -18,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "lib/base/compiler.h"
 #include "lib/base/text.h"
 #include "platform/process.h"
 
@@ -336,6 +339,48 @@ static void runs_as(void **state)
 	assert_int_equal(seen.text[0], 0);
 }
 
+static void never_ends(int signal)
+{
+	(void)signal;
+	for (;;)
+		(void)pause();
+}
+
+/* Tells all, and does not end. */
+static int run_and_stay(void *ctx, void *result)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {.len = ARRAY_SIZE(filter), .filter = filter};
+
+	(void)ctx;
+	(void)alarm(60); /* should nobody end it */
+	(void)signal(SIGSYS, never_ends);
+	*(int *)result = 7;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? ERR_UNSUPPORTED : 0;
+}
+
+/* Whose account the other process has may stop it: nobody waits for its end. */
+static void needs_no_end(void **state)
+{
+	int seen = 0;
+	struct process_task task = {.uid = geteuid(),
+				    .gid = getegid(),
+				    .timeout_ms = 30000,
+				    .run = run_and_stay,
+				    .result = &seen,
+				    .n = sizeof(seen)};
+	(void)state;
+	(void)alarm(60);
+	assert_int_equal(process_run_as(&task, NULL), 0);
+	(void)alarm(0);
+	assert_int_equal(seen, 7);
+}
+
 /* Nothing but the length of turns changes, whether the kernel knows that or not. */
 static void short_turns(void **state)
 {
@@ -362,6 +407,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(name),
 		cmocka_unit_test(runs_as),
+		cmocka_unit_test(needs_no_end),
 		cmocka_unit_test(short_turns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,12 @@ void intake_deinit(struct intake *in)
 	arena_deinit(&in->arena);
 }
 
+/* Decisions reckon with it. 0: no time that a disk can tell. */
+static int64_t known_time(int64_t ms)
+{
+	return ms > 0 && ms <= PACKAGE_BUILT_MAX_MS ? ms : 0;
+}
+
 int intake_facts(struct intake *in, const Envwarden__Reader__Facts *facts)
 {
 	struct snapshot *s = &in->snapshot;
@@ -87,7 +93,7 @@ int intake_facts(struct intake *in, const Envwarden__Reader__Facts *facts)
 	s->python_tool = keep(in, facts->python_tool);
 	s->platform = keep(in, facts->platform);
 	s->tool = keep(in, facts->tool);
-	s->created_ms = facts->created_ms;
+	s->created_ms = known_time(facts->created_ms);
 	s->changed_ms = facts->changed_ms;
 	hash_from_wire(&facts->config_digest, s->config_digest);
 	s->config_names = keep(in, facts->config_names);

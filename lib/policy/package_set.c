@@ -385,12 +385,15 @@ static void lower_to(int64_t *until_ms, int64_t ms)
 		*until_ms = ms;
 }
 
-/* True once `ms` have passed since; until then the answer is good until that moment. */
+/* True once `ms` have passed since; until then the answer is good until that moment. No clock tells
+ * what is told here: it may be any time. */
 static bool has_passed(const struct universe *u, int64_t since_ms, int64_t ms, int64_t *until_ms)
 {
-	if (u->now_ms - since_ms >= ms)
+	int64_t then_ms = since_ms > INT64_MAX - ms ? INT64_MAX : since_ms + ms;
+
+	if (u->now_ms >= then_ms)
 		return true;
-	lower_to(until_ms, since_ms + ms);
+	lower_to(until_ms, then_ms);
 	return false;
 }
 

@@ -122,7 +122,8 @@ static int uses_store(struct db_conn *conn, const struct task *task, struct err 
 	return rc;
 }
 
-/* Rules ask how long an environment was not used; one that never was, since it was made. */
+/* Rules ask how long an environment was not used; one that never was, since it was made: never
+ * later than now, whatever its machine says. */
 static int made_store(struct db_conn *conn, const struct task *task, struct err *err)
 {
 	const Envwarden__Sync__Changes *wire = task->message->changes;
@@ -135,7 +136,9 @@ static int made_store(struct db_conn *conn, const struct task *task, struct err 
 		if (change->created_ms <= 0)
 			continue;
 		uuid_from_wire(&change->environment, &id);
-		rc = db_env_made(conn, &task->machine, &id, change->created_ms, err);
+		rc = db_env_made(
+			conn, &task->machine, &id,
+			change->created_ms < task->now_ms ? change->created_ms : task->now_ms, err);
 	}
 	return rc;
 }

@@ -29,6 +29,7 @@ struct told {
 	int64_t python_owner;
 	const char *renamed_from;
 	uint32_t filesystem;
+	int64_t created_ms;
 	size_t packages;
 	const char *package;
 	uint64_t total;
@@ -75,6 +76,7 @@ static void add_facts(struct buf *out, const struct told *t)
 	facts.history = &history;
 	facts.python_owner = &piper;
 	facts.filesystem = t->filesystem;
+	facts.created_ms = t->created_ms;
 	facts.renamed_from = (char *)(uintptr_t)t->renamed_from;
 	facts.at_start = true;
 	facts.stamp = (ProtobufCBinaryData){sizeof stamp, stamp};
@@ -242,6 +244,26 @@ static void test_taken_out(void **state)
 	report_deinit(&r);
 }
 
+/* What decisions reckon with. */
+static void test_times(void **state)
+{
+	static const int64_t odd[] = {INT64_MAX, INT64_MIN, -1, 253402300799001};
+	struct told t = honest();
+	struct report r;
+
+	(void)state;
+	t.created_ms = 1000;
+	assert_int_equal(take(&r, &t, 49152, NULL), 0);
+	assert_int_equal(r.intake.snapshot.created_ms, 1000);
+	report_deinit(&r);
+	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+		t.created_ms = odd[i];
+		assert_int_equal(take(&r, &t, 49152, NULL), 0);
+		assert_int_equal(r.intake.snapshot.created_ms, 0);
+		report_deinit(&r);
+	}
+}
+
 /* Packages that are none are left out and counted. */
 static void test_garbage_packages(void **state)
 {
@@ -284,9 +306,9 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_honest),	  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_taken_out), cmocka_unit_test(test_garbage_packages),
-		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_honest),		 cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_taken_out),	 cmocka_unit_test(test_times),
+		cmocka_unit_test(test_garbage_packages), cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

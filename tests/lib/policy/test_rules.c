@@ -295,6 +295,27 @@ static void rules_decide_in_order(void **state)
 	}
 }
 
+/* An age that comes from a clock, or a machine, that tells nonsense. */
+static void times_beyond_all_clocks(void **state)
+{
+	static const int64_t made[] = {INT64_MAX, INT64_MAX - DAY_MS, INT64_MIN, -1};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
+		struct policy_facts odd = facts;
+		struct world w;
+
+		odd.created_ms = made[i];
+		assert_int_equal(read_policy(&w, "policy: 1\nrules:\n  - {id: a, when: "
+						 "{unused_for: 1000000w}, action: block}\n"),
+				 0);
+		assert_int_equal(decide_with(&w, &(struct eval_input){.facts = &odd}), 0);
+		assert_int_equal(w.evaluation.decision.action, ACTION_ALLOW);
+		assert_true(w.evaluation.decision.valid_until_ms > NOW);
+		arena_deinit(&w.arena);
+	}
+}
+
 static void an_explicit_status_comes_first(void **state)
 {
 	const struct status_entry block = {
@@ -741,6 +762,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(conditions_hold_as_they_read),
 		cmocka_unit_test(rules_decide_in_order),
+		cmocka_unit_test(times_beyond_all_clocks),
 		cmocka_unit_test(an_explicit_status_comes_first),
 		cmocka_unit_test(texts_are_filled_in),
 		cmocka_unit_test(a_name_made_to_hurt_stays_one_word),

@@ -9,6 +9,7 @@
 #include "proto/canonical.h"
 #include "server/db/db_journal.h"
 #include "server/db/db_package.h"
+#include "server/db/db_scan.h"
 #include "tests/server/session/world.h"
 
 static void send_offer(struct agent *a, const char *const *names, size_t n)
@@ -118,6 +119,34 @@ static void test_redelivery(void **state)
 	agent_changes(&a, 4, 6, NULL, false); /* again, with one more */
 	agent_expect_ack(&a, 6);
 	assert_int_equal(stored(&w), 6);
+	agent_deinit(&a);
+	world_deinit(&w);
+}
+
+/* A plan reckons with it. */
+static void test_made_in_the_future(void **state)
+{
+	struct db_scan_env *envs;
+	struct db_scan *scan;
+	struct arena arena;
+	struct world w;
+	struct agent a;
+	size_t n = 0;
+
+	(void)state;
+	world_init(&w);
+	world_hub_start(&w, 0);
+	agent_make(&a, &w);
+	agent_welcome(&a);
+	agent_changes(&a, 1, 1, NULL, false);
+	agent_expect_ack(&a, 1);
+	arena_init(&arena, 1 << 20);
+	assert_int_equal(db_scan_new(&scan, NULL), 0);
+	assert_int_equal(db_scan_next(w.conn, scan, 0, 10, &arena, &envs, &n, NULL), 0);
+	assert_int_equal(n, 1);
+	assert_in_range(envs[0].facts.created_ms, 1, w.clock.wall_ms);
+	db_scan_free(scan);
+	arena_deinit(&arena);
 	agent_deinit(&a);
 	world_deinit(&w);
 }
@@ -278,10 +307,15 @@ static void test_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_packages),    cmocka_unit_test(test_redelivery),
-		cmocka_unit_test(test_chain_break), cmocka_unit_test(test_gap),
-		cmocka_unit_test(test_conflict),    cmocka_unit_test(test_conflict_beyond),
-		cmocka_unit_test(test_known),	    cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_packages),
+		cmocka_unit_test(test_redelivery),
+		cmocka_unit_test(test_made_in_the_future),
+		cmocka_unit_test(test_chain_break),
+		cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_conflict),
+		cmocka_unit_test(test_conflict_beyond),
+		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

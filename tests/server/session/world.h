@@ -121,7 +121,8 @@ void agent_timestamp(struct agent *a, const ProtobufCBinaryData *timestamp,
 struct package agent_package(const char *name);
 /*
  * Sends changes first..last of its epoch, chained on its head, which then is the last of them: each
- * makes an environment with that package (NULL = none). spoil: the last hash is wrong.
+ * makes an environment with that package (NULL = none), by its machine's word at the end of all
+ * times. spoil: the last hash is wrong.
  */
 void agent_changes(struct agent *a, uint64_t first, uint64_t last, const char *package, bool spoil);
 void agent_expect_ack(struct agent *a, uint64_t seq);

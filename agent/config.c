@@ -74,10 +74,11 @@ static const struct key *find_key(const char *name, size_t n)
 
 static const char *nearest(const char *name, size_t n)
 {
+	struct text_guess guess = {.word = name, .n = n};
+
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (text_is_nearly(name, n, keys[i].name))
-			return keys[i].name;
-	return NULL;
+		text_guess(&guess, keys[i].name);
+	return guess.best;
 }
 
 static int unknown_key(const char *name, size_t n, struct err *err)

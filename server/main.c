@@ -86,13 +86,13 @@ static int run(size_t i, int argc, char **argv)
 
 static int unknown(const char *name)
 {
+	struct text_guess guess = {.word = name, .n = strlen(name)};
+
 	fprintf(stderr, "envwarden-server: unknown command \"%.64s\"", name);
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (text_is_nearly(name, strlen(name), commands[i].name)) {
-			fprintf(stderr, "; did you mean %s?", commands[i].name);
-			break;
-		}
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		text_guess(&guess, commands[i].name);
+	if (guess.best)
+		fprintf(stderr, "; did you mean %s?", guess.best);
 	fprintf(stderr, " (see: envwarden-server --help)\n");
 	return EXIT_USAGE;
 }

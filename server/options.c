@@ -21,11 +21,13 @@ static const struct option *find(const struct option *options, size_t n, const c
 
 static int unknown(const struct option *options, size_t n, const char *arg, struct err *err)
 {
+	struct text_guess guess = {.word = arg, .n = strcspn(arg, "=")};
+
 	for (size_t i = 0; i < n; i++)
-		if (text_is_nearly(arg, strcspn(arg, "="), options[i].name))
-			return err_set(err, ERR_USAGE,
-				       "unknown argument \"%.64s\"; did you mean %s?", arg,
-				       options[i].name);
+		text_guess(&guess, options[i].name);
+	if (guess.best)
+		return err_set(err, ERR_USAGE, "unknown argument \"%.64s\"; did you mean %s?", arg,
+			       guess.best);
 	return err_set(err, ERR_USAGE, "unknown argument \"%.64s\"", arg);
 }
 

@@ -81,13 +81,13 @@ static const struct arg_option *find(const struct arg_table *table, const char *
 
 static int unknown_option(const struct arg_table *table, const char *arg, struct err *err)
 {
-	for (size_t i = 0; i < table->n_options; i++) {
-		const char *name = table->options[i].name;
+	struct text_guess guess = {.word = arg, .n = strcspn(arg, "=")};
 
-		if (text_is_nearly(arg, strcspn(arg, "="), name))
-			return err_set(err, ERR_USAGE, "unknown option %s; did you mean %s?", arg,
-				       name);
-	}
+	for (size_t i = 0; i < table->n_options; i++)
+		text_guess(&guess, table->options[i].name);
+	if (guess.best)
+		return err_set(err, ERR_USAGE, "unknown option %s; did you mean %s?", arg,
+			       guess.best);
 	return err_set(err, ERR_USAGE, "unknown option %s", arg);
 }
 

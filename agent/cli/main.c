@@ -88,14 +88,15 @@ static int command_version(int argc, char **argv)
 
 static int unknown_command(const char *name)
 {
-	for (size_t i = 0; i < N_COMMANDS; i++) {
-		if (!text_is_nearly(name, strlen(name), commands[i].name))
-			continue;
+	struct text_guess guess = {.word = name, .n = strlen(name)};
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		text_guess(&guess, commands[i].name);
+	if (guess.best)
 		output_say("no command \"%s\"; did you mean %s? (see: envwarden help)", name,
-			   commands[i].name);
-		return EXIT_USAGE;
-	}
-	output_say("no command \"%s\" (see: envwarden help)", name);
+			   guess.best);
+	else
+		output_say("no command \"%s\" (see: envwarden help)", name);
 	return EXIT_USAGE;
 }
 

@@ -1,12 +1,16 @@
 #include "lib/base/text.h"
 
 #include <limits.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "lib/base/compiler.h"
 #include "lib/base/err.h"
 
-#define PART_MIN 4 /* letters of a word that name a longer one */
+/* What was meant, by a word that is not known. */
+#define GUESS_MAX 64	  /* letters of words that are compared */
+#define GUESS_SLIPS_MAX 3 /* more than a hand makes in a word */
+#define GUESS_PART_MIN 4  /* letters of a word that name a longer one */
 
 size_t text_utf8_decode(const void *data, size_t n, uint32_t *code_point)
 {
@@ -137,20 +141,49 @@ static bool is_part(const char *word, size_t n, const char *whole)
 	return false;
 }
 
-bool text_is_nearly(const char *word, size_t n, const char *meant)
+static size_t least(size_t a, size_t b)
 {
-	size_t len = strlen(meant);
-	size_t shorter = n < len ? n : len;
-	size_t longer = n < len ? len : n;
-	size_t head = 0;
-	size_t tail = 0;
+	return a < b ? a : b;
+}
 
-	while (head < shorter && meant[head] == word[head])
-		head++;
-	while (tail < shorter - head && meant[len - 1 - tail] == word[n - 1 - tail])
-		tail++;
-	return (head + tail > 0 && head + tail + 2 >= longer) ||
-	       (n >= PART_MIN && is_part(word, n, meant));
+/* How many letters are to be put in, left out, exchanged or swapped to make one of the other, each
+ * at most GUESS_MAX long. */
+static size_t slips(const char *a, size_t a_n, const char *b, size_t b_n)
+{
+	size_t rows[3][GUESS_MAX + 1]; /* of this letter of a, the one before, and before that */
+
+	for (size_t k = 0; k <= b_n; k++)
+		rows[0][k] = k;
+	for (size_t i = 1; i <= a_n; i++) {
+		size_t *row = rows[i % 3];
+		const size_t *before = rows[(i + 2) % 3];
+
+		row[0] = i;
+		for (size_t k = 1; k <= b_n; k++) {
+			row[k] = before[k - 1] + (a[i - 1] != b[k - 1]);
+			row[k] = least(row[k], least(before[k], row[k - 1]) + 1);
+			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1])
+				row[k] = least(row[k], rows[(i + 1) % 3][k - 2] + 1);
+		}
+	}
+	return rows[a_n % 3][b_n];
+}
+
+void text_guess(struct text_guess *guess, const char *name)
+{
+	size_t len = strlen(name);
+	size_t far = GUESS_MAX;
+
+	if (guess->n <= GUESS_MAX && len <= GUESS_MAX)
+		far = slips(guess->word, guess->n, name, len);
+	if (far * 3 > len || far > GUESS_SLIPS_MAX)
+		far = guess->n >= GUESS_PART_MIN && is_part(guess->word, guess->n, name)
+			      ? GUESS_SLIPS_MAX + 1
+			      : SIZE_MAX;
+	if (far < SIZE_MAX && (!guess->best || far < guess->far)) {
+		guess->best = name;
+		guess->far = far;
+	}
 }
 
 int text_to_u64(const char *text, size_t n, unsigned long long *out)

@@ -49,10 +49,19 @@ bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
 
 /*
- * Whether who wrote word (n bytes) may have meant the other: a letter more, less, other or swapped
- * with its neighbour, or a part of it (from four letters on). For "did you mean".
+ * Which of several names somebody meant who wrote another word (n bytes of it): for "did you mean".
+ * Begin with the word alone, show it the names one after the other; best is then the nearest, the
+ * first one of several, or NULL. At most a third of a name is otherwise (letters more, less, other
+ * or swapped with their neighbour); else the word is a part of it, of four letters or more. All is
+ * borrowed.
  */
-bool text_is_nearly(const char *word, size_t n, const char *meant);
+struct text_guess {
+	const char *word;
+	size_t n;
+	const char *best;
+	size_t far; /* the measure of it */
+};
+void text_guess(struct text_guess *guess, const char *name);
 
 /* Strict decimal: digits only (a leading '-' for the signed one), all n bytes; ERR_INVALID, on
  * overflow too. */

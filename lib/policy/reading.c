@@ -11,7 +11,6 @@
 
 #define FIELDS_MAX 16
 #define ERROR_MAX 1024
-#define WORD_MAX 32 /* of what is compared with known words */
 
 void reading_error(const struct reading *r, const struct yaml_node *at, const char *suggestion,
 		   const char *fmt, ...)
@@ -37,57 +36,18 @@ static const struct reading_field *find_field(const struct reading_field *fields
 	return NULL;
 }
 
-/* How many letters are to be put in, left out or exchanged; more than WORD_MAX long: many. */
-static size_t slips(const char *a, const char *b)
-{
-	size_t row[WORD_MAX + 1];
-	size_t n = strlen(b);
-
-	if (strlen(a) > WORD_MAX || n > WORD_MAX)
-		return WORD_MAX;
-	for (size_t k = 0; k <= n; k++)
-		row[k] = k;
-	for (size_t i = 0; a[i]; i++) {
-		size_t corner = row[0]++;
-
-		for (size_t k = 0; k < n; k++) {
-			size_t best = corner + (a[i] != b[k]);
-
-			corner = row[k + 1];
-			best = corner + 1 < best ? corner + 1 : best;
-			row[k + 1] = row[k] + 1 < best ? row[k] + 1 : best;
-		}
-	}
-	return row[n];
-}
-
-/* The one that was meant, if it is clear: at most a third of it is otherwise. */
-static const char *nearest(const char *given, const char *const *names, size_t n)
-{
-	const char *best = NULL;
-	size_t least = WORD_MAX;
-
-	for (size_t i = 0; i < n; i++) {
-		size_t far = slips(given, names[i]);
-
-		if (far < least && far * 3 <= strlen(names[i])) {
-			least = far;
-			best = names[i];
-		}
-	}
-	return best;
-}
-
 const char *reading_suggestion(const struct reading *r, const char *given, const char *const *names,
 			       size_t n)
 {
-	const char *meant = nearest(given, names, n);
+	struct text_guess meant = {.word = given, .n = strlen(given)};
 	const char *text;
 	struct buf known;
 
+	for (size_t i = 0; i < n; i++)
+		text_guess(&meant, names[i]);
 	buf_init(&known, ERROR_MAX);
-	if (meant)
-		buf_addf(&known, "did you mean %s? ", meant);
+	if (meant.best)
+		buf_addf(&known, "did you mean %s? ", meant.best);
 	buf_adds(&known, "known here:");
 	for (size_t i = 0; i < n; i++)
 		buf_addf(&known, "%s %s", i > 0 ? "," : "", names[i]);

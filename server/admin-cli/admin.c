@@ -224,6 +224,7 @@ static enum admin_exit unknown_command(const struct admin *a)
 {
 	const struct options *o = &a->options;
 	char both[2 * NAME_MAX_BYTES + 2];
+	struct text_guess guess;
 
 	if (o->n_words == 1 && is_group(o->words[0])) {
 		(void)admin_fail(a, ADMIN_USAGE, "%s what?", o->words[0]);
@@ -233,12 +234,14 @@ static enum admin_exit unknown_command(const struct admin *a)
 	for (size_t n = o->n_words < 2 ? 1 : 2; n > 0; n--) {
 		(void)snprintf(both, sizeof(both), "%.*s%s%.*s", NAME_MAX_BYTES, o->words[0],
 			       n > 1 ? " " : "", NAME_MAX_BYTES, n > 1 ? o->words[1] : "");
+		guess = (struct text_guess){.word = both, .n = strlen(both)};
 		for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-			if (text_is_nearly(both, strlen(both), commands[i].name))
-				return admin_fail(a, ADMIN_USAGE,
-						  "no such command \"%s\"; did you mean %s? See "
-						  "envwarden-admin --help",
-						  both, commands[i].name);
+			text_guess(&guess, commands[i].name);
+		if (guess.best)
+			return admin_fail(a, ADMIN_USAGE,
+					  "no such command \"%s\"; did you mean %s? See "
+					  "envwarden-admin --help",
+					  both, guess.best);
 	}
 	return admin_fail(a, ADMIN_USAGE, "no such command \"%s\"; see envwarden-admin --help",
 			  both);

@@ -66,10 +66,13 @@ static enum option option_called(const char *arg, const char **value)
 
 static int unknown_option(const char *arg, struct err *err)
 {
+	struct text_guess guess = {.word = arg, .n = strcspn(arg, "=")};
+
 	for (int i = 0; i < OPT_N; i++)
-		if (text_is_nearly(arg, strcspn(arg, "="), table[i].name))
-			return err_set(err, ERR_USAGE, "unknown option %s; did you mean %s?", arg,
-				       table[i].name);
+		text_guess(&guess, table[i].name);
+	if (guess.best)
+		return err_set(err, ERR_USAGE, "unknown option %s; did you mean %s?", arg,
+			       guess.best);
 	return err_set(err, ERR_USAGE, "unknown option %s", arg);
 }
 

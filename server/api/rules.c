@@ -10,22 +10,16 @@
 #define RULES_TOLD 10
 #define TOLD_BYTES 1024
 
-static const struct rule *rule_like(const struct policy *policy, const char *name)
-{
-	for (size_t i = 0; i < policy->n_rules; i++)
-		if (text_is_nearly(name, strlen(name), policy->rules[i].id))
-			return &policy->rules[i];
-	return NULL;
-}
-
 /* "; did you mean "x"?", or all there are. */
 static void add_others(struct buf *out, const struct policy *policy, const char *name)
 {
-	const struct rule *near = rule_like(policy, name);
+	struct text_guess guess = {.word = name, .n = strlen(name)};
 	size_t i;
 
-	if (near) {
-		buf_addf(out, "; did you mean \"%s\"?", near->id);
+	for (i = 0; i < policy->n_rules; i++)
+		text_guess(&guess, policy->rules[i].id);
+	if (guess.best) {
+		buf_addf(out, "; did you mean \"%s\"?", guess.best);
 		return;
 	}
 	buf_adds(out, policy->n_rules > 0 ? "; its rules are " : "; it has no rules");

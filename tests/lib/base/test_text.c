@@ -254,34 +254,57 @@ static void paths_as_text(void **state)
 	assert_int_equal(text_to_path("", back, 0), ERR_LIMIT);
 }
 
+static const char *guess_of(const char *word, size_t n, const char *const *names)
+{
+	struct text_guess guess = {.word = word, .n = n};
+
+	for (; *names; names++)
+		text_guess(&guess, *names);
+	return guess.best;
+}
+
 static void knows_what_was_meant(void **state)
 {
+	static const char *const names[] = {"--for",	   "ok",   "--message", "--json", "rules",
+					    "old-openssl", "list", "listen",	NULL};
 	static const struct {
 		const char *word;
 		const char *meant;
-		bool nearly;
 	} rows[] = {
-		{"--mesage", "--message", true},   /* less */
-		{"--messsage", "--message", true}, /* more */
-		{"--massage", "--message", true},  /* other */
-		{"--emssage", "--message", true},  /* swapped */
-		{"--message", "--message", true},
-		{"openssl", "old-openssl", true}, /* a part */
-		{"old-", "old-openssl", true},
-		{"ssl", "old-openssl", false}, /* too small a part */
-		{"ol-opensl", "old-openssl", false},
-		{"--abc", "--for", false},
-		{"xy", "ok", false},
-		{"", "ok", false},
-		{"ok", "", false},
-		{"", "", false},
+		{"--mesage", "--message"},   /* less */
+		{"--messsage", "--message"}, /* more */
+		{"--massage", "--message"},  /* other */
+		{"--emssage", "--message"},  /* swapped */
+		{"--message", "--message"},
+		{"lisetn", "listen"},
+		{"lits", "list"},  /* the nearer of two */
+		{"liste", "list"}, /* the first of two */
+		{"rule", "rules"},
+		{"openssl", "old-openssl"}, /* a part */
+		{"old-", "old-openssl"},
+		{"ol-opensl", "old-openssl"},
+		{"ssl", NULL}, /* too small a part */
+		{"--abc", NULL},
+		{"-x", NULL},
+		{"xy", NULL},
+		{"", NULL},
 	};
+	char endless[4096];
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		assert_int_equal(text_is_nearly(rows[i].word, strlen(rows[i].word), rows[i].meant),
-				 rows[i].nearly);
-	assert_true(text_is_nearly("--mesage=x", 8, "--message"));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *best = guess_of(rows[i].word, strlen(rows[i].word), names);
+
+		if (best != rows[i].meant &&
+		    (!best || !rows[i].meant || strcmp(best, rows[i].meant)))
+			fail_msg("%s: %s", rows[i].word, best ? best : "none");
+	}
+	assert_string_equal(guess_of("--mesage=x", 8, names), "--message");
+	memset(endless, 'x', sizeof(endless) - 1);
+	endless[sizeof(endless) - 1] = '\0';
+	assert_null(guess_of(endless, strlen(endless), names));
+	assert_null(guess_of("x", 1, (const char *const[]){endless, "", NULL}));
+	assert_string_equal(guess_of("xxxx", 4, (const char *const[]){endless, NULL}), endless);
 }
 
 int main(void)

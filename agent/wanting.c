@@ -45,7 +45,7 @@ void wanting_seen(struct engine *e, struct env *env, bool lacks)
 		env->pieces = ENV_PIECES_FINE;
 		return;
 	}
-	if (env->pieces != ENV_PIECES_FINE &&
+	if (env->pieces == ENV_PIECES_ASKED &&
 	    memcmp(env->pieces_digest, env->digest, sizeof env->digest) == 0)
 		return;
 	env->pieces = ENV_PIECES_LACKING;

@@ -263,8 +263,8 @@ static void warn_that_they_come_back(void)
 	for (size_t i = 0; i < ARRAY_SIZE(enabled); i++) {
 		if (!files_exists(enabled[i]))
 			continue;
-		output_say("what is removed comes back, until this is done:\n"
-			   "  systemctl disable --now envwarden-hooks.timer envwarden-hooks.path");
+		output_say("what is removed comes back, until this is done: systemctl disable "
+			   "--now envwarden-hooks.timer envwarden-hooks.path");
 		return;
 	}
 }

@@ -113,7 +113,11 @@ static int take_with_rights(struct place *place, struct taken *taken, struct err
 		return take_as_owner(place, taken);
 	rc = users_by_uid(place->owner, &user, err);
 	task.gid = rc == 0 ? user.gid : 0;
-	return rc < 0 ? rc : process_run_as(&task, err);
+	if (rc == 0)
+		rc = process_run_as(&task, err);
+	/* What came from a process that was somebody else is not believed to be well-formed. */
+	taken->why[sizeof(taken->why) - 1] = '\0';
+	return rc;
 }
 
 int wanted_take(const char *state_dir, struct arena *arena, const struct wanted_base **out,

@@ -31,7 +31,8 @@ int clock_gettime(clockid_t clock, struct timespec *out)
 		return (int)rc;
 	if (clock == CLOCK_REALTIME)
 		out->tv_sec += ahead != NULL ? strtoll(ahead, NULL, 10) : of_file("AHEAD_FILE");
-	else if (clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME)
+	else if (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE ||
+		 clock == CLOCK_BOOTTIME)
 		out->tv_sec += of_file("MONO_FILE");
 	return 0;
 }

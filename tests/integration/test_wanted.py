@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+import time
 import unittest
 
 import gate_base
@@ -16,6 +17,8 @@ OWNER = pwd.getpwnam("daemon")  # an account every system has; only root can bec
 UNITS = harness.ROOT / "packaging/systemd"
 HEAD = "envwarden-pieces-wanted 1\n"
 GATE = "_envwarden_gate.py"
+APART_S = 15  # the agent asks once in so long at most
+SOON_S = 2  # and waits so long for what belongs together
 
 
 def setting(unit, key):
@@ -61,6 +64,16 @@ class Asking(Case):
         super().setUp()
         (self.site.home / ".conda").mkdir()
         (self.site.home / ".conda/environments.txt").write_text(f"{self.base}\n")
+        self.mono = self.site.dir / "mono"
+        self.mono.write_text("0\n")
+        self.site.agent.preload("clock_ahead", MONO_FILE=self.mono)
+
+    def pass_time(self):
+        """As if so long had passed that the agent may ask again."""
+        new = self.mono.with_suffix(".new")
+        new.write_text(f"{int(self.mono.read_text()) + APART_S}\n")
+        new.rename(self.mono)
+        self.site.status()  # a clock that jumps wakes nobody
 
     def wait_wanted(self, *bases):
         text = HEAD + "".join(f"{os.getuid()} {b}\n" for b in bases)
@@ -68,6 +81,10 @@ class Asking(Case):
                          and (self.wanted.read_text() == text or self.wanted.read_text()))
         self.assertEqual(self.wanted.read_text(), text)
         self.assertEqual(self.wanted.stat().st_mode & 0o777, 0o600)
+
+    def wait_wanted_again(self, *bases):
+        self.pass_time()
+        self.wait_wanted(*bases)
 
     def wait_known(self, has):
         """Until the agent knows whether the pieces are in the base."""
@@ -78,6 +95,7 @@ class Asking(Case):
 
     def test_pieces_that_get_lost_are_asked_for(self):
         minor = sys.version_info[1]
+        began = time.monotonic()
         self.site.start_agent()
         self.wait_wanted(self.base)
         self.assertRun(self.unit(), 0, None, r"base +3\.\d+ +placed")
@@ -86,6 +104,12 @@ class Asking(Case):
         self.wait_known(True)
 
         self.set_python(self.base, minor + 1)
+        self.wait_known(False)
+        time.sleep(SOON_S + 0.5)
+        asked_again = self.wanted.exists()
+        if time.monotonic() < began + APART_S:  # of its own time nothing has passed for the agent
+            self.assertFalse(asked_again, "at most so often")
+        self.pass_time()
         self.wait_wanted(self.base)
         self.assertRun(self.unit(), 0, None, "placed")
         self.assertEqual(self.pieces(), [f"python3.{minor}", f"python3.{minor + 1}"])
@@ -94,13 +118,13 @@ class Asking(Case):
         shutil.rmtree(self.base)
         gate_base.make_base(self.base)
         self.set_python(self.base, minor)
-        self.wait_wanted(self.base)
+        self.wait_wanted_again(self.base)
         self.assertRun(self.unit(), 0, None, "placed")
         self.wait_known(True)
 
         # Only the names of folders are the agent's to see: a piece alone is left to the daily look.
         self.site.must("envwarden", "hooks", "remove", "--base", self.base)
-        self.wait_wanted(self.base)
+        self.wait_wanted_again(self.base)
 
     def test_nothing_is_asked_twice(self):
         self.base.chmod(0o777)
@@ -113,10 +137,12 @@ class Asking(Case):
         with open(self.site.home / ".conda/environments.txt", "a", encoding="utf-8") as file:
             file.write(f"{other}\n")
         self.site.record("--all")
-        self.wait_wanted(other)  # and not the one where nothing could be placed
+        self.wait_wanted_again(other)  # and not the one where nothing could be placed
         # What nobody has taken stays in it, when the other one has changed.
         (self.base / "conda-meta" / "new-1-0.json").write_text(
             '{"name": "new", "version": "1", "build": "0", "build_number": 0, "depends": []}')
+        self.site.record("--all")
+        self.pass_time()
         harness.wait_for("both", lambda: self.wanted.read_text() == HEAD + "".join(
             f"{os.getuid()} {b}\n" for b in (self.base, other)))
         self.base.chmod(0o755)

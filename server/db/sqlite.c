@@ -146,14 +146,15 @@ static int native_checkpoint(void *native, struct err *err)
 static int native_check(void *native, struct err *err)
 {
 	sqlite3_stmt *stmt = NULL;
+	const char *told;
 	int rc = 0;
 
 	if (sqlite3_prepare_v2(native, "PRAGMA quick_check(1)", -1, &stmt, NULL) != SQLITE_OK ||
-	    sqlite3_step(stmt) != SQLITE_ROW)
+	    sqlite3_step(stmt) != SQLITE_ROW ||
+	    !(told = (const char *)sqlite3_column_text(stmt, 0))) /* no memory */
 		rc = failed(native, err);
-	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
-		rc = err_set(err, ERR_CORRUPT, "store: damaged: %s",
-			     (const char *)sqlite3_column_text(stmt, 0));
+	else if (strcmp(told, "ok") != 0)
+		rc = err_set(err, ERR_CORRUPT, "store: damaged: %s", told);
 	(void)sqlite3_finalize(stmt);
 	return rc;
 }

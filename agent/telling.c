@@ -191,10 +191,14 @@ static void tell_again(void *ctx, struct env *env)
 	env->ruling.telling = false;
 }
 
+/* Where it is looked more often than once a minute it is told as often. */
 void telling_soon(struct engine *e)
 {
+	uint64_t sweep_ms = (uint64_t)e->config.sweep_s * 1000;
+
 	if (e->enrolled && !e->stopping && !uv_is_active((uv_handle_t *)&e->tell_timer))
-		uv_timer_start(&e->tell_timer, telling_on_time, TELL_MS, 0);
+		uv_timer_start(&e->tell_timer, telling_on_time,
+			       sweep_ms < TELL_MS ? sweep_ms : TELL_MS, 0);
 }
 
 void telling_acked(struct engine *e, uint64_t number)

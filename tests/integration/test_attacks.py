@@ -14,6 +14,7 @@ import conda_writer  # beside replay.py: harness says where
 
 DAY_MS = 86400000
 ANOTHER = "ab" * 16
+NONE_GOOD = "0 good signatures, and 1 is needed"
 
 
 class Attacks(harness.Case):
@@ -138,8 +139,8 @@ class Attacks(harness.Case):
                 lambda: self.forge(role="policy", content="policy", keys=["policy"]),
                 "status: signed for another role"),
             "status_by_the_policy_key": (lambda: self.forge(keys=["policy"]),
-                                         "status: 0 of 1 signatures"),
-            "status_unsigned": (lambda: self.forge(keys=[]), "status: 0 of 1 signatures"),
+                                         f"status: {NONE_GOOD}"),
+            "status_unsigned": (lambda: self.forge(keys=[]), f"status: {NONE_GOOD}"),
             "expired_status": (lambda: self.forge(expires=1), "is expired"),
             "old_status_under_a_new_number": (lambda: self.forge(version=held),
                                               f"status: version {held}, held is"),
@@ -192,12 +193,12 @@ class Attacks(harness.Case):
         higher = held + 1
         attacks = {
             "policy_by_the_status_key": (higher, lambda: forge(higher, keys=["status"]),
-                                         "policy: 0 of 1 signatures"),
+                                         f"policy: {NONE_GOOD}"),
             "policy_by_every_key_but_its_own": (
                 higher, lambda: forge(higher, keys=["status", "timestamp", "root"]),
-                "policy: 0 of 1 signatures"),
+                f"policy: {NONE_GOOD}"),
             "policy_unsigned": (higher, lambda: forge(higher, keys=[]),
-                                "policy: 0 of 1 signatures"),
+                                f"policy: {NONE_GOOD}"),
             "status_signed_as_policy": (higher, lambda: forge(higher, content="status"),
                                         "policy: is none"),
             "whole_status_given_as_policy": (

@@ -146,9 +146,9 @@ class Roots(harness.Case):
         refuse("stop the server first", "move-key", "--state-dir", state, "--role", "root",
                "--out", site.dir / "root.key")
         site.server.stop()
-        refuse("root: 0 of 1 signatures", "publish", "--state-dir", state, "--in", draft)
+        refuse("root: 0 good signatures", "publish", "--state-dir", state, "--in", draft)
         self.root("sign", "--in", draft, "--key", key, "--out", site.dir / "forged")
-        refuse("root: 0 of 1 signatures", "publish", "--state-dir", state, "--in",
+        refuse("root: 0 good signatures", "publish", "--state-dir", state, "--in",
                site.dir / "forged")
         self.root("sign", "--in", draft, "--key", state / "role-root.key", "--out",
                   site.dir / "cut")

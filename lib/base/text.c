@@ -172,17 +172,17 @@ static size_t slips(const char *a, size_t a_n, const char *b, size_t b_n)
 void text_guess(struct text_guess *guess, const char *name)
 {
 	size_t len = strlen(name);
-	size_t far = GUESS_MAX;
+	size_t apart = GUESS_MAX;
 
 	if (guess->n <= GUESS_MAX && len <= GUESS_MAX)
-		far = slips(guess->word, guess->n, name, len);
-	if (far * 3 > len || far > GUESS_SLIPS_MAX)
-		far = guess->n >= GUESS_PART_MIN && is_part(guess->word, guess->n, name)
-			      ? GUESS_SLIPS_MAX + 1
-			      : SIZE_MAX;
-	if (far < SIZE_MAX && (!guess->best || far < guess->far)) {
+		apart = slips(guess->word, guess->n, name, len);
+	if (apart * 3 > len || apart > GUESS_SLIPS_MAX)
+		apart = guess->n >= GUESS_PART_MIN && is_part(guess->word, guess->n, name)
+				? GUESS_SLIPS_MAX + 1
+				: SIZE_MAX;
+	if (apart < SIZE_MAX && (!guess->best || apart < guess->apart)) {
 		guess->best = name;
-		guess->far = far;
+		guess->apart = apart;
 	}
 }
 

@@ -59,7 +59,7 @@ struct text_guess {
 	const char *word;
 	size_t n;
 	const char *best;
-	size_t far; /* the measure of it */
+	size_t apart; /* the measure of it */
 };
 void text_guess(struct text_guess *guess, const char *name);
 

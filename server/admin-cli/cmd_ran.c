@@ -57,6 +57,10 @@ static enum admin_exit print_list(struct admin *a, json_t *list)
 	json_t *ran;
 	size_t i;
 
+	if (json_array_size(list) == 0) {
+		admin_say(a, "Nobody was seen to use such an environment while it was blocked.");
+		return ADMIN_OK;
+	}
 	json_array_foreach(list, i, ran)
 	{
 		add_why(ran);
@@ -137,7 +141,7 @@ static void print_one(struct admin *a, const char *title, json_t *ran)
 
 	add_why(ran);
 	add_who(ran);
-	admin_print(a, "%-9s by %s, %s to %s: %s programs, %s shells, %s repairs; %s", title,
+	admin_print(a, "%-9s by %s, %s to %s: programs %s, shells %s, repairs %s; %s", title,
 		    output_text(ran, "user", r1), output_text(ran, "@first", r2),
 		    output_text(ran, "@last", r3), output_text(ran, "programs", r4),
 		    output_text(ran, "shells", r5), output_text(ran, "repairs", r6),

@@ -117,11 +117,11 @@ class Ran(harness.Case):
         self.assertRun(site.admin("env", "ran"), 0, None, r"rule no-foo +\S+ +\S*etl")
         self.assertRun(site.admin("env", "ran", self.prefix, "--rule", "no-foo", "--since", "1d"), 0,
                        None, "no-foo")
-        self.assertRun(site.admin("env", "ran", "--rule", "other"), 0, None, r"\A(?!.*no-foo)")
+        self.assertRun(site.admin("env", "ran", "--rule", "other"), 0, "Nobody was seen", r"\A\Z")
         told = site.admin("env", "ran", "--json").json()
         self.assertEqual(told["schema"], "envwarden.ran_after_block/1")
         self.assertEqual(len(self.own(told["runs"])), 1)
-        self.assertRun(site.admin("env", "show", self.prefix), 0, None, "Ran +by .*1 programs")
+        self.assertRun(site.admin("env", "show", self.prefix), 0, None, "Ran +by .*programs 1,")
         self.assertEqual(site.admin("env", "show", self.prefix, "--json").json()[
             "ran_after_block"], self.own(told["runs"]))
 

@@ -121,19 +121,38 @@ static void add_hint(struct buf *out, const char *command, const struct decision
 		hint_word(out, reply->name);
 }
 
-/* It is not the environment that is to be mended, but this machine. */
+/* Of this machine, which is to be mended then, not the environment. */
+static bool tells_trouble(const struct reason *reason)
+{
+	return strcmp(reason->kind, "stale") == 0 || strcmp(reason->kind, "agent_down") == 0;
+}
+
 static bool is_trouble(const struct decision *d)
 {
-	static const char *const kinds[] = {"stale", "agent_down"};
 	bool trouble = false;
 
 	for (size_t i = 0; i < d->n_reasons; i++) {
 		if (*d->reasons[i].fix)
 			return false;
-		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
-			trouble = trouble || strcmp(d->reasons[i].kind, kinds[k]) == 0;
+		trouble = trouble || tells_trouble(&d->reasons[i]);
 	}
 	return trouble;
+}
+
+/* What is shown as the fix ends all that blocks: a reason without one, such as an administrator's
+ * block, goes on. */
+static bool fix_lifts(const struct decision *d)
+{
+	bool trouble = is_trouble(d);
+
+	for (size_t i = 0; i < d->n_reasons; i++) {
+		const struct reason *reason = &d->reasons[i];
+
+		if (reason->action == ACTION_BLOCK &&
+		    !(trouble ? tells_trouble(reason) : *reason->fix != '\0'))
+			return false;
+	}
+	return true;
 }
 
 /* The command that a reason names; where they name several, the one that runs them all. False: none
@@ -293,6 +312,15 @@ static const char *blocked_and(const struct message_style *style)
 			      : "and was not activated";
 }
 
+static const char *after_fix(const struct decision *d)
+{
+	if (is_trouble(d))
+		return fix_lifts(d) ? "Says why, and what to do; the block then lifts by itself."
+				    : "Says why, and what to do; alone it does not lift the block.";
+	return fix_lifts(d) ? "Works while blocked; the block then lifts by itself."
+			    : "Works while blocked; alone it does not lift the block.";
+}
+
 static void block_page(const struct page *p)
 {
 	struct buf fix;
@@ -302,10 +330,7 @@ static void block_page(const struct page *p)
 	add_why(p);
 	if (add_fix(&fix, p->reply, p->style)) {
 		wrap_command(p->out, "  Fix   ", buf_cstr(&fix));
-		paragraph(p, MARGIN,
-			  is_trouble(&p->reply->decision)
-				  ? "Says why, and what to do; the block then lifts by itself."
-				  : "Works while blocked; the block then lifts by itself.");
+		paragraph(p, MARGIN, after_fix(&p->reply->decision));
 	}
 	add_ask(p);
 	buf_deinit(&fix);

@@ -137,6 +137,20 @@ static struct reason two_fixes[] = {
 	 .action = ACTION_BLOCK,
 	 .package = &openssl},
 };
+/* The block stays, whatever is done about the rest. */
+static struct reason not_lifted[] = {
+	{.kind = "status", .id = "", .message = "Not this one.", .fix = "", .action = ACTION_BLOCK},
+	{.kind = "rule",
+	 .id = "later",
+	 .message = "",
+	 .fix = "conda remove x",
+	 .action = ACTION_WARN,
+	 .package = &openssl},
+};
+static struct reason stale_and_status[] = {
+	{.kind = "status", .id = "", .message = "", .fix = "", .action = ACTION_BLOCK},
+	{.kind = "stale", .id = "", .message = "", .fix = "", .action = ACTION_BLOCK},
+};
 static struct reason down[] = {
 	{.kind = "agent_down", .id = "", .message = "", .fix = "", .action = ACTION_BLOCK}};
 static struct reason last[] = {{.kind = "last_decision",
@@ -162,6 +176,9 @@ static const struct {
 	{"hostile", ACTION_BLOCK, hostile, 1, "e\nvil\033]0;t\007", "agent", "x\033[m@example.org",
 	 ""},
 	{"two_fixes", ACTION_BLOCK, two_fixes, 2, "it's", "agent", "security@example.org", ""},
+	{"not_lifted", ACTION_BLOCK, not_lifted, 2, "frozen", "agent", "security@example.org", ""},
+	{"stale_and_status", ACTION_BLOCK, stale_and_status, 2, "frozen", "agent",
+	 "security@example.org", ""},
 	{"many", ACTION_BLOCK, many, 5, "it's", "agent", "security@example.org", ""},
 	{"notice", ACTION_ALLOW, NULL, 0, "slow", "agent", "",
 	 "a transaction is under way; this is the state before it"},

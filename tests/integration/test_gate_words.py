@@ -108,6 +108,15 @@ class Words(unittest.TestCase):
         self.addCleanup(sys.modules.pop, "_envwarden_gate")
         self.assertIs(pkgutil.resolve_name(entry), self.gate.start)
 
+    def test_one_start_asks_once(self):
+        """site reads .pth files twice in some Pythons; a shell would wait twice for a hung agent."""
+        asked = []
+        self.gate.command_line = lambda: (True, ["shell.x", "activate", "a"])
+        self.gate.ask = lambda words: asked.append(words[-1])
+        self.gate.start()
+        self.gate.start()
+        self.assertEqual(asked, ["--name=a"])
+
     def test_trouble_is_nobodys(self):
         """Whatever happens on the way, Python goes on to start."""
         def fail(*_):

@@ -21,7 +21,14 @@ class NotOurs(Exception):
     """This is no activation, or one that conda will refuse by itself."""
 
 
+asked = False
+
+
 def start():
+    global asked
+    if asked:  # site reads the folder's .pth files twice where the base is a virtual environment
+        return
+    asked = True
     try:
         target = find_target(*command_line())
         status = ask([COMMAND, "check", "--hook", "--tool", "conda", "--base", sys.prefix] + target)

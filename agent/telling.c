@@ -8,6 +8,7 @@
 
 #include "agent/counts.h"
 #include "agent/engine.h"
+#include "agent/said.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "proto/limits.h"
@@ -78,6 +79,16 @@ static int reasons_to_report(struct arena *arena, const struct reason *from, siz
 	return list != NULL ? 0 : ERR_NOMEM;
 }
 
+/* Of the code that lifts rules now: not one that has ended or was revoked. */
+static uint32_t code_in_use(const struct engine *e, const struct ruling *r)
+{
+	const struct said *said = state_said(e);
+	bool counts = said != NULL && r->unlocked_until_ms > engine_trusted(e) &&
+		      !said_revoked(said, r->unlocked_serial);
+
+	return counts ? r->unlocked_serial : 0;
+}
+
 static int fill(struct report *report, const struct env *env,
 		Envwarden__Sync__EnvironmentDecision *wire)
 {
@@ -95,7 +106,7 @@ static int fill(struct report *report, const struct env *env,
 	wire->refusals = r->refusals;
 	wire->runs_after_block = r->runs_after_block;
 	wire->deferred_until_ms = r->deferred_until_ms;
-	wire->unlocked_serial = r->unlocked_until_ms > engine_trusted(e) ? r->unlocked_serial : 0;
+	wire->unlocked_serial = code_in_use(e, r);
 	if (r->kept == NULL)
 		return 0;
 	wire->case_code = r->kept->case_code;

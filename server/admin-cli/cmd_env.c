@@ -87,6 +87,8 @@ static void print_facts(struct admin *a, const json_t *env)
 		{"Decision", "decision.action"},
 		{"Case", "decision.case"},
 		{"Refusals", "decision.refusals"},
+		{"Deferred", "@decision.deferred_until"},
+		{"Code used", "decision.unlocked"},
 		{"Deleted", "deleted"},
 		{"Archived", "archived"},
 		{"Excluded", "excluded"},

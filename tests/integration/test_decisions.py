@@ -83,11 +83,16 @@ class Decisions(governed.Case):
         self.assertEqual(("block", "timeout"), (said["decision"], said["reasons"][0]["kind"]))
         harness.wait_for("the next reader", lambda: asked(unknown)["decision"] == "allow", 2 * SOON_S)
 
+    def page(self):
+        """What an administrator sees of it, as text."""
+        return self.site.admin("env", "show", self.prefix).out
+
     def test_defer_once(self):
         site = self.site
         self.assertRun(site.ew("defer", self.prefix), 0, "warns instead of being blocked until")
         self.assertRun(self.check(), 0, "WARNING")
         self.assertRun(site.ew("defer", self.prefix), 7, "not blocked")
+        harness.wait_for("the server's knowing of it", lambda: "\nDeferred " in self.page(), SOON_S)
         for end in (site.agent.kill, site.agent.stop):
             end()
             site.start_agent()
@@ -129,6 +134,11 @@ class Decisions(governed.Case):
             self.assertRun(made, 0, told)
             self.assertRun(site.ew("unlock", self.prefix, made.out.split()[0]), code, said)
             self.wait_check(0 if code == 0 else 4)
+        harness.wait_for("the server's knowing of it",
+                         lambda: "\nCode used 2\n" in self.page(), SOON_S)
+        self.assertRun(site.admin("unlock", "revoke", self.prefix), 0)
+        self.wait_check(4)
+        harness.wait_for("its knowing of the end", lambda: "Code used" not in self.page(), SOON_S)
 
     def test_a_copy_made_offline(self):
         site = self.site

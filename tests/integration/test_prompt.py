@@ -51,6 +51,24 @@ SHELLS = {
     "xonsh": Shell("xonsh --rc {rc} -i", "$PROMPT = 'ready> '", "execx(open('{init}').read())",
                    "${} = '{}'", "del ${}", "$LAST_RETURN_CODE", XONSH),
 }
+# What people do to their shells. Read behind the tool's function and before our text.
+ODD = {
+    "bash": ("IFS=0123456789", "IFS=e", "IFS=", "set -Cf; shopt -s failglob nullglob extdebug",
+             "set -o posix", "readonly tool=a state=b before=c definition=d",
+             "readonly PROMPT_COMMAND=:", "readonly -a PROMPT_COMMAND=(:)",
+             "local() {{ echo odd; }}; command() {{ echo odd; }}; test() {{ echo odd; }}",
+             "alias conda='conda ' pixi='pixi -q' command=false local=false test=false",
+             "trap : DEBUG; trap : ERR; trap : RETURN; set -ET", "unset HOME; export LANG=C"),
+    "zsh": ("IFS=0123456789; setopt sh_word_split", "IFS=e", "IFS=", "emulate sh", "emulate ksh",
+            "setopt ksh_arrays warn_create_global warn_nested_var no_nomatch null_glob no_clobber",
+            "readonly precmd_functions", "readonly tool=a before=b run=c",
+            "command() {{ echo odd }}; test() {{ echo odd }}", "alias conda='conda ' pixi='pixi -q'",
+            "alias -g pixi='pixi -q' run=odd", "trap : DEBUG; trap : ZERR", "unset HOME"),
+    "fish": ("alias pixi='pixi -q'", "set -g __envwarden_seen a b c", "set -e HOME"),
+    "tcsh": ("set noclobber; set noglob; set nonomatch", "alias command false; alias test false"),
+    "dash": ("IFS=0123456789", "IFS=", "set -Cfu", "readonly tool=a", "alias conda='conda '",
+             "command() {{ echo odd; }}; test() {{ echo odd; }}"),
+}
 SHOW = {"tcsh": ("echo now=$?CONDA_PREFIX", "now=0"),
         "xonsh": ("print('now=%s' % __xonsh__.env.get('CONDA_PREFIX', ''))", "now=")}
 CSH = 'if ( "$1" == activate ) setenv CONDA_PREFIX $2\nif ( "$1" == deactivate ) unsetenv CONDA_PREFIX\n'
@@ -66,13 +84,13 @@ class Prompt(unittest.TestCase):
         command.chmod(0o755)
         (self.folder / "conda.csh").write_text(CSH)
         self.env = {"PATH": "/usr/bin:/bin", "HOME": folder.name, "LANG": "C.UTF-8"}
-        for shell in SHELLS:
+        for shell in (*SHELLS, "posix"):
             text = subprocess.run([harness.BIN / "envwarden", "shell-init", shell], check=True,
                                   capture_output=True, text=True).stdout
             (self.folder / f"init.{shell}").write_text(
                 text.replace(str(harness.BIN / "envwarden"), str(command)))
 
-    def type(self, shell, lines, before="", after="", answer=0, **env):
+    def type(self, shell, lines, before="", after="", answer=0, options="", **env):
         """What an interactive shell shows; `calls` are the command's then."""
         s = SHELLS[shell]
         values = {"folder": self.folder, "init": self.folder / f"init.{shell}",
@@ -81,8 +99,8 @@ class Prompt(unittest.TestCase):
                                            after.format(**values), s.prompt]) + "\n")
         (self.folder / "calls").write_text("")
         (self.folder / "answer").write_text(f"{answer}\n")
-        shown = terminal.Terminal(shlex.split(s.words.format(**values)),
-                                  {**self.env, **env}, self.folder, 60)
+        words = s.words.replace(" -i", f" -i {options}").format(**values)
+        shown = terminal.Terminal(shlex.split(words), {**self.env, **env}, self.folder, 60)
         try:
             if shell == "tcsh":
                 shown.typed_at = -1
@@ -149,6 +167,85 @@ class Prompt(unittest.TestCase):
                              after=s.function, answer=4)
             self.assertIn("\nstill=there\n", text)
             self.assertEqual(len(self.calls), 1, text)
+
+    def test_odd_shells(self):
+        for name, s in self.each(("bash", "zsh", "fish", "tcsh")):
+            show = {"tcsh": "echo now=$?CONDA_PREFIX"}.get(name, 'echo "now=$CONDA_PREFIX"')
+            for odd in ODD[name]:
+                text = self.type(name, ["conda activate /e/a", show], answer=4,
+                                 before=s.function + "\n" + odd)
+                shown = [line for line in text.splitlines()
+                         if line and not re.search(r"ready[\d.]*>|^exit$|^source ", line)]
+                self.assertEqual(shown, ["now=0" if name == "tcsh" else "now="], (odd, text))
+                self.assertEqual(self.calls,
+                                 ["check --hook --tool conda --typed -- activate /e/a"], odd)
+
+    def test_odd_dash(self):
+        script = self.folder / "script"
+        (self.folder / "answer").write_text("4\n")
+        for odd in ODD["dash"]:
+            (self.folder / "calls").write_text("")
+            script.write_text("\n".join([POSIX.format(), odd.format(),
+                                         f'eval "$(cat {self.folder}/init.posix)"',
+                                         "conda activate /e/a", 'echo "now=${CONDA_PREFIX-}"']))
+            done = subprocess.run(["dash", script], env=self.env, capture_output=True, text=True,
+                                  check=True, timeout=60)
+            self.assertEqual((done.stdout, done.stderr), ("now=\n", ""), odd)
+            self.assertEqual((self.folder / "calls").read_text(),
+                             "check --hook --tool conda --typed -- activate /e/a\n", odd)
+
+    def test_restricted_shells(self):
+        """They can start nothing of ours, and need not say so at each prompt."""
+        for name, s in self.each(("bash", "zsh")):
+            text = self.type(name, ["true", "conda activate /e/a", 'echo "now=$CONDA_PREFIX"'],
+                             before=s.function, options="-r", answer=4)
+            self.assertIn("\nnow=/e/a\n", text)
+            self.assertNotIn("restricted", text)
+
+    def test_read_again_behind_the_tools(self):
+        """What a startup file that is sourced again does."""
+        for name, s in self.each():
+            text = self.type(name, ["true", "conda activate /e/a"],
+                             before="\n".join([s.function, s.init, s.function]))
+            self.assertEqual(self.calls, ["check --hook --tool conda --typed -- activate /e/a"],
+                             text)
+
+    def test_a_tool_that_loads_itself(self):
+        """At its first use, as many do with conda, whose own text is slow."""
+        (self.folder / "conda").write_text(POSIX.format().partition("{")[2].rpartition("}")[0])
+        lazy = "conda() {{ unset -f conda; " + POSIX + '; conda "$@"; }}'
+        autoload = "fpath=({folder} $fpath); autoload -Uz conda"
+        for name, own, first in (("bash", lazy, "--tool conda --typed -- activate"),
+                                 ("zsh", lazy, "--tool conda --typed -- activate"),
+                                 ("zsh", autoload, "--active --prefix")):
+            text = self.type(name, ["conda activate /e/a", ":", "conda activate /e/b"], before=own)
+            self.assertEqual(self.calls, [f"check --hook {first} /e/a",
+                                          "check --hook --tool conda --typed -- activate /e/b"], text)
+
+    def test_an_exported_function(self):
+        """A script has it without the rest of ours; a shell that reads ours gates it."""
+        text = self.type("bash", ["export -f conda", "bash -c 'conda activate /e/a; echo in=$?:"
+                                  "$CONDA_PREFIX'"], before=POSIX, answer=4)
+        self.assertIn("\nin=0:/e/a\n", text)
+        self.assertEqual(self.calls, [], text)
+        inner = "--rcfile {0}/inner".format(self.folder)
+        (self.folder / "inner").write_text(f'eval "$(cat {self.folder}/init.bash)"\nPS1="ready> "')
+        text = self.type("bash", ["export -f conda", f"bash {inner} -i", "conda activate /e/a",
+                                  "echo in=$?:$CONDA_PREFIX", "exit"], before=POSIX, answer=4)
+        self.assertIn("\nin=4:\n", text)
+        self.assertEqual(len(self.calls), 1, text)
+
+    def test_tcsh_looks_at_its_aliases_once(self):
+        text = self.type("tcsh", ["true"] * 3, before=SHELLS["tcsh"].function + "\nalias mamba true",
+                         after="alias __envwarden_wrap 'echo looked'")
+        self.assertEqual(text.count("looked"), 1, text)
+
+    def test_a_command_that_hangs(self):
+        """xonsh gives it up; in the others ^C ends it."""
+        (self.folder / "envwarden").write_text("#!/bin/sh\nexec sleep 600\n")
+        s = SHELLS["xonsh"]
+        text = self.type("xonsh", ["conda activate /e/a", SHOW["xonsh"][0]], before=s.function)
+        self.assertRegex(text, r"\nnow=/e/a\n")
 
     def test_others_hooks_stay(self):
         hooks = {

@@ -1,13 +1,15 @@
 # envwarden for bash: asks the agent before conda, mamba, micromamba or pixi activate an environment,
 # and at a prompt about one that became active past them.
 # Evaluated, at the end of ~/.bashrc, by: eval "$(envwarden shell-init bash)"
+# Nothing is declared local, which fails where somebody has a readonly variable of that name.
 __envwarden_command=@ENVWARDEN@
+__envwarden_wrapped= # read again: they were, too
 
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
 __envwarden_gate() {
 	[ -x "$__envwarden_command" ] || return 0
-	command "$__envwarden_command" check --hook --tool "$1" --typed -- "${@:2}" </dev/null 1>&2 ||
-		[ $? -ne 4 ] || return 4
+	"$__envwarden_command" check --hook --tool "$1" --typed -- "${@:2}" </dev/null 1>&2 ||
+		[ "$?" -ne 4 ] || return 4
 }
 
 # What is active in this shell was asked about. With the shell's number: it may be exported.
@@ -17,31 +19,33 @@ __envwarden_passed() {
 	return "$1"
 }
 
-# __envwarden_wrap TOOL: puts the gate in front of its function.
-__envwarden_wrap() {
-	local definition
-	definition="$(declare -f "$1")" || return 0
-	case "$definition" in
-	*__envwarden_gate*) return 0 ;;
+# __envwarden_gated TOOL ARGUMENTS: the tool's function, behind the gate.
+__envwarden_gated() {
+	case "$1:${2-}" in
+	*:activate | mamba:run | micromamba:run) __envwarden_gate "$@" || return ;;
 	esac
-	eval "__envwarden_own_$definition"
-	eval "$1() {
-		case \"\${1-}\" in
-		activate) ;;
-		run)
-			[ $1 = conda ] || __envwarden_gate $1 \"\$@\" || return
-			__envwarden_own_$1 \"\$@\"
+	__envwarden_passing=1
+	"$@"
+	set -- "$?" "${2-}"
+	[ "$2" != activate ] || __envwarden_passed "$1"
+	return "$1"
+}
+
+# __envwarden_wrap TOOL: puts the gate into its function. Where an exported one arrives without the
+# rest of this, it does what it always did.
+__envwarden_wrap() {
+	set -- "$1" "$(declare -f "$1")"
+	case "$2" in
+	*__envwarden_gated*) return 0 ;;
+	esac
+	eval "function $1 {
+		if [ -n \"\${__envwarden_passing-}\" ]; then
+			__envwarden_passing=
+		elif declare -F __envwarden_gated >/dev/null; then
+			__envwarden_gated $1 \"\$@\"
 			return
-			;;
-		*)
-			__envwarden_own_$1 \"\$@\"
-			return
-			;;
-		esac
-		__envwarden_gate $1 \"\$@\" || return
-		__envwarden_own_$1 \"\$@\"
-		__envwarden_passed \$?
-	}"
+		fi
+	${2#*\{}"
 }
 
 __envwarden_pixi() {
@@ -56,18 +60,18 @@ __envwarden_pixi() {
 # The tools' own functions may be defined, or defined again, after this: at each prompt, look.
 # Nothing is started for that as long as nothing has changed.
 __envwarden_wrap_all() {
-	local tool state="${CONDA_EXE-}:${CONDA_SHLVL-}:${MAMBA_EXE-}:${CONDA_PREFIX-}"
-	for tool in conda mamba micromamba; do
-		declare -F "$tool" >/dev/null || continue
+	set -- "${CONDA_EXE-}:${CONDA_SHLVL-}:${MAMBA_EXE-}:${CONDA_PREFIX-}" "${__envwarden_state-}"
+	__envwarden_state="$1"
+	for __envwarden_tool in conda mamba micromamba; do
+		declare -F "$__envwarden_tool" >/dev/null || continue
 		case "${__envwarden_wrapped-}" in
-		*" $tool "*) [ "$state" != "${__envwarden_state-}" ] || continue ;;
-		*) __envwarden_wrapped="${__envwarden_wrapped-} $tool " ;;
+		*" $__envwarden_tool "*) [ "$1" != "$2" ] || continue ;;
+		*) __envwarden_wrapped="${__envwarden_wrapped-} $__envwarden_tool " ;;
 		esac
-		__envwarden_wrap "$tool"
+		__envwarden_wrap "$__envwarden_tool"
 	done
-	__envwarden_state="$state"
 	if ! declare -F pixi >/dev/null && type -P pixi >/dev/null; then
-		pixi() { __envwarden_pixi "$@"; }
+		function pixi { __envwarden_pixi "$@"; }
 	fi
 }
 
@@ -75,21 +79,21 @@ __envwarden_wrap_all() {
 __envwarden_look() {
 	__envwarden_seen="$$:${CONDA_PREFIX-}"
 	[ -n "${CONDA_PREFIX-}" ] && [ -x "$__envwarden_command" ] || return 0
-	command "$__envwarden_command" check --hook --active --prefix "$CONDA_PREFIX" </dev/null 1>&2 ||
-		[ $? -ne 4 ] || __envwarden_leave
+	"$__envwarden_command" check --hook --active --prefix "$CONDA_PREFIX" </dev/null 1>&2 ||
+		[ "$?" -ne 4 ] || __envwarden_leave
 }
 
 __envwarden_leave() {
-	local tool before="$CONDA_PREFIX"
-	for tool in conda mamba micromamba; do
-		declare -F "$tool" >/dev/null || continue
-		case "$before:${CONDA_SHLVL:-0}" in
+	set -- "$CONDA_PREFIX"
+	for __envwarden_tool in conda mamba micromamba; do
+		declare -F "$__envwarden_tool" >/dev/null || continue
+		case "$1:${CONDA_SHLVL:-0}" in
 		*/.pixi/envs/*:* | *:0) break ;;
 		esac
-		"$tool" deactivate </dev/null >/dev/null || :
+		"$__envwarden_tool" deactivate </dev/null >/dev/null || :
 		break
 	done
-	if [ "${CONDA_PREFIX-}" = "$before" ]; then
+	if [ "${CONDA_PREFIX-}" = "$1" ]; then
 		echo 'envwarden: leave it: "exit" this shell, or "conda deactivate".' >&2
 	else
 		echo 'envwarden: it was deactivated.' >&2
@@ -97,25 +101,30 @@ __envwarden_leave() {
 }
 
 __envwarden_prompt() {
-	local before=$?
+	set -- "$?"
 	__envwarden_wrap_all
 	[ "${__envwarden_seen-}" = "$$:${CONDA_PREFIX-}" ] || __envwarden_look
 	case "$-" in
 	*e*) return 0 ;; # what failed before is over; this must not end the shell
 	esac
-	return $before
+	return "$1"
 }
 
 __envwarden_hook() {
 	case " ${PROMPT_COMMAND[*]-} " in
 	*__envwarden_prompt*) return 0 ;;
 	esac
-	if [[ "$(declare -p PROMPT_COMMAND 2>/dev/null)" == "declare -a"* ]]; then
-		PROMPT_COMMAND+=(__envwarden_prompt)
-	else
+	set -- "$(declare -p PROMPT_COMMAND 2>/dev/null)"
+	case "${1%% PROMPT_COMMAND*}" in
+	"declare -"*r*) ;; # readonly
+	"declare -a"*) PROMPT_COMMAND+=(__envwarden_prompt) ;;
+	*)
 		PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND
 }__envwarden_prompt"
-	fi
+		;;
+	esac
 }
-__envwarden_hook
-__envwarden_wrap_all
+if ! shopt -q restricted_shell; then # which can't start the command, nor do most of this
+	__envwarden_hook
+	__envwarden_wrap_all
+fi

@@ -16,7 +16,7 @@ alias __envwarden_ask 'set __envwarden_seen = "$$:$__envwarden_now" ; set __envw
 alias __envwarden_look '__envwarden_find ; if ( "$$:$__envwarden_now" != "$__envwarden_seen" ) eval __envwarden_ask' ;
 alias __envwarden_wrap '__envwarden_wrap_conda ; __envwarden_wrap_mamba ; __envwarden_wrap_micromamba' ;
 set __envwarden_known = none ;
-alias __envwarden_prompt 'set __envwarden_own = "`alias conda ; alias mamba ; alias micromamba`" ; if ( "$__envwarden_own" != "$__envwarden_known" ) eval __envwarden_wrap \; set __envwarden_known = \$__envwarden_own:q ; __envwarden_look' ;
+alias __envwarden_prompt 'set __envwarden_all = ( "`alias conda ; alias mamba ; alias micromamba`" ) ; if ( "$__envwarden_all" != "$__envwarden_known" ) eval __envwarden_wrap \; set __envwarden_known = \( \$__envwarden_all:q \) ; __envwarden_look' ;
 set __envwarden_own = "`alias precmd`" ;
 if ( "$__envwarden_own" == "" ) alias precmd __envwarden_prompt ;
 if ( "$__envwarden_own" != "" && "$__envwarden_own" !~ *__envwarden_prompt* ) eval alias __envwarden_own_precmd \$__envwarden_own:q \; alias precmd "'__envwarden_own_precmd ; __envwarden_prompt'" ;

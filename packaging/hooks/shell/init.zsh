@@ -6,8 +6,8 @@ typeset -g __envwarden_command=@ENVWARDEN@
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
 __envwarden_gate() {
 	emulate -L zsh
-	[[ -x "$__envwarden_command" ]] || return 0
-	command "$__envwarden_command" check --hook --tool "$1" --typed -- "${@:2}" </dev/null 1>&2 ||
+	[[ -x "$__envwarden_command" && ! -o restricted ]] || return 0
+	"$__envwarden_command" check --hook --tool "$1" --typed -- "${@:2}" </dev/null 1>&2 ||
 		(( $? != 4 )) || return 4
 }
 
@@ -22,7 +22,9 @@ __envwarden_passed() {
 # __envwarden_wrap TOOL: puts the gate in front of its function.
 __envwarden_wrap() {
 	emulate -L zsh
+	setopt no_aliases
 	[[ "$functions[$1]" != *__envwarden_gate* ]] || return 0
+	[[ "$functions[$1]" != "builtin autoload -X"* ]] || return 0 # once it is loaded
 	local run="__envwarden_gate $1 \"\$@\" || return"
 	[[ "$1" != conda ]] || run=:
 	functions[__envwarden_own_$1]="$functions[$1]"
@@ -37,7 +39,7 @@ __envwarden_wrap() {
 		esac
 		__envwarden_gate $1 \"\$@\" || return
 		__envwarden_own_$1 \"\$@\"
-		__envwarden_passed \$?"
+		__envwarden_passed \"\$?\""
 }
 
 __envwarden_pixi() {
@@ -51,8 +53,8 @@ __envwarden_pixi() {
 __envwarden_look() {
 	emulate -L zsh
 	typeset -g __envwarden_seen="$$:${CONDA_PREFIX-}"
-	[[ -n "${CONDA_PREFIX-}" && -x "$__envwarden_command" ]] || return 0
-	command "$__envwarden_command" check --hook --active --prefix "$CONDA_PREFIX" </dev/null 1>&2 ||
+	[[ -n "${CONDA_PREFIX-}" && -x "$__envwarden_command" && ! -o restricted ]] || return 0
+	"$__envwarden_command" check --hook --active --prefix "$CONDA_PREFIX" </dev/null 1>&2 ||
 		(( $? != 4 )) || __envwarden_leave
 }
 
@@ -75,11 +77,13 @@ __envwarden_leave() {
 # Nothing is started for that, nor for an environment that was asked about.
 __envwarden_wrap_all() {
 	emulate -L zsh
+	[[ ! -o restricted ]] || return 0
 	local tool
 	for tool in conda mamba micromamba; do
 		(( ! $+functions[$tool] )) || __envwarden_wrap $tool
 	done
-	if (( ! $+functions[pixi] && $+commands[pixi] )); then
+	# Not $commands, for which zsh reads every folder of PATH.
+	if (( ! $+functions[pixi] )) && whence -p pixi >/dev/null; then
 		functions[pixi]='__envwarden_pixi "$@"'
 	fi
 }
@@ -95,6 +99,7 @@ __envwarden_prompt() {
 __envwarden_hook() {
 	emulate -L zsh
 	typeset -ga precmd_functions
+	[[ "${(t)precmd_functions}" != *readonly* ]] || return 0
 	(( $precmd_functions[(Ie)__envwarden_prompt] )) || precmd_functions+=(__envwarden_prompt)
 }
 

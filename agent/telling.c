@@ -107,6 +107,7 @@ static int fill(struct report *report, const struct env *env,
 	wire->runs_after_block = r->runs_after_block;
 	wire->deferred_until_ms = r->deferred_until_ms;
 	wire->unlocked_serial = code_in_use(e, r);
+	wire->used_serial = r->unlocked_serial;
 	if (r->kept == NULL)
 		return 0;
 	wire->case_code = r->kept->case_code;

@@ -96,6 +96,21 @@ int db_unlock_revoke(struct db_conn *conn, const struct uuid *environment, const
 	return rc;
 }
 
+int db_unlock_used(struct db_conn *conn, const struct db_unlock *u, bool *first, struct err *err)
+{
+	int64_t changed = 0;
+	int rc = SQL_RUN(conn, &changed, err,
+			 "UPDATE unlock_code SET used_ms = $1"
+			 " WHERE machine_id = (SELECT id FROM machine WHERE uuid = $2)"
+			 " AND serial = $3 AND environment = $4 AND used_ms = 0",
+			 ARG_INT(u->used_ms), ARG_UUID(&u->machine), ARG_INT(u->serial),
+			 ARG_UUID(&u->environment));
+
+	if (rc == 0 && first)
+		*first = changed > 0;
+	return rc;
+}
+
 int db_unlock_revoked(struct db_conn *conn, const struct uuid *machine, int64_t now_ms,
 		      struct arena *arena, const unsigned char **out, size_t *bytes,
 		      struct err *err)
@@ -139,7 +154,7 @@ int db_unlock_list(struct db_conn *conn, const struct uuid *environment, size_t 
 	struct sql_list list;
 	int rc = SQL_OPEN(conn, &rows, err,
 			  "SELECT m.uuid, u.serial, u.expires_ms, u.lifts_status, u.reason,"
-			  " u.issued_by, u.issued_ms, u.revoked_by, u.revoked_ms"
+			  " u.issued_by, u.issued_ms, u.revoked_by, u.revoked_ms, u.used_ms"
 			  " FROM unlock_code u JOIN machine m ON m.id = u.machine_id"
 			  " WHERE u.environment = $1 ORDER BY u.issued_ms DESC, u.serial DESC"
 			  " LIMIT $2",
@@ -162,6 +177,7 @@ int db_unlock_list(struct db_conn *conn, const struct uuid *environment, size_t 
 			u->issued_ms = sql_int(rows, 6);
 			u->revoked_by = sql_text(rows, 7, arena);
 			u->revoked_ms = sql_int(rows, 8);
+			u->used_ms = sql_int(rows, 9);
 		}
 		if (!u || !u->reason || !u->issued_by || !u->revoked_by) {
 			rc = err_nomem(err);

@@ -19,6 +19,7 @@ struct db_unlock {
 	int64_t issued_ms;
 	const char *revoked_by;
 	int64_t revoked_ms; /* 0 = not revoked */
+	int64_t used_ms;    /* when the server first heard that it was used; 0 = it has not */
 };
 
 /*
@@ -37,6 +38,12 @@ int db_unlock_issue(struct db_conn *conn, struct db_unlock *unlock,
 /* Of an environment, all that could still be used; *n (may be NULL) is how many there were. */
 int db_unlock_revoke(struct db_conn *conn, const struct uuid *environment, const char *by,
 		     int64_t now_ms, int64_t *n, struct err *err);
+/*
+ * The machine says that it was used. *first (may be NULL): nobody had said so before, and it was
+ * issued for that environment of that machine.
+ */
+int db_unlock_used(struct db_conn *conn, const struct db_unlock *unlock, bool *first,
+		   struct err *err);
 /* What the status bundle says: serials revoked before they expired, 4 bytes each, big-endian. */
 int db_unlock_revoked(struct db_conn *conn, const struct uuid *machine, int64_t now_ms,
 		      struct arena *arena, const unsigned char **out, size_t *bytes,

@@ -239,8 +239,8 @@ static const void *stmt_column_bytes(void *stmt, int column, size_t *n)
 }
 
 static const struct db_migration migrations[] = {
-	{sqlite_001}, {sqlite_002}, {sqlite_003}, {sqlite_004},
-	{sqlite_005}, {sqlite_006}, {sqlite_007}, {sqlite_008},
+	{sqlite_001}, {sqlite_002}, {sqlite_003}, {sqlite_004}, {sqlite_005},
+	{sqlite_006}, {sqlite_007}, {sqlite_008}, {sqlite_009},
 };
 
 const struct db_driver db_driver_sqlite = {

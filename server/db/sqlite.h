@@ -10,5 +10,6 @@ extern const char *const sqlite_005[];
 extern const char *const sqlite_006[];
 extern const char *const sqlite_007[];
 extern const char *const sqlite_008[];
+extern const char *const sqlite_009[];
 
 #endif

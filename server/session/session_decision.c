@@ -2,9 +2,11 @@
 #include <stdio.h>
 
 #include "proto/convert.h"
+#include "server/db/db_admin.h"
 #include "server/db/db_decision.h"
 #include "server/db/db_ran.h"
 #include "server/db/db_request.h"
+#include "server/db/db_unlock.h"
 #include "server/session/session_impl.h"
 
 /* "openssl 1.0.2u" */
@@ -75,6 +77,35 @@ static int decision_take(struct db_conn *conn, struct task *task,
 	return rc < 0 ? rc : db_decision_put(conn, &d, err);
 }
 
+/* A code is issued for an emergency: that it was used is on record, once, even if that ended before
+ * the machine could tell. Numbers that were never issued leave nothing. */
+static int code_take(struct db_conn *conn, struct task *task,
+		     const Envwarden__Sync__EnvironmentDecision *wire, struct err *err)
+{
+	struct db_unlock code = {
+		.machine = task->machine, .serial = wire->used_serial, .used_ms = task->now_ms};
+	char who[UUID_TEXT_MAX + 16], target[UUID_TEXT_MAX + 16], detail[32], id[UUID_TEXT_MAX];
+	bool first;
+	int rc;
+
+	uuid_from_wire(&wire->environment, &code.environment);
+	rc = code.serial != 0 ? db_unlock_used(conn, &code, &first, err) : 0;
+	if (rc < 0 || code.serial == 0 || !first)
+		return rc;
+	uuid_format(&task->machine, id);
+	(void)snprintf(who, sizeof(who), "machine:%s", id);
+	uuid_format(&code.environment, id);
+	(void)snprintf(target, sizeof(target), "environment:%s", id);
+	(void)snprintf(detail, sizeof(detail), "{\"serial\":%u}", (unsigned)code.serial);
+	return db_audit_append(conn,
+			       &(struct db_audit){.at_ms = task->now_ms,
+						  .who = who,
+						  .what = "unlock.used",
+						  .target = target,
+						  .detail = detail},
+			       err);
+}
+
 /* What can't be, or is beyond the limits, is not kept; the rest is. */
 static int run_take(struct db_conn *conn, struct task *task, const Envwarden__RanAfterBlock *wire,
 		    struct err *err)
@@ -112,6 +143,8 @@ int decisions_run(struct db_conn *conn, struct task *task, struct err *err)
 		rc = decision_take(conn, task, report->environments[i], err);
 		if (rc == ERR_LIMIT)
 			rc = 0; /* what is beyond the limits is not kept */
+		if (rc == 0)
+			rc = code_take(conn, task, report->environments[i], err);
 	}
 	for (size_t i = 0; i < report->n_runs && rc == 0; i++)
 		rc = run_take(conn, task, report->runs[i], err);

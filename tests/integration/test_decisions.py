@@ -120,6 +120,11 @@ class Decisions(governed.Case):
         site.agent.kill()  # it was durable before it was said
         site.start_agent()
         self.wait_check(0)
+        site.start_server()
+        used = harness.wait_for("the use on record", lambda: [
+            line for line in site.api("/audit")["entries"] if line["what"] == "unlock.used"], SOON_S)
+        self.assertEqual(len(used), 1)
+        self.assertEqual(used[0]["detail"], '{"serial":1}')
 
     def test_unlock_and_a_status(self):
         """What a code does not lift, it is refused for; the administrator is told before."""

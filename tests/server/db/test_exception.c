@@ -254,6 +254,51 @@ static void test_unlock(void **state)
 	assert_int_equal(n, 2);
 	assert_int_equal(list[0].serial, 2);
 	assert_string_equal(list[0].revoked_by, "ada");
+	assert_true(list[0].used_ms == 0);
+}
+
+/* On record once, and only where it was issued for. */
+static void test_use_of_a_code(void **state)
+{
+	struct store *s = *state;
+	struct journal_writer w = {.machine = store_machine(s, 1), .epoch = id_of(200)};
+	struct db_unlock u = {.machine = w.machine,
+			      .environment = id_of(1),
+			      .expires_ms = T0 + 1000,
+			      .reason = "release",
+			      .issued_by = "ada",
+			      .issued_ms = T0};
+	const struct {
+		uint32_t serial;
+		struct uuid environment;
+		int64_t at_ms;
+		bool first;
+	} told[] = {
+		{2, id_of(1), T0 + 1, false}, /* never issued */
+		{1, id_of(2), T0 + 1, false}, /* for another environment */
+		{1, id_of(1), T0 + 2, true},
+		{1, id_of(1), T0 + 3, false},
+	};
+	unsigned char key[UNLOCK_KEY_SIZE];
+	struct db_unlock *list;
+	struct uuid env = id_of(1);
+	bool first;
+	size_t n;
+
+	env_make(s, &w, 1, "/envs/x", NULL);
+	assert_int_equal(db_unlock_issue(s->conn, &u, key, &s->err), 0);
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+		const struct db_unlock used = {.machine = w.machine,
+					       .environment = told[i].environment,
+					       .serial = told[i].serial,
+					       .used_ms = told[i].at_ms};
+
+		assert_int_equal(db_unlock_used(s->conn, &used, &first, &s->err), 0);
+		assert_true(first == told[i].first);
+	}
+	assert_int_equal(db_unlock_list(s->conn, &env, 10, &s->arena, &list, &n, &s->err), 0);
+	assert_int_equal(n, 1);
+	assert_true(list[0].used_ms == T0 + 2);
 }
 
 int main(void)
@@ -267,6 +312,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_requests_are_bounded, store_setup,
 						store_teardown),
 		cmocka_unit_test_setup_teardown(test_unlock, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_use_of_a_code, store_setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

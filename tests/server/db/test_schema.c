@@ -52,7 +52,7 @@ static void test_from_empty(void **state)
 	int64_t version = 0;
 
 	assert_int_equal(db_schema_version(s->conn, &version, &s->err), 0);
-	assert_int_equal(version, 8);
+	assert_int_equal(version, 9);
 	db_rollback(s->conn);
 	assert_int_equal(ask(s->path, "PRAGMA page_size"), 8192);
 	assert_int_equal(ask(s->path, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
@@ -113,7 +113,7 @@ static void test_from_the_first(void **state)
 	assert_int_equal(db_open(path, &db, &s->err), 0);
 	assert_int_equal(db_conn_open(db, true, &conn, &s->err), 0);
 	assert_int_equal(db_schema_version(conn, &version, &s->err), 0);
-	assert_int_equal(version, 8);
+	assert_int_equal(version, 9);
 	assert_int_equal(db_machine_get(conn, &id, &s->arena, &machine, &s->err), 0);
 	assert_int_equal(db_bundle_head(conn, "status", &id, &head, &s->err), 0);
 	assert_int_equal(head.version, 1);

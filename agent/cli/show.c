@@ -178,7 +178,13 @@ static void ran_fact(const struct environment_info *e, struct buf *out)
 	buf_deinit(&line);
 }
 
-/* "ana: 2 programs, 1 shell; from 2026-11-22 20:40 on, last ...; rule old-openssl" */
+static void add_times(struct buf *line, uint64_t n, const char *what)
+{
+	if (n > 0)
+		buf_addf(line, " %" PRIu64 " %s %s,", n, n == 1 ? "time" : "times", what);
+}
+
+/* "ana: 2 times a program, 1 time in a shell, 2026-11-22 20:40 to ...; rule old-openssl" */
 static void run_fact(const struct ran_info *r, struct buf *out)
 {
 	char first[TIMES_TEXT_MAX], last[TIMES_TEXT_MAX];
@@ -191,12 +197,9 @@ static void run_fact(const struct ran_info *r, struct buf *out)
 		buf_addf(&line, "%s:", r->who.name);
 	else
 		buf_addf(&line, "uid %" PRId64 ":", r->who.uid);
-	if (r->programs > 0)
-		buf_addf(&line, " %" PRIu64 " times a program,", r->programs);
-	if (r->shells > 0)
-		buf_addf(&line, " %" PRIu64 " times in a shell,", r->shells);
-	if (r->repairs > 0)
-		buf_addf(&line, " %" PRIu64 " times as it was changed,", r->repairs);
+	add_times(&line, r->programs, "a program");
+	add_times(&line, r->shells, "in a shell");
+	add_times(&line, r->repairs, "as it was changed");
 	buf_addf(&line, " %s to %s;", first, last);
 	for (size_t i = 0; i < r->n_reasons; i++)
 		buf_addf(&line, "%s %s", i > 0 ? "," : "", r->reasons[i]);

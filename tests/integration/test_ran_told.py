@@ -99,7 +99,7 @@ class Ran(harness.Case):
         [mine] = self.shown()
         self.assertEqual((mine["uid"], mine["programs"], mine["first"]),
                          (os.getuid(), 1, row["first"]))
-        self.assertRun(site.ew("show", self.prefix), 0, None, "1 times a program.*rule no-foo")
+        self.assertRun(site.ew("show", self.prefix), 0, None, "1 time a program.*rule no-foo")
         # Another start of the agent, in the middle of it: seen again, and not counted again.
         for _ in range(2):
             site.agent.kill()

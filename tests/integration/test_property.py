@@ -649,6 +649,8 @@ class Property(harness.Case):
     def check_one_at_a_time(self, seed, steps):
         print(f"one at a time, seed {seed}", flush=True)
         w = self.new_world(seed)
+        # What the first scan finds would be told as found by it.
+        harness.wait_for("the first scan", lambda: w.site.ew("record", "--all").code == 0)
         single = OneAtATime(w)
         for _ in range(steps):
             run = choose_run(w)

@@ -58,14 +58,19 @@ ODD = {
              "readonly PROMPT_COMMAND=:", "readonly -a PROMPT_COMMAND=(:)",
              "local() {{ echo odd; }}; command() {{ echo odd; }}; test() {{ echo odd; }}",
              "alias conda='conda ' pixi='pixi -q' command=false local=false test=false",
+             "alias declare=false set=false shopt=false return=false echo=false '[=false'",
+             "alias true='echo odd' export='echo odd' unset='echo odd'; set -o posix",
              "trap : DEBUG; trap : ERR; trap : RETURN; set -ET", "unset HOME; export LANG=C"),
     "zsh": ("IFS=0123456789; setopt sh_word_split", "IFS=e", "IFS=", "emulate sh", "emulate ksh",
             "setopt ksh_arrays warn_create_global warn_nested_var no_nomatch null_glob no_clobber",
             "readonly precmd_functions", "readonly tool=a before=b run=c",
             "command() {{ echo odd }}; test() {{ echo odd }}", "alias conda='conda ' pixi='pixi -q'",
-            "alias -g pixi='pixi -q' run=odd", "trap : DEBUG; trap : ZERR", "unset HOME"),
+            "alias -g pixi='pixi -q' run=odd", "emulate csh",
+            "alias typeset=false local=false emulate=false setopt=false return=false print=false "
+            "command=false whence=false break=false continue=false zmodload=false", "trap : DEBUG; trap : ZERR", "unset HOME"),
     "fish": ("alias pixi='pixi -q'", "set -g __envwarden_seen a b c", "set -e HOME"),
-    "tcsh": ("set noclobber; set noglob; set nonomatch", "alias command false; alias test false"),
+    "tcsh": ("set noclobber; set noglob; set nonomatch", "alias command false; alias test false",
+             "alias echo false; alias true 'echo odd'"),
     "dash": ("IFS=0123456789", "IFS=", "set -Cfu", "readonly tool=a", "alias conda='conda '",
              "command() {{ echo odd; }}; test() {{ echo odd; }}"),
 }
@@ -170,7 +175,9 @@ class Prompt(unittest.TestCase):
 
     def test_odd_shells(self):
         for name, s in self.each(("bash", "zsh", "fish", "tcsh")):
-            show = {"tcsh": "echo now=$?CONDA_PREFIX"}.get(name, 'echo "now=$CONDA_PREFIX"')
+            show = {"tcsh": "printf 'now=%d\\n' $?CONDA_PREFIX",
+                    "fish": "printf 'now=%s\\n' $CONDA_PREFIX"}.get(
+                        name, "printf 'now=%s\\n' \"${CONDA_PREFIX-}\"")
             for odd in ODD[name]:
                 text = self.type(name, ["conda activate /e/a", show], answer=4,
                                  before=s.function + "\n" + odd)
@@ -179,6 +186,18 @@ class Prompt(unittest.TestCase):
                 self.assertEqual(shown, ["now=0" if name == "tcsh" else "now="], (odd, text))
                 self.assertEqual(self.calls,
                                  ["check --hook --tool conda --typed -- activate /e/a"], odd)
+
+    def test_traps_for_failures(self):
+        """They are for what people type."""
+        for name, s in self.each(("bash", "zsh")):
+            for options in ("", {"bash": "set -ET", "zsh": "setopt err_return"}[name]):
+                trap = f"trap 'echo trapped' {'ERR' if name == 'bash' else 'ZERR'}; {options}"
+                for when in ("before", "after"):
+                    text = self.type(name, ["conda activate /e/a", "export CONDA_PREFIX=/e/b", ":",
+                                            "false", ":", "echo status=$?"],
+                                     **{when: s.function + "\n" + trap})
+                    self.assertEqual(text.splitlines().count("trapped"), 1, (trap, text))
+                    self.assertEqual([c.split()[-1] for c in self.calls], ["/e/a", "/e/b"], text)
 
     def test_odd_dash(self):
         script = self.folder / "script"
@@ -193,6 +212,29 @@ class Prompt(unittest.TestCase):
             self.assertEqual((done.stdout, done.stderr), ("now=\n", ""), odd)
             self.assertEqual((self.folder / "calls").read_text(),
                              "check --hook --tool conda --typed -- activate /e/a\n", odd)
+
+    def test_dash_keeps_aliases(self):
+        script = self.folder / "script"
+        gated = "check --hook --tool {} --typed -- activate /e/a\n"
+        for alias, line, out, calls in (
+                ("conda='conda -q  '", "conda 'a  b'", "conda -q a  b", ""),
+                ("conda='conda -q'", "conda activate /e/a", "conda -q activate /e/a", ""),
+                ("conda=\"conda 'a  b'\"", "conda c", "conda a  b c", ""),
+                ("conda=conda", "conda activate /e/a", "", gated.format("conda")),
+                ("conda=mamba", "conda activate /e/a", "", gated.format("mamba")),
+                ("conda='mamba activate'", "conda /e/a", "", gated.format("mamba")),
+                ("conda='A=1 conda'", "conda activate /e/a", "conda activate /e/a", ""),
+                ("conda='echo my'", "conda activate", "my activate", "")):
+            (self.folder / "calls").write_text("")
+            (self.folder / "answer").write_text("4\n")
+            read = f'eval "$(cat {self.folder}/init.posix)"'
+            script.write_text("\n".join([
+                'conda() { echo "conda $*"; }; mamba() { echo "mamba $*"; }', f"alias {alias}",
+                read, read, line, ":"]))
+            done = subprocess.run(["dash", script], env=self.env, capture_output=True, text=True,
+                                  check=True, timeout=60)
+            self.assertEqual((done.stdout, done.stderr), (f"{out}\n" if out else "", ""), alias)
+            self.assertEqual((self.folder / "calls").read_text(), calls, alias)
 
     def test_restricted_shells(self):
         """They can start nothing of ours, and need not say so at each prompt."""

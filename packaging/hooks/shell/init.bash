@@ -5,6 +5,10 @@
 __envwarden_command=@ENVWARDEN@
 __envwarden_wrapped= # read again: they were, too
 
+# Aliases are for what people type, not for what is read here, from the next line on.
+if \shopt -q expand_aliases; then __envwarden_aliases=-s; else __envwarden_aliases=-u; fi
+\shopt -u expand_aliases
+
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
 __envwarden_gate() {
 	[ -x "$__envwarden_command" ] || return 0
@@ -31,6 +35,17 @@ __envwarden_gated() {
 	return "$1"
 }
 
+# Evaluates what was read once, so that aliases would be put in twice.
+__envwarden_evaluate() {
+	if shopt -q expand_aliases; then
+		shopt -u expand_aliases
+		eval "$1"
+		shopt -s expand_aliases
+	else
+		eval "$1"
+	fi
+}
+
 # __envwarden_wrap TOOL: puts the gate into its function. Where an exported one arrives without the
 # rest of this, it does what it always did.
 __envwarden_wrap() {
@@ -38,7 +53,7 @@ __envwarden_wrap() {
 	case "$2" in
 	*__envwarden_gated*) return 0 ;;
 	esac
-	eval "function $1 {
+	__envwarden_evaluate "function $1 {
 		if [ -n \"\${__envwarden_passing-}\" ]; then
 			__envwarden_passing=
 		elif declare -F __envwarden_gated >/dev/null; then
@@ -104,12 +119,11 @@ __envwarden_prompt() {
 	set -- "$?"
 	__envwarden_wrap_all
 	[ "${__envwarden_seen-}" = "$$:${CONDA_PREFIX-}" ] || __envwarden_look
-	case "$-" in
-	*e*) return 0 ;; # what failed before is over; this must not end the shell
-	esac
 	return "$1"
 }
 
+# "&& :" keeps the status of what failed before, which is over, from ending a shell with "set -e" and
+# from an ERR trap.
 __envwarden_hook() {
 	case " ${PROMPT_COMMAND[*]-} " in
 	*__envwarden_prompt*) return 0 ;;
@@ -117,10 +131,10 @@ __envwarden_hook() {
 	set -- "$(declare -p PROMPT_COMMAND 2>/dev/null)"
 	case "${1%% PROMPT_COMMAND*}" in
 	"declare -"*r*) ;; # readonly
-	"declare -a"*) PROMPT_COMMAND+=(__envwarden_prompt) ;;
+	"declare -a"*) PROMPT_COMMAND+=('__envwarden_prompt && :') ;;
 	*)
 		PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND
-}__envwarden_prompt"
+}__envwarden_prompt && :"
 		;;
 	esac
 }
@@ -128,3 +142,4 @@ if ! shopt -q restricted_shell; then # which can't start the command, nor do mos
 	__envwarden_hook
 	__envwarden_wrap_all
 fi
+shopt "$__envwarden_aliases" expand_aliases

@@ -1,108 +1,103 @@
 # envwarden for zsh: asks the agent before conda, mamba, micromamba or pixi activate an environment,
 # and at a prompt about one that became active past them.
 # Evaluated by: eval "$(envwarden shell-init zsh)"
-typeset -g __envwarden_command=@ENVWARDEN@
+# zsh reads it as a whole, with the aliases there are: "\" keeps them from words they may stand for.
+\typeset -g __envwarden_command=@ENVWARDEN@
 
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
 __envwarden_gate() {
-	emulate -L zsh
-	[[ -x "$__envwarden_command" && ! -o restricted ]] || return 0
+	\emulate -L zsh
+	[[ -x "$__envwarden_command" && ! -o restricted ]] || \return 0
 	"$__envwarden_command" check --hook --tool "$1" --typed -- "${@:2}" </dev/null 1>&2 ||
-		(( $? != 4 )) || return 4
+		(( $? != 4 )) || \return 4
 }
 
 # What is active in this shell was asked about. With the shell's number: it may be exported.
 __envwarden_passed() {
-	emulate -L zsh
-	(( $1 != 0 )) || typeset -g __envwarden_seen="$$:${CONDA_PREFIX-}"
+	\emulate -L zsh
+	(( $1 != 0 )) || \typeset -g __envwarden_seen="$$:${CONDA_PREFIX-}"
 	__envwarden_hook
-	return $1
+	\return $1
 }
 
 # __envwarden_wrap TOOL: puts the gate in front of its function.
 __envwarden_wrap() {
-	emulate -L zsh
-	setopt no_aliases
-	[[ "$functions[$1]" != *__envwarden_gate* ]] || return 0
-	[[ "$functions[$1]" != "builtin autoload -X"* ]] || return 0 # once it is loaded
-	local run="__envwarden_gate $1 \"\$@\" || return"
+	\emulate -L zsh
+	\setopt no_aliases
+	[[ "$functions[$1]" != *__envwarden_gate* ]] || \return 0
+	[[ "$functions[$1]" != "builtin autoload -X"* ]] || \return 0 # once it is loaded
+	\local run="__envwarden_gate $1" body
 	[[ "$1" != conda ]] || run=:
+	body=(
+		'case "${1-}" in (activate) ;;'
+		"(run) $run" '"$@" || return;' "__envwarden_own_$1" '"$@"; return ;;'
+		"(*) __envwarden_own_$1" '"$@"; return ;;'
+		"esac; __envwarden_gate $1" '"$@" || return;'
+		"__envwarden_own_$1" '"$@"; __envwarden_passed "$?"'
+	)
 	functions[__envwarden_own_$1]="$functions[$1]"
-	functions[$1]="
-		case \"\${1-}\" in
-		(activate) ;;
-		(run) $run
-			__envwarden_own_$1 \"\$@\"
-			return ;;
-		(*) __envwarden_own_$1 \"\$@\"
-			return ;;
-		esac
-		__envwarden_gate $1 \"\$@\" || return
-		__envwarden_own_$1 \"\$@\"
-		__envwarden_passed \"\$?\""
+	functions[$1]="${(j: :)body}"
 }
 
 __envwarden_pixi() {
 	case " $* " in
-	(*" shell "*|*" s "*|*" run "*|*" r "*|*" shell-hook "*) __envwarden_gate pixi "$@" || return ;;
+	(*" shell "*|*" s "*|*" run "*|*" r "*|*" shell-hook "*) __envwarden_gate pixi "$@" || \return ;;
 	esac
-	command pixi "$@"
+	\command pixi "$@"
 }
 
 # What is active now was not asked about: it was activated past the gate, or before this shell.
 __envwarden_look() {
-	emulate -L zsh
-	typeset -g __envwarden_seen="$$:${CONDA_PREFIX-}"
-	[[ -n "${CONDA_PREFIX-}" && -x "$__envwarden_command" && ! -o restricted ]] || return 0
+	\emulate -L zsh
+	\typeset -g __envwarden_seen="$$:${CONDA_PREFIX-}"
+	[[ -n "${CONDA_PREFIX-}" && -x "$__envwarden_command" && ! -o restricted ]] || \return 0
 	"$__envwarden_command" check --hook --active --prefix "$CONDA_PREFIX" </dev/null 1>&2 ||
 		(( $? != 4 )) || __envwarden_leave
 }
 
 __envwarden_leave() {
-	local tool before="$CONDA_PREFIX"
+	\local tool before="$CONDA_PREFIX"
 	for tool in conda mamba micromamba; do
-		(( $+functions[$tool] )) || continue
-		[[ "$before" != */.pixi/envs/* && "${CONDA_SHLVL:-0}" != 0 ]] || break
+		(( $+functions[$tool] )) || \continue
+		[[ "$before" != */.pixi/envs/* && "${CONDA_SHLVL:-0}" != 0 ]] || \break
 		$tool deactivate </dev/null >/dev/null || :
-		break
+		\break
 	done
 	if [[ "${CONDA_PREFIX-}" == "$before" ]]; then
-		print -u2 'envwarden: leave it: "exit" this shell, or "conda deactivate".'
+		\print -u2 'envwarden: leave it: "exit" this shell, or "conda deactivate".'
 	else
-		print -u2 'envwarden: it was deactivated.'
+		\print -u2 'envwarden: it was deactivated.'
 	fi
 }
 
 # The tools' own functions may be defined, or defined again, after this: at each prompt, look.
 # Nothing is started for that, nor for an environment that was asked about.
 __envwarden_wrap_all() {
-	emulate -L zsh
-	[[ ! -o restricted ]] || return 0
-	local tool
+	\emulate -L zsh
+	[[ ! -o restricted ]] || \return 0
+	\local tool
 	for tool in conda mamba micromamba; do
 		(( ! $+functions[$tool] )) || __envwarden_wrap $tool
 	done
 	# Not $commands, for which zsh reads every folder of PATH.
-	if (( ! $+functions[pixi] )) && whence -p pixi >/dev/null; then
+	if (( ! $+functions[pixi] )) && \whence -p pixi >/dev/null; then
 		functions[pixi]='__envwarden_pixi "$@"'
 	fi
 }
 
 __envwarden_prompt() {
-	local before=$?
-	emulate -L zsh
+	\emulate -L zsh
 	__envwarden_wrap_all
 	[[ "${__envwarden_seen-}" == "$$:${CONDA_PREFIX-}" ]] || __envwarden_look
-	return $before
-}
+} # zsh itself keeps the status from before
 
 __envwarden_hook() {
-	emulate -L zsh
-	typeset -ga precmd_functions
-	[[ "${(t)precmd_functions}" != *readonly* ]] || return 0
+	\emulate -L zsh
+	\typeset -ga precmd_functions
+	[[ "${(t)precmd_functions}" != *readonly* ]] || \return 0
 	(( $precmd_functions[(Ie)__envwarden_prompt] )) || precmd_functions+=(__envwarden_prompt)
 }
 
-zmodload zsh/parameter
+\zmodload zsh/parameter
 __envwarden_hook
 __envwarden_wrap_all

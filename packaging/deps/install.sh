@@ -5,6 +5,7 @@
 #
 #   build    compile the programs          test     build and run the tests
 #   windows  compile for Windows           static   static checks, format, fuzzing
+#   wine     run what was compiled for Windows, in tests (700 MB)
 #
 # Debian 12, Ubuntu 22.04 and 24.04. Asks nothing; uses sudo when it is not run as root.
 set -euo pipefail
@@ -25,13 +26,17 @@ packages() {
 		packages build
 		echo gcc-mingw-w64-x86-64-win32 dpkg-dev
 		;;
+	wine)
+		packages windows
+		echo wine
+		;;
 	static)
 		packages build
 		echo clang clang-tidy clang-format shellcheck python3 jq
 		clang_runtime
 		;;
 	*)
-		echo "install.sh: unknown purpose \"$1\" (build, test, windows, static)" >&2
+		echo "install.sh: unknown purpose \"$1\" (build, test, windows, wine, static)" >&2
 		return 2
 		;;
 	esac

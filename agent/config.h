@@ -34,6 +34,7 @@ struct config {
 	const char *log_level;
 	int64_t settle_ms;
 	int64_t sweep_s;
+	int64_t blocked_look_s; /* at what runs in environments that are blocked */
 	int64_t poll_s;
 	int64_t journal_max_mb;
 	bool running;	/* running programs tell where environments are */

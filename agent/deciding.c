@@ -149,10 +149,22 @@ static void note_change(struct engine *e, const struct uuid *environment, enum c
 		env->made_seq = seq;
 }
 
+/* What is blocked is not there any more. */
+static void look_elsewhere(struct engine *e, const struct uuid *environment)
+{
+	const struct env *env = envs_by_id(&e->envs, environment);
+
+	if (env != NULL && env->ruling.blocked_ms != 0)
+		ran_look(e);
+}
+
 void deciding_applied(struct engine *e, const struct applied *applied)
 {
 	if (applied->changed)
 		note_change(e, &applied->environment, applied->kind, applied->seq);
+	if (applied->changed &&
+	    (applied->kind == CHANGE_DELETED || applied->kind == CHANGE_RENAMED))
+		look_elsewhere(e, &applied->environment);
 	decisions_pump(e->decisions);
 }
 

@@ -13,6 +13,7 @@
  *   asking.c    members' requests for exceptions: kept, sent, answered
  *   telling.c   what the server is told of decisions
  *   ran.c       what was used although it was blocked: kept, and told with them
+ *   ran_look.c  where the reader looks for that between sweeps
  *   deciding.c  decisions: when they are made again, and answers from what is kept
  *   syncing.c   what the sync client asks for, with syncing_read.c, syncing_keep.c, syncing_enrol.c
  *   fallback.c  the fallback file
@@ -50,6 +51,7 @@
 #include "agent/sync/sync.h"
 #include "agent/worker.h"
 #include "lib/base/arena.h"
+#include "lib/base/crypto.h"
 #include "platform/files.h"
 #include "proto/convert.h"
 #include "proto/fallback.h"
@@ -162,6 +164,7 @@ struct engine {
 	struct ran_list ran;	    /* what was used although it was blocked */
 	bool ran_taken;		    /* the server that was spoken to last wants to hear of it */
 	unsigned ran_saving;	    /* jobs that write it */
+	unsigned char ran_looked[SHA256_SIZE]; /* where the reader was told to look for more */
 	struct engine_repair repairs[ENGINE_REPAIRS_MAX];
 	size_t n_repairs;
 	struct grace *graces; /* given so far, oldest first */
@@ -372,7 +375,9 @@ void telling_soon(struct engine *e);			 /* within a minute */
 void telling_save(struct engine *e);
 void telling_on_time(uv_timer_t *timer);
 
-/* --- ran.c --- */
+/* --- ran.c, ran_look.c --- */
+#define RAN_STARTED_SLACK_MS 100  /* the system knows the start of a process by its own ticks */
+#define RAN_LOOK_MAX 1024	  /* environments the reader is told to look at between sweeps */
 void ran_start(struct engine *e); /* before the loop runs; reads the store */
 /*
  * An environment was seen in use. It is noted if it is blocked, and what was seen began after the
@@ -390,7 +395,11 @@ void ran_report(struct engine *e, struct arena *arena, Envwarden__Sync__Decision
 void ran_reported(struct engine *e, bool sent);
 void ran_acked(struct engine *e);
 void ran_tell_again(struct engine *e); /* the server has forgotten */
-void ran_forget(struct engine *e);     /* all of it: another organisation; but for the store */
+/* What is blocked may be something else than before: the reader is told where to look; or a new
+ * reader is. */
+void ran_look(struct engine *e);
+void ran_look_anew(struct engine *e);
+void ran_forget(struct engine *e); /* all of it: another organisation; but for the store */
 /* For those who may see the environment: the newest ones (NULL: none); all that is shown. */
 const struct ran *ran_newest(const struct engine *e, const struct env *env);
 int ran_show(struct engine *e, const struct env *env, struct arena *arena,

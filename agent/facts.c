@@ -647,6 +647,7 @@ static int configure(struct engine *e)
 	configure.sweep_s = (uint32_t)e->config.sweep_s;
 	configure.poll_s = (uint32_t)e->config.poll_s;
 	configure.running = e->config.running;
+	configure.blocked_look_s = (uint32_t)e->config.blocked_look_s;
 	if (e->options->user && paths_home(path, NULL) == 0) {
 		home.path = path;
 		home.uid = (int64_t)users_current();
@@ -698,4 +699,6 @@ void facts_connect(struct engine *e, int fd)
 		log_error("core", "no link to the reader", LOG_ERR(&err));
 	else if (configure(e) < 0)
 		link_stop(e->link);
+	else
+		ran_look_anew(e);
 }

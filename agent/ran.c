@@ -14,8 +14,6 @@
 #include "lib/base/mem.h"
 #include "proto/limits.h"
 
-#define STARTED_SLACK_MS 100 /* the system knows the start of a process by its own ticks */
-
 /* --- repairs that were announced ---------------------------------------------------------- */
 
 static struct engine_repair *find_repair(struct engine *e, const struct uuid *id, uint32_t uid)
@@ -152,7 +150,7 @@ void ran_seen(struct engine *e, struct env *env, const struct ran_sight *sight)
 			      .now_ms = use_time(e)};
 
 	if (!use_kept(e) || ruling_action(r) != ACTION_BLOCK || r->blocked_ms == 0 ||
-	    sight->started_ms < r->blocked_ms + STARTED_SLACK_MS)
+	    sight->started_ms < r->blocked_ms + RAN_STARTED_SLACK_MS)
 		return;
 	forget_over(e);
 	if (use.how == RAN_PROGRAM && find_repair(e, &env->id, sight->uid) != NULL)

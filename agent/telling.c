@@ -281,8 +281,10 @@ void telling_decided(struct engine *e, struct env *env)
 void telling_settled(struct engine *e)
 {
 	/* Whoever starts a program now is to be told from who did before, also after a restart. */
-	if (e->blocks_changed)
+	if (e->blocks_changed) {
 		telling_save(e);
+		ran_look(e);
+	}
 	e->blocks_changed = false;
 	telling_go(e);
 }

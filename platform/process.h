@@ -103,6 +103,9 @@ int process_run_as(const struct process_task *task, struct err *err);
  */
 void process_short_turns(void);
 
+/* The calling thread does what nobody waits for: others go before it, where they want to run. */
+void process_step_back(void);
+
 /* From now on large pieces of memory go back to the system when they are freed, instead of being
  * kept for later ones: a process that is idle for days holds what it needs. */
 void process_return_memory(void);

@@ -216,7 +216,8 @@ struct sched_turns {
 	uint64_t deadline_ns;
 	uint64_t period_ns;
 };
-#define TURN_NS 100000 /* the shortest there is */
+#define STEPPED_BACK 10 /* its nice value */
+#define TURN_NS 100000	/* the shortest there is */
 
 void process_short_turns(void)
 {
@@ -228,6 +229,11 @@ void process_short_turns(void)
 	turns.flags |= SCHED_FLAG_RESET_ON_FORK;
 	turns.runtime_ns = TURN_NS;
 	(void)syscall(SYS_sched_setattr, 0, &turns, 0);
+}
+
+void process_step_back(void)
+{
+	(void)setpriority(PRIO_PROCESS, 0, STEPPED_BACK); /* a thread's own, with this kernel */
 }
 
 void process_return_memory(void)

@@ -85,6 +85,11 @@ void process_short_turns(void)
 	/* What waits and then is ready is preferred without being asked for. */
 }
 
+void process_step_back(void)
+{
+	(void)SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL);
+}
+
 void process_return_memory(void)
 {
 	/* The heap does. */

@@ -49,6 +49,7 @@ struct accounts;
 /* A program that runs in a prefix. */
 struct discover_program {
 	const char *prefix; /* canonical */
+	const char *named;  /* as the program names it */
 	int64_t started_ms; /* monotonic; 0 unknown */
 	uint32_t uid;
 	bool repair; /* by its command line, part of a change (repairing.h) */

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/reader/command_line.h"
 #include "agent/reader/discover_impl.h"
 #include "agent/reader/repairing.h"
-#include "lib/base/compiler.h"
 #include "platform/running.h"
 #include "platform/users.h"
 
@@ -14,23 +14,6 @@ struct looking {
 	char last[SAFE_PATH_MAX]; /* processes of one environment often follow each other */
 	char prefix[SAFE_PATH_MAX];
 };
-
-/* "<prefix>/bin/python3" or "<prefix>/Scripts/x" -> the length of the prefix, 0 none */
-static size_t prefix_of(const char *word)
-{
-	const char *bin = NULL;
-
-	if (word[0] != '/')
-		return 0;
-	for (const char *p = strstr(word, "/bin/"); p != NULL; p = strstr(p + 1, "/bin/"))
-		bin = p;
-	return bin == NULL || strchr(bin + 5, '/') != NULL ? 0 : (size_t)(bin - word);
-}
-
-static bool is_system(const char *path)
-{
-	return strcmp(path, "/usr") == 0 || strcmp(path, "/usr/local") == 0;
-}
 
 /* The prefix a path leads to, "" none that is told of; the candidate is told on the way. */
 static int tell_prefix(const char *path, char prefix[SAFE_PATH_MAX], struct discovery *to)
@@ -60,6 +43,7 @@ static int tell_runs(const struct looking *l, const struct running *process)
 {
 	struct discover_program program = {
 		.prefix = l->prefix,
+		.named = l->last,
 		.uid = process->uid,
 		.repair = repairing_words(process->words, process->n_words)};
 
@@ -67,28 +51,6 @@ static int tell_runs(const struct looking *l, const struct running *process)
 		return 0;
 	(void)running_since(process->pid, &program.started_ms, NULL);
 	return l->to->runs(l->to->ctx, &program);
-}
-
-/*
- * Whether a process runs what one of its words names: the program itself, or a script that is the
- * first word behind its interpreter. Others (an editor's file) only tell where an environment is.
- */
-static bool runs_word(const struct running *process, size_t word)
-{
-	static const char *const interpreters[] = {"sh",  "bash", "dash",   "zsh",
-						   "ksh", "perl", "python", "python3"};
-	const char *slash = strrchr(process->words[0], '/');
-	const char *name = slash != NULL ? slash + 1 : process->words[0];
-
-	if (word == 0)
-		return true;
-	for (size_t i = 1; i < word; i++)
-		if (process->words[i][0] != '-')
-			return false;
-	for (size_t i = 0; i < ARRAY_SIZE(interpreters); i++)
-		if (strcmp(name, interpreters[i]) == 0)
-			return true;
-	return false;
 }
 
 static int on_process(void *ctx, const struct running *process)
@@ -100,19 +62,17 @@ static int on_process(void *ctx, const struct running *process)
 		return 0;
 	for (size_t i = 0; i < process->n_words && rc == 0; i++) {
 		char path[SAFE_PATH_MAX];
-		size_t n = prefix_of(process->words[i]);
+		size_t n = command_line_prefix(process->words[i]);
 
 		if (n == 0 || n >= sizeof path)
 			continue;
 		memcpy(path, process->words[i], n);
 		path[n] = '\0';
-		if (is_system(path))
-			continue;
 		if (strcmp(path, l->last) != 0) {
 			memcpy(l->last, path, n + 1);
 			rc = tell_prefix(path, l->prefix, l->to);
 		}
-		if (rc == 0 && runs_word(process, i))
+		if (rc == 0 && command_line_runs(process->words, i))
 			rc = tell_runs(l, process);
 	}
 	return rc;

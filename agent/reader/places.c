@@ -131,11 +131,14 @@ static int on_running(void *ctx, const struct discover_program *program)
 	struct finding **at = scan->last;
 	int rc = keep(scan, FOUND_RUNNING, PLACE_ENVS, program->prefix);
 
-	if (rc == 0) {
-		(*at)->program = *program;
-		(*at)->program.prefix = (*at)->path;
-	}
-	return rc;
+	if (rc < 0)
+		return rc;
+	(*at)->program = *program;
+	(*at)->program.prefix = (*at)->path;
+	(*at)->program.named = arena_strdup(&scan->arena, program->named);
+	if ((*at)->program.named == NULL)
+		(*at)->program.named = (*at)->path;
+	return 0;
 }
 
 static void scan_run(struct piece *piece)

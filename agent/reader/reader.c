@@ -14,9 +14,11 @@
 #include "agent/reader/entries.h"
 #include "agent/reader/exclude.h"
 #include "agent/reader/lanes.h"
+#include "agent/reader/lookout.h"
 #include "agent/reader/places.h"
 #include "agent/reader/probe.h"
 #include "agent/reader/recall.h"
+#include "agent/reader/runs.h"
 #include "agent/reader/watch_user.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -34,8 +36,6 @@
 #define UNTAKEN_MAX 2 /* the rest waits on disk, where it is */
 #define END_MS 3000   /* how long a look may hold up the end: a hung mount must not */
 #define HEALTH_EVERY_MS 1000
-#define RUNNING_MAX 2048    /* prefixes that an account runs something in, told at a time */
-#define RUNNING_PER_UID 512 /* ... one account */
 
 struct reader {
 	uv_loop_t loop;
@@ -61,12 +61,14 @@ struct reader {
 	unsigned untaken;	    /* facts told that the core has not made durable yet */
 	struct exclude exclude;
 	struct condarc_cache *condarc;
-	Envwarden__Reader__RunningProgram running[RUNNING_MAX]; /* that the core is to be told */
-	size_t n_running;
+	struct runs runs;	 /* that the core is to be told */
+	struct lookout *lookout; /* NULL: running programs are not looked at */
 };
 
-static void send_message(struct reader *r, Envwarden__Reader__Envelope *envelope)
+static void send_message(void *ctx, const Envwarden__Reader__Envelope *envelope)
 {
+	struct reader *r = ctx;
+
 	if (r->link != NULL && link_send(r->link, envelope) < 0)
 		link_stop(r->link); /* both sides start afresh */
 }
@@ -337,72 +339,36 @@ static void on_accounts_changed(void *ctx)
 
 static void poll_if_needed(struct reader *r);
 
+/* What was found with it has to be told before. */
 static void send_running(struct reader *r)
 {
-	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
-	Envwarden__Reader__Running running = ENVWARDEN__READER__RUNNING__INIT;
-	Envwarden__Reader__RunningProgram *list[LIMIT_CANDIDATES];
-
-	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_RUNNING;
-	envelope.running = &running;
-	running.programs = list;
-	for (size_t i = 0; i < r->n_running; i += running.n_programs) {
-		running.n_programs = 0;
-		while (running.n_programs < LIMIT_CANDIDATES &&
-		       i + running.n_programs < r->n_running) {
-			list[running.n_programs] = &r->running[i + running.n_programs];
-			running.n_programs++;
-		}
-		send_message(r, &envelope);
-	}
-	while (r->n_running > 0)
-		mem_free(r->running[--r->n_running].prefix);
+	if (r->scan_done && !places_scanning(r->places) && entries_all_looked(r->entries))
+		runs_send(&r->runs, r, send_message);
 }
 
-/* The slot of what an account runs in a prefix: the one it has, or a new one. NULL: no room. */
-static Envwarden__Reader__RunningProgram *running_slot(struct reader *r, const char *prefix,
-						       const struct discover_program *program,
-						       bool repair)
-{
-	Envwarden__Reader__RunningProgram *to = r->running;
-	size_t of_uid = 0;
-
-	for (; to < r->running + r->n_running; to++) {
-		if (to->uid != program->uid)
-			continue;
-		if ((bool)to->repair == repair && strcmp(to->prefix, prefix) == 0)
-			return to;
-		of_uid++;
-	}
-	if (r->n_running == RUNNING_MAX || of_uid == RUNNING_PER_UID)
-		return NULL;
-	envwarden__reader__running_program__init(to);
-	to->prefix = mem_strdup(prefix);
-	if (to->prefix == NULL)
-		return NULL;
-	to->uid = program->uid;
-	to->repair = repair;
-	r->n_running++;
-	return to;
-}
-
-/*
- * Kept until what was found with it has been told: of each account its newest program in a prefix,
- * and its newest one that is part of a change, as all are while that is under way.
- */
 static void on_runs(void *ctx, const struct discover_program *program)
 {
 	struct reader *r = ctx;
-	struct wire_path path;
-	const struct entry *entry = entries_find(r->entries, program->prefix);
-	bool repair = program->repair || (entry != NULL && entry_state(entry) == ENTRY_BUSY);
-	Envwarden__Reader__RunningProgram *to;
 
-	if (wire_path(&path, program->prefix, NULL) < 0)
-		return;
-	to = running_slot(r, path.text, program, repair);
-	if (to != NULL && program->started_ms > to->started_ms)
-		to->started_ms = program->started_ms;
+	if (r->lookout != NULL)
+		lookout_named(r->lookout, program->prefix, program->named);
+	runs_add(&r->runs, r->entries, program);
+}
+
+static void on_seen(void *ctx, const struct discover_program *program)
+{
+	struct reader *r = ctx;
+
+	if (r->configured && r->link != NULL)
+		runs_add(&r->runs, r->entries, program);
+}
+
+static void on_looked(void *ctx)
+{
+	struct reader *r = ctx;
+
+	if (r->configured && r->link != NULL)
+		send_running(r);
 }
 
 static void on_caught_up(void *ctx)
@@ -414,8 +380,7 @@ static void on_caught_up(void *ctx)
 
 	health_soon(r);
 	poll_if_needed(r);
-	if (r->scan_done && !places_scanning(r->places) && entries_all_looked(r->entries))
-		send_running(r);
+	send_running(r);
 	if (!r->configured || r->scan_done || places_scanning(r->places) ||
 	    !entries_all_looked(r->entries))
 		return;
@@ -589,6 +554,16 @@ static int on_configure(struct reader *r, const Envwarden__Reader__Configure *c)
 							.callbacks = &places_callbacks,
 							.ctx = r},
 				&r->places, &err);
+	if (rc == 0 && c->running)
+		rc = lookout_new(
+			&(struct lookout_config){.loop = &r->loop,
+						 .clock = clock_system(),
+						 .every_ms = (int64_t)c->blocked_look_s * 1000,
+						 .all_accounts = c->n_homes == 0,
+						 .runs = on_seen,
+						 .looked = on_looked,
+						 .ctx = r},
+			&r->lookout, &err);
 	if (rc < 0)
 		return rc;
 	make_watcher(r);
@@ -622,6 +597,24 @@ static void on_read(struct reader *r, const Envwarden__Reader__Read *read)
 		entries_read(r->entries, path, &told, read->id);
 }
 
+static int on_blocked(struct reader *r, const Envwarden__Reader__Blocked *blocked)
+{
+	char path[SAFE_PATH_MAX];
+
+	if (r->lookout == NULL) /* not watched any more, or running programs are not looked at */
+		return 0;
+	for (size_t i = 0; i < blocked->n_environments; i++) {
+		const Envwarden__Reader__BlockedEnvironment *env = blocked->environments[i];
+
+		/* What there is no room for is seen at sweeps. */
+		if (text_to_path(env->prefix, path, sizeof path) == 0)
+			(void)lookout_add(r->lookout, path, env->since_ms);
+	}
+	if (!blocked->more)
+		lookout_take(r->lookout);
+	return 0;
+}
+
 static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 {
 	struct reader *r = ctx;
@@ -647,6 +640,8 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 			return ERR_PROTOCOL;
 		on_read(r, message->read);
 		return 0;
+	case ENVWARDEN__READER__ENVELOPE__KIND_BLOCKED:
+		return on_blocked(r, message->blocked);
 	case ENVWARDEN__READER__ENVELOPE__KIND_KNOWN:
 		recall_answer(r->recall, message->known);
 		return 0;
@@ -720,6 +715,9 @@ static void on_link_closed(void *ctx, int rc)
 		mounts_stop(r->mounts, on_part_stopped, r);
 	uv_timer_start(&r->sweep, on_patience, END_MS, 0);
 	uv_unref((uv_handle_t *)&r->sweep);
+	if (r->lookout != NULL)
+		lookout_stop(r->lookout, on_part_stopped, r);
+	r->lookout = NULL;
 	if (!r->configured) {
 		lanes_stop(r->lanes, on_lanes_stopped, r);
 		return;
@@ -790,8 +788,7 @@ int reader_main(int fd, int64_t parent)
 	uv_run(&r->loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&r->loop) == 0);
 	recall_free(r->recall);
-	while (r->n_running > 0)
-		mem_free(r->running[--r->n_running].prefix);
+	runs_free(&r->runs);
 	exclude_deinit(&r->exclude);
 	condarc_cache_free(r->condarc);
 	return 0;

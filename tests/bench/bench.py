@@ -254,6 +254,14 @@ class Enrolled(Site):
         self._harness.wait_for("the policy", lambda: org.admin(
             "--json", "policy", "show").json()["active"] == 1)
 
+    def block_one(self):
+        prefix = self._org.environments()[0]["prefix"]
+        self._harness.wait_for("it at the server", lambda: prefix in {
+            env["prefix"] for env in self._org.api("/environments")["environments"]})
+        self._org.must("envwarden-admin", "env", "set-status", prefix, "block", "--message", "no")
+        self._harness.wait_for("the block", lambda: self._org.ew(
+            "check", "--prefix", prefix).code == 4)
+
     def stop(self):
         self._org.close()
 

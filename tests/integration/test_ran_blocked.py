@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 
 import harness
 
@@ -20,6 +21,7 @@ class Ran(harness.Case):
         shutil.copy("/bin/sleep", self.prefix / "bin" / "python3")
 
     def run_in_it(self):
+        time.sleep(0.2)  # what begins so soon after a block may have begun before
         process = subprocess.Popen([self.prefix / "bin" / "python3", "1000"])
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -70,6 +72,28 @@ class Ran(harness.Case):
         self.site.start_agent()
         again = self.ran()
         self.assertEqual({**again, "last": told["last"]}, told, "kept over a restart")
+
+    def test_it_is_looked_for_between_sweeps(self):
+        self.site.agent_config.write_text("sweep_s = 86400\nblocked_look_s = 5\nsettle_ms = 50\n")
+        self.begin()
+        early = self.run_in_it()
+        self.block()
+        self.run_in_it()
+        told = harness.wait_for("the sight of it", self.ran)
+        self.assertEqual(told["times"], 1)
+        early.kill()
+        # By a reader that begins anew, and at its new place.
+        self.block("ok")
+        self.site.agent.stop()
+        self.site.start_agent()
+        self.prefix = self.prefix.rename(self.prefix.with_name("moved"))
+        harness.wait_for("the new place", lambda: self.site.ew(
+            "show", self.prefix, "--json").code == 0)
+        self.block()
+        self.run_in_it()
+        again = harness.wait_for("another sight", lambda: self.ran()["last"] > told["last"]
+                                 and self.ran())
+        self.assertEqual(again["times"], 1, "in the same hour")
 
     def test_a_shell_that_is_in_it_counts(self):
         self.begin()

@@ -100,8 +100,9 @@ static void take_reader(struct engine *e)
 	struct err err = ERR_INIT;
 	int fd;
 	int rc;
+	size_t n;
 
-	while ((rc = fd_pass_receive(e->channel_fd, &fd, &err)) == 0)
+	while ((rc = fd_pass_receive(e->channel_fd, &fd, 1, &n, &err)) == 0)
 		facts_connect(e, fd);
 	if (rc != ERR_BUSY)
 		engine_stop(e); /* the supervisor has gone: end with it */

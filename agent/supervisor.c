@@ -143,7 +143,7 @@ static int start_reader(struct supervisor *s)
 		goto out;
 	rc = watch_link(s, fds[1], &err);
 	if (rc == 0)
-		rc = fd_pass_send(s->channel, fds[0], &err);
+		rc = fd_pass_send(s->channel, &fds[0], 1, &err);
 	if (rc == 0)
 		rc = spawn(s, &s->reader, fds[1]);
 	process_close(fds[0]);

@@ -11,12 +11,18 @@
 #include "lib/base/err.h"
 #include "platform/safe_open.h"
 
-/* The caller keeps its own copy. ERR_BUSY: the channel is full; ERR_CLOSED. */
-int fd_pass_send(int channel, int fd, struct err *err);
+#define FD_PASS_MAX 3 /* at a time */
 
-/* One descriptor, closed on exec; does not wait: ERR_BUSY: none is there; ERR_CLOSED: the other end
- * is gone. */
-int fd_pass_receive(int channel, int *fd, struct err *err);
+/* n (1..FD_PASS_MAX) together. The caller keeps its own copies. ERR_BUSY: the channel is full;
+ * ERR_CLOSED. */
+int fd_pass_send(int channel, const int *fds, size_t n, struct err *err);
+
+/*
+ * What was sent together, 1 to max (<= FD_PASS_MAX) descriptors, closed on exec; does not wait.
+ * ERR_BUSY: none is there; ERR_CLOSED: the other end is gone; ERR_PROTOCOL: a message without any,
+ * or with more than max, of which none stays open.
+ */
+int fd_pass_receive(int channel, int *fds, size_t max, size_t *n, struct err *err);
 
 void fd_pass_close(int fd); /* -1 is fine */
 

@@ -5,11 +5,15 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* One byte carries the descriptor: stream sockets pass none beside nothing. */
+#include "lib/base/compiler.h"
+
+/* One byte carries the descriptors: stream sockets pass none beside nothing. */
 union control {
-	struct cmsghdr header; /* for its alignment */
-	char room[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr header; /* for its alignment, by which there may be room for one more */
+	char room[CMSG_SPACE(FD_PASS_MAX * sizeof(int))];
 };
+
+#define ROOM_FDS ((sizeof(union control) - CMSG_LEN(0)) / sizeof(int))
 
 static void prepare(struct msghdr *message, struct iovec *piece, char *byte, union control *control)
 {
@@ -23,7 +27,7 @@ static void prepare(struct msghdr *message, struct iovec *piece, char *byte, uni
 	message->msg_controllen = sizeof control->room;
 }
 
-int fd_pass_send(int channel, int fd, struct err *err)
+int fd_pass_send(int channel, const int *fds, size_t n, struct err *err)
 {
 	struct msghdr message;
 	struct iovec piece;
@@ -31,12 +35,14 @@ int fd_pass_send(int channel, int fd, struct err *err)
 	struct cmsghdr *header;
 	char byte = 'f';
 
+	CHECK(n > 0 && n <= FD_PASS_MAX);
 	prepare(&message, &piece, &byte, &control);
+	message.msg_controllen = CMSG_SPACE(n * sizeof *fds);
 	header = CMSG_FIRSTHDR(&message);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(header), &fd, sizeof fd);
+	header->cmsg_len = CMSG_LEN(n * sizeof *fds);
+	memcpy(CMSG_DATA(header), fds, n * sizeof *fds);
 	if (sendmsg(channel, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
 		return 0;
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -44,14 +50,30 @@ int fd_pass_send(int channel, int fd, struct err *err)
 	return err_errno(err, errno, "pass a descriptor");
 }
 
-int fd_pass_receive(int channel, int *fd, struct err *err)
+/* How many the system has opened for us, whoever sent them and however many: all that had room. */
+static size_t take(struct msghdr *message, int fds[ROOM_FDS])
+{
+	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+	size_t bytes;
+
+	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+	    header->cmsg_len < CMSG_LEN(0))
+		return 0;
+	bytes = header->cmsg_len - CMSG_LEN(0);
+	CHECK(bytes <= ROOM_FDS * sizeof *fds);
+	memcpy(fds, CMSG_DATA(header), bytes);
+	return bytes / sizeof *fds;
+}
+
+int fd_pass_receive(int channel, int *fds, size_t max, size_t *n, struct err *err)
 {
 	struct msghdr message;
 	struct iovec piece;
 	union control control;
-	struct cmsghdr *header;
+	int taken[ROOM_FDS];
 	char byte;
 	ssize_t got;
+	size_t count;
 
 	prepare(&message, &piece, &byte, &control);
 	got = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -61,10 +83,15 @@ int fd_pass_receive(int channel, int *fd, struct err *err)
 		return errno == EAGAIN || errno == EWOULDBLOCK
 			       ? err_set(err, ERR_BUSY, "no descriptor is there")
 			       : err_errno(err, errno, "receive a descriptor");
-	header = CMSG_FIRSTHDR(&message);
-	if (header == NULL || header->cmsg_type != SCM_RIGHTS ||
-	    header->cmsg_len != CMSG_LEN(sizeof *fd))
+	count = take(&message, taken);
+	if (count == 0)
 		return err_set(err, ERR_PROTOCOL, "a message without a descriptor");
-	memcpy(fd, CMSG_DATA(header), sizeof *fd);
+	if (count > max || (message.msg_flags & MSG_CTRUNC) != 0) {
+		while (count > 0)
+			fd_pass_close(taken[--count]);
+		return err_set(err, ERR_PROTOCOL, "more descriptors than were asked for");
+	}
+	memcpy(fds, taken, count * sizeof *fds);
+	*n = count;
 	return 0;
 }

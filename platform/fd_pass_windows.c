@@ -1,9 +1,10 @@
 #include "platform/fd_pass.h"
 
-int fd_pass_send(int channel, int fd, struct err *err)
+int fd_pass_send(int channel, const int *fds, size_t n, struct err *err)
 {
 	(void)channel;
-	(void)fd;
+	(void)fds;
+	(void)n;
 	return err_set(err, ERR_UNSUPPORTED, "not available on Windows");
 }
 
@@ -21,9 +22,11 @@ int fd_pass_inspect(int fd, struct file_info *out, char *path, size_t cap, struc
 	return err_set(err, ERR_UNSUPPORTED, "not available on Windows");
 }
 
-int fd_pass_receive(int channel, int *fd, struct err *err)
+int fd_pass_receive(int channel, int *fds, size_t max, size_t *n, struct err *err)
 {
 	(void)channel;
-	(void)fd;
+	(void)fds;
+	(void)max;
+	(void)n;
 	return err_set(err, ERR_UNSUPPORTED, "not available on Windows");
 }

@@ -143,10 +143,12 @@ int client_prove(struct client *client, const char *prefix, struct err *err)
 {
 	struct safe_dir *dir = NULL;
 	int rc = safe_dir_open(prefix, &dir, NULL);
+	int fd;
 
 	if (rc < 0)
 		return err_set(err, ERR_PERM, "not permitted: you can't open %s", prefix);
-	rc = fd_pass_send((int)client->socket.handle, (int)safe_dir_handle(dir), err);
+	fd = (int)safe_dir_handle(dir);
+	rc = fd_pass_send((int)client->socket.handle, &fd, 1, err);
 	safe_dir_close(dir);
 	return rc;
 }

@@ -334,12 +334,13 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
 	struct conn *conn = handle->data;
 	uv_os_fd_t fd;
+	size_t n;
 
 	(void)suggested;
 	*out = uv_buf_init(conn->local->room, sizeof(conn->local->room));
 	if (!conn->wants || conn->passed >= 0 || uv_fileno(handle, &fd) < 0)
 		return;
-	switch (fd_pass_receive((int)fd, &conn->passed, NULL)) {
+	switch (fd_pass_receive((int)fd, &conn->passed, 1, &n, NULL)) {
 	case 0:
 		turns_add_ready(conn);
 		break;

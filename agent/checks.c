@@ -2,6 +2,7 @@
  * From a target to an environment, and to the decision on it.
  *
  *   resolve the typed text to candidates -> the reader says which is there and whether it is clean
+ *     (unless it has lent its word on that, lease.h)
  *     clean: answer;  being changed: answer from the last settled snapshot and say so
  *     dirty or never seen: have it read, then answer
  *   whatever takes longer than the deadline is answered from what is known.
@@ -210,6 +211,15 @@ static void take_prefix(struct lookup *l, const char *prefix)
 		l->prefix = copy;
 }
 
+/* Until the reader takes it back it need not be asked about this one. */
+static void borrow(const struct lookup *l, const Envwarden__Reader__ProbeReply *reply)
+{
+	struct env *env = envs_by_path(&l->e->envs, l->prefix);
+
+	if (env != NULL && reply->state == ENVWARDEN__READER__PROBE_REPLY__STATE__CLEAN)
+		env->lease = reply->lease;
+}
+
 void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *reply)
 {
 	struct lookup *l = find_probe(e, reply->id);
@@ -231,6 +241,7 @@ void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *r
 	if (!reply->guessed)
 		l->several = NULL;
 	l->held = NULL;
+	borrow(l, reply);
 	switch (reply->state) {
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__CLEAN:
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE:
@@ -334,6 +345,21 @@ static int find_candidates(struct lookup *l, const Envwarden__Local__Target *t, 
 	for (size_t i = 0; i < found->known.n && rc == 0; i++)
 		rc = resolve_add(&found->all, &l->arena, found->known.candidates[i]);
 	return rc < 0 ? err_nomem(err) : 0;
+}
+
+/*
+ * A path that the reader would find by itself, of an environment that it would say is clean. It is
+ * told who asks, as it would have been.
+ */
+static bool needs_no_probe(struct lookup *l, const Envwarden__Local__Target *t)
+{
+	const struct env *env =
+		resolve_by_name(kind_of(t), t->typed) ? NULL : envs_by_path(&l->e->envs, l->prefix);
+
+	if (env == NULL || !lease_is_good(&l->e->lease, env->lease))
+		return false;
+	facts_account(l->e, l->uid);
+	return true;
 }
 
 static int send_probe(struct lookup *l, const Envwarden__Local__Target *t,
@@ -446,8 +472,12 @@ void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Targe
 	*all->last = l;
 	all->last = &l->next;
 	all->n++;
-	if (e->link == NULL || !engine_logging(e) || send_probe(l, target, &found.known) < 0)
+	if (e->link == NULL || !engine_logging(e))
 		finish_unprobed(l, engine_logging(e) ? notice_blind : NULL);
+	else if (needs_no_probe(l, target))
+		finish(l, 0, NULL);
+	else if (send_probe(l, target, &found.known) < 0)
+		finish_unprobed(l, notice_blind);
 	if (all->first != NULL && !uv_is_active((uv_handle_t *)&all->timer))
 		arm(e);
 }

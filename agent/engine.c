@@ -98,12 +98,16 @@ void engine_submit(struct engine *e, struct job *job)
 static void take_reader(struct engine *e)
 {
 	struct err err = ERR_INIT;
-	int fd;
+	struct lease_ends lease;
+	int fds[FD_PASS_MAX];
 	int rc;
 	size_t n;
 
-	while ((rc = fd_pass_receive(e->channel_fd, &fd, 1, &n, &err)) == 0)
-		facts_connect(e, fd);
+	while ((rc = fd_pass_receive(e->channel_fd, fds, FD_PASS_MAX, &n, &err)) == 0) {
+		lease.word = n == FD_PASS_MAX ? fds[1] : -1;
+		lease.queue = n == FD_PASS_MAX ? fds[2] : -1;
+		facts_connect(e, fds[0], &lease);
+	}
 	if (rc != ERR_BUSY)
 		engine_stop(e); /* the supervisor has gone: end with it */
 }
@@ -678,6 +682,8 @@ int engine_main(const struct options *options, int channel_fd)
 	e->clock = clock_system();
 	e->channel_fd = channel_fd;
 	e->next_fd = -1;
+	e->next_lease = (struct lease_ends){.word = -1, .queue = -1};
+	e->lease.queue = -1;
 	envs_init(&e->envs);
 	CHECK(uv_loop_init(&e->loop) == 0);
 	if (prepare(e, &err) < 0)

@@ -41,6 +41,7 @@
 #include "agent/decisions.h"
 #include "agent/envs.h"
 #include "agent/intake.h"
+#include "agent/lease.h"
 #include "agent/link.h"
 #include "agent/local/server.h"
 #include "agent/options.h"
@@ -114,10 +115,13 @@ struct engine {
 	bool paused;			     /* no reader: its facts could not be stored */
 	int64_t pause_ms;		     /* how long the last pause was, 0 = all is well */
 
-	struct link *link; /* to the reader, NULL while there is none */
-	uv_poll_t channel; /* descriptors of new readers */
+	struct link *link;	   /* to the reader, NULL while there is none */
+	struct lease_holder lease; /* ... what it lends */
+	uv_poll_t channel;	   /* descriptors of new readers */
 	int channel_fd;
-	int next_fd; /* of a reader that waits for the link of the one before to close, -1 none */
+	/* Of a reader that waits for the link of the one before to close: */
+	int next_fd; /* -1 none */
+	struct lease_ends next_lease;
 	uint32_t accounts[ENGINE_ACCOUNTS_MAX]; /* who asked: the reader was told */
 	size_t n_accounts;
 	bool scan_done;
@@ -241,7 +245,7 @@ void engine_submit(struct engine *e, struct job *job);
 
 /* --- facts.c --- */
 /* A new link to the reader. Takes the descriptor. */
-void facts_connect(struct engine *e, int fd);
+void facts_connect(struct engine *e, int fd, struct lease_ends *lease);
 /* This account asks: the reader is to look in its home, too, which nobody may list. */
 void facts_account(struct engine *e, uint32_t uid);
 /* Asks the reader to read a prefix; done(ctx, rc) once, when what it found is in the store, or

@@ -56,6 +56,7 @@ struct env {
 	/* Of what the server has acknowledged of these (notes.c); zeroes: nothing. */
 	unsigned char notes_told[ENV_NOTES_DIGEST];
 	bool seen;		/* told by the reader that runs now */
+	uint64_t lease;		/* ... which need not be asked while that is good (lease.h) */
 	enum env_pieces pieces; /* memory only, with the digest it had then */
 	unsigned char pieces_digest[SHA256_SIZE];
 	bool unmarked; /* its stored marks turned out to be of no use: not lent until it is told */

@@ -600,11 +600,14 @@ static void fail_waiters(struct engine *e)
 static void on_link_closed(void *ctx, int rc)
 {
 	struct engine *e = ctx;
+	struct lease_ends lease = e->next_lease;
 	int next = e->next_fd;
 
 	(void)rc;
 	e->link = NULL;
+	lease_holder_close(&e->lease);
 	e->next_fd = -1;
+	e->next_lease = (struct lease_ends){-1, -1};
 	e->scan_done = false;
 	e->scan_stored = false;
 	e->watched = 0;
@@ -619,7 +622,7 @@ static void on_link_closed(void *ctx, int rc)
 	if (!e->stopping)
 		log_warn("core", "the reader has gone, a new one will come", LOG_NONE);
 	if (next >= 0)
-		facts_connect(e, next);
+		facts_connect(e, next, &lease);
 }
 
 static void forget_seen(void *ctx, struct env *env)
@@ -627,6 +630,7 @@ static void forget_seen(void *ctx, struct env *env)
 	(void)ctx;
 	env->seen = false;
 	env->away = false;
+	env->lease = LEASE_NONE;
 }
 
 /* What to watch. A user's own agent looks at that user's home alone. */
@@ -677,7 +681,7 @@ void facts_account(struct engine *e, uint32_t uid)
 		link_stop(e->link);
 }
 
-void facts_connect(struct engine *e, int fd)
+void facts_connect(struct engine *e, int fd, struct lease_ends *lease)
 {
 	static const struct link_callbacks callbacks = {.message = on_message,
 							.closed = on_link_closed};
@@ -685,20 +689,27 @@ void facts_connect(struct engine *e, int fd)
 
 	if (e->stopping) {
 		process_close(fd);
+		lease_ends_close(lease);
 		return;
 	}
 	if (e->link != NULL) { /* a new one comes when the old one has ended */
 		process_close(e->next_fd);
+		lease_ends_close(&e->next_lease);
 		e->next_fd = fd;
+		e->next_lease = *lease;
 		link_stop(e->link);
 		return;
 	}
 	e->n_accounts = 0;
 	envs_each(&e->envs, forget_seen, e);
-	if (link_new(&e->loop, fd, &callbacks, e, &e->link, &err) < 0)
+	if (lease_holder_open(&e->lease, lease, &err) < 0)
+		log_warn("core", "every check will ask the reader", LOG_ERR(&err));
+	if (link_new(&e->loop, fd, &callbacks, e, &e->link, &err) < 0) {
 		log_error("core", "no link to the reader", LOG_ERR(&err));
-	else if (configure(e) < 0)
+		lease_holder_close(&e->lease);
+	} else if (configure(e) < 0) {
 		link_stop(e->link);
-	else
+	} else {
 		ran_look_anew(e);
+	}
 }

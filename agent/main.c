@@ -5,6 +5,7 @@
 
 #include "agent/config.h"
 #include "agent/engine.h"
+#include "agent/lease.h"
 #include "agent/options.h"
 #include "agent/reader/reader.h"
 #include "agent/store/store.h"
@@ -64,6 +65,7 @@ static int probe_store(const struct options *options)
 int main(int argc, char **argv)
 {
 	static struct options options;
+	struct lease_ends lease = {.word = -1, .queue = -1};
 	struct err err = ERR_INIT;
 
 	log_set_clock(clock_system());
@@ -84,7 +86,9 @@ int main(int argc, char **argv)
 	case ROLE_CORE:
 		return engine_main(&options, PROCESS_FD_FIRST);
 	case ROLE_READER:
-		return reader_main(PROCESS_FD_FIRST, options.parent);
+		if (options.lease) /* as the supervisor hands them over */
+			lease = (struct lease_ends){PROCESS_FD_FIRST + 1, PROCESS_FD_FIRST + 2};
+		return reader_main(PROCESS_FD_FIRST, &lease, options.parent);
 	case ROLE_PROBE:
 		return probe_store(&options);
 	case ROLE_SUPERVISOR:

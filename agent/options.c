@@ -40,6 +40,7 @@ static bool take_flag(const char *arg, struct options *out)
 		     {"--foreground", &out->foreground},
 		     {"--print-config", &out->print_config},
 		     {"--help", &out->help},
+		     {"--lease", &out->lease}, /* our own children's, too */
 		     {"--version", &out->version}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)

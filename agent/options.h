@@ -24,6 +24,7 @@ struct options {
 	bool version;
 	bool config_given; /* then a missing file is an error */
 	int64_t parent;	   /* pid of the supervisor, for the working processes */
+	bool lease;	   /* the reader was given the ends of leases (lease.h) */
 	struct paths_agent paths;
 	char fallback[PATHS_MAX];
 };

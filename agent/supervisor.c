@@ -5,6 +5,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "agent/lease.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "platform/fd_pass.h"
@@ -55,9 +56,9 @@ struct supervisor {
 	bool killed;
 };
 
-static int spawn(struct supervisor *s, struct child *child, int fd)
+static int spawn(struct supervisor *s, struct child *child, const int *fds, size_t n_fds)
 {
-	const char *args[ARGS_MAX + 5];
+	const char *args[ARGS_MAX + 6];
 	char parent[32];
 	size_t n = 0;
 	struct err err = ERR_INIT;
@@ -70,8 +71,10 @@ static int spawn(struct supervisor *s, struct child *child, int fd)
 	args[n++] = child->role;
 	args[n++] = "--parent";
 	args[n++] = parent;
+	if (n_fds > 1)
+		args[n++] = "--lease";
 	args[n] = NULL;
-	rc = process_spawn_self(args, &fd, 1, &child->pid, &err);
+	rc = process_spawn_self(args, fds, n_fds, &child->pid, &err);
 	if (rc < 0) {
 		child->pid = 0;
 		log_error("supervisor", "can't start a process", LOG_STR("role", child->role),
@@ -132,21 +135,28 @@ static int watch_link(struct supervisor *s, int fd, struct err *err)
 	return 0;
 }
 
-/* A socket pair: one end for the new reader, the other for the core that is running. */
+/*
+ * A socket pair: one end for the new reader, the other for the core that is running; and what they
+ * need for leases. A system may have no queue left for these: the reader will find out about that.
+ */
 static int start_reader(struct supervisor *s)
 {
 	int fds[2];
+	struct lease_ends lease;
 	struct err err = ERR_INIT;
 	int rc = process_pair(fds, &err);
+	size_t n;
 
 	if (rc < 0)
 		goto out;
+	n = lease_ends_new(&lease, NULL) == 0 ? 3 : 1;
 	rc = watch_link(s, fds[1], &err);
 	if (rc == 0)
-		rc = fd_pass_send(s->channel, &fds[0], 1, &err);
+		rc = fd_pass_send(s->channel, (int[]){fds[0], lease.word, lease.queue}, n, &err);
 	if (rc == 0)
-		rc = spawn(s, &s->reader, fds[1]);
+		rc = spawn(s, &s->reader, (int[]){fds[1], lease.word, lease.queue}, n);
 	process_close(fds[0]);
+	lease_ends_close(&lease);
 	if (rc < 0)
 		drop_witness(s);
 out:
@@ -167,7 +177,7 @@ static int start_core(struct supervisor *s)
 	}
 	process_close(s->channel);
 	s->channel = fds[0];
-	rc = spawn(s, &s->core, fds[1]);
+	rc = spawn(s, &s->core, &fds[1], 1);
 	process_close(fds[1]);
 	return rc;
 }

@@ -41,9 +41,25 @@ enum watch_kind {
  */
 typedef void (*watch_cb)(void *ctx, int watch, void *user, enum watch_kind kind, const char *name);
 
+/*
+ * Where events wait until a watcher tells them. It may be made, and handed over, before there is
+ * the watcher, so that another process can see whether anything waits. ERR_UNSUPPORTED: this system
+ * has no watches, or none of that kind; ERR_LIMIT: no more watchers.
+ */
+int watch_queue_new(int *queue, struct err *err);
+bool watch_queue_is_empty(int queue); /* from any process; false when that can't be told */
+void watch_queue_close(int queue);    /* WATCH_NONE is fine */
+
+struct watcher_config {
+	struct uv_loop_s *loop;
+	int queue; /* to be taken over, on failure too; WATCH_NONE: one of its own */
+	watch_cb cb;
+	void (*reading)(void *ctx); /* comes before the queue is read; NULL: nobody cares */
+	void *ctx;
+};
+
 /* ERR_UNSUPPORTED: this system has no watches (poll instead). ERR_LIMIT: no more watchers. */
-int watcher_new(struct uv_loop_s *loop, watch_cb cb, void *ctx, struct watcher **out,
-		struct err *err);
+int watcher_new(const struct watcher_config *config, struct watcher **out, struct err *err);
 
 /*
  * Watches a directory, by path (whose last part must not be a link) or through an open one. *watch

@@ -50,6 +50,7 @@ struct watcher {
 	uv_poll_t poll;
 	int fd;
 	watch_cb cb;
+	void (*reading)(void *ctx);
 	void *ctx;
 	struct watch_entry *entries; /* by wd (the kernel's numbers rise), then by user */
 	size_t count;
@@ -183,6 +184,8 @@ int watcher_drain(struct watcher *w, struct err *err)
 		return 0;
 	if (ioctl(w->fd, FIONREAD, &queued) < 0)
 		return err_errno(err, errno, "watch queue");
+	if (queued > 0 && w->reading != NULL)
+		w->reading(w->ctx);
 	w->delivering = true;
 	while (queued > 0 && !w->stopping) {
 		struct inotify_fact fact;
@@ -309,22 +312,45 @@ void watcher_remove(struct watcher *w, int watch, const void *user)
 
 /* --- life --- */
 
-int watcher_new(uv_loop_t *loop, watch_cb cb, void *ctx, struct watcher **out, struct err *err)
+int watch_queue_new(int *queue, struct err *err)
+{
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (fd >= 0) {
+		*queue = fd;
+		return 0;
+	}
+	return errno == EMFILE
+		       ? err_set(err, ERR_LIMIT, "no watchers left (fs.inotify.max_user_instances)")
+		       : err_errno(err, errno, "make a watcher");
+}
+
+bool watch_queue_is_empty(int queue)
+{
+	int queued = 0;
+	return ioctl(queue, FIONREAD, &queued) == 0 && queued == 0;
+}
+
+void watch_queue_close(int queue)
+{
+	posix_close(queue);
+}
+
+int watcher_new(const struct watcher_config *config, struct watcher **out, struct err *err)
 {
 	int rc;
 	struct watcher *w = mem_calloc(1, sizeof(*w));
-	if (!w)
+	if (!w) {
+		watch_queue_close(config->queue);
 		return err_nomem(err);
-	w->cb = cb;
-	w->ctx = ctx;
-	w->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (w->fd < 0) {
-		rc = errno == EMFILE ? err_set(err, ERR_LIMIT,
-					       "no watchers left (fs.inotify.max_user_instances)")
-				     : err_errno(err, errno, "make a watcher");
-		goto fail;
 	}
-	rc = uv_poll_init(loop, &w->poll, w->fd);
+	w->cb = config->cb;
+	w->reading = config->reading;
+	w->ctx = config->ctx;
+	w->fd = config->queue;
+	rc = w->fd == WATCH_NONE ? watch_queue_new(&w->fd, err) : 0;
+	if (rc < 0)
+		goto fail;
+	rc = uv_poll_init(config->loop, &w->poll, w->fd);
 	if (rc < 0) {
 		err_set(err, rc, "make a watcher: %s", uv_strerror(rc));
 		goto fail;

@@ -4,14 +4,29 @@
 
 /* Nobody holds a watcher here, so what takes one is never called. */
 
-int watcher_new(struct uv_loop_s *loop, watch_cb cb, void *ctx, struct watcher **out,
-		struct err *err)
+int watch_queue_new(int *queue, struct err *err)
 {
-	(void)loop;
-	(void)cb;
-	(void)ctx;
-	(void)out;
+	(void)queue;
 	return err_set(err, ERR_UNSUPPORTED, "no watches on Windows yet, directories are polled");
+}
+
+bool watch_queue_is_empty(int queue)
+{
+	(void)queue;
+	return false;
+}
+
+void watch_queue_close(int queue)
+{
+	(void)queue;
+}
+
+int watcher_new(const struct watcher_config *config, struct watcher **out, struct err *err)
+{
+	int queue = config->queue;
+
+	(void)out;
+	return watch_queue_new(&queue, err);
 }
 
 int watcher_add(struct watcher *w, const char *path, unsigned flags, void *user, int *watch,

@@ -374,6 +374,7 @@ int entries_new(const struct entries_config *config, struct entries **out, struc
 	if (all == NULL)
 		return err_nomem(err);
 	all->config = *config;
+	all->epoch = 1;
 	RB_INIT(&all->paths);
 	RB_INIT(&all->inodes);
 	RB_INIT(&all->due);

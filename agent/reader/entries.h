@@ -111,6 +111,14 @@ enum entry_state {
 };
 enum entry_state entry_state(const struct entry *e);
 const char *entry_path(const struct entry *e);
+
+/*
+ * Leases (agent/lease.h). An entry at rest, that is ENTRY_CLEAN until something happens to it, is
+ * lent for as long as the epoch stays the one that is told here; LEASE_NONE: it is not at rest.
+ * All leases end together, when one of them is not at rest any more.
+ */
+uint64_t entry_lend(struct entry *e);
+uint64_t entries_epoch(struct entries *all); /* of the leases that are good now */
 void entry_inode(const struct entry *e, uint64_t *dev, uint64_t *ino);
 
 /* What a watch of an entry saw. */

@@ -1,7 +1,7 @@
 /*
  * What the files of entries share: an entry, and the table of them. The words are those of
  * entries.h. entries_table.c keeps the table, entries.c the life of an entry, entries_found.c knows
- * what a look means, entries_state.c changes nothing. Loop thread.
+ * what a look means, entries_lease.c which are lent, entries_state.c changes nothing. Loop thread.
  */
 #ifndef ENVWARDEN_AGENT_READER_ENTRIES_IMPL_H
 #define ENVWARDEN_AGENT_READER_ENTRIES_IMPL_H
@@ -17,6 +17,7 @@
 #define IDLE_READERS 2	     /* of JSON, kept for the next looks */
 #define RETRY_MS 1000	     /* after a look that failed; doubles each time */
 #define DUE_URGENT INT64_MIN /* before all others */
+#define LENT_MAX 64	     /* at a time: each is looked at again whenever the reader has run */
 
 struct entry {
 	RB_ENTRY(entry) by_path;
@@ -84,6 +85,7 @@ struct entry {
 	bool polled;
 	bool at_start;
 	bool forgotten; /* dropped while its job was under way */
+	bool lent;
 	bool has_stamp;
 	unsigned char stamp[SHA256_SIZE];
 };
@@ -102,6 +104,9 @@ struct entries {
 	size_t unlooked; /* that were never looked at and will be soon */
 	size_t plain;
 	size_t held;
+	struct entry *lent[LENT_MAX];
+	size_t n_lent;
+	uint64_t epoch; /* of what is lent */
 	struct watcher *watcher;
 	struct json_reader *json[IDLE_READERS]; /* not in use */
 	uv_timer_t timer;
@@ -158,6 +163,10 @@ void entry_unwatch(struct entries *all, struct watch_user *user);
 /* The watches that a look has placed are its own now, or nobody's. */
 void entry_adopt_watches(struct entry *e, struct look_job *job);
 void entries_discard_watches(const struct entries *all, const struct look_job *job);
+
+/* --- leases (entries_lease.c) --- */
+
+void entry_take_back(struct entry *e); /* it is not there any more */
 
 /* --- what a look means (entries_found.c) --- */
 

@@ -147,6 +147,7 @@ void entry_drop(struct entry *e, int rc_for_askers)
 {
 	struct entries *all = e->all;
 
+	entry_take_back(e);
 	entry_moved_from_is_gone(e);
 	entry_unwatch(all, &e->meta);
 	entry_unwatch(all, &e->site);

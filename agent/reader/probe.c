@@ -75,7 +75,7 @@ static void reply(const struct probe_context *context, Envwarden__Reader__ProbeR
 	answer->prefix = wire_text(""); /* borrowed until here */
 }
 
-static void reply_entry(const struct probe_context *context, uint64_t id, const struct entry *e,
+static void reply_entry(const struct probe_context *context, uint64_t id, struct entry *e,
 			bool guessed)
 {
 	Envwarden__Reader__ProbeReply answer = ENVWARDEN__READER__PROBE_REPLY__INIT;
@@ -83,6 +83,7 @@ static void reply_entry(const struct probe_context *context, uint64_t id, const 
 	answer.id = id;
 	answer.state = wire_state(entry_state(e));
 	answer.guessed = guessed;
+	answer.lease = entry_lend(e);
 	entry_inode(e, &answer.device, &answer.inode);
 	reply(context, &answer, entry_path(e));
 }
@@ -257,7 +258,7 @@ static bool was_guessed(const struct lookup *l)
 static void lookup_end(struct lookup *l)
 {
 	Envwarden__Reader__ProbeReply answer = ENVWARDEN__READER__PROBE_REPLY__INIT;
-	const struct entry *e = NULL;
+	struct entry *e = NULL;
 
 	if (l->state == ENVWARDEN__READER__PROBE_REPLY__STATE__NONE && l->passed_over)
 		l->state = ENVWARDEN__READER__PROBE_REPLY__STATE__AWAY;
@@ -297,7 +298,7 @@ static void lookup_go_on(struct lookup *l)
 {
 	while (l->next < l->candidates.n) {
 		const char *candidate = l->candidates.candidates[l->next++];
-		const struct entry *e = entries_find(l->context.entries, candidate);
+		struct entry *e = entries_find(l->context.entries, candidate);
 
 		if (is_known(e)) {
 			reply_entry(&l->context, l->request.id, e, was_guessed(l));
@@ -371,8 +372,8 @@ static void lookup_stuck(struct piece *piece)
 /* --- asking --- */
 
 /* A path that is known needs no file. */
-static const struct entry *find_known(const struct probe_context *context,
-				      const Envwarden__Reader__Probe *request)
+static struct entry *find_known(const struct probe_context *context,
+				const Envwarden__Reader__Probe *request)
 {
 	const struct resolve_input in = {.kind = kind_of(request),
 					 .typed = request->typed,
@@ -381,7 +382,7 @@ static const struct entry *find_known(const struct probe_context *context,
 						   .cwd = request->cwd}};
 	char text[EXPAND_PATH_MAX];
 	char path[SAFE_PATH_MAX];
-	const struct entry *e = NULL;
+	struct entry *e = NULL;
 
 	if (resolve_by_name(in.kind, in.typed) || resolve_path(&in, text, NULL) < 0)
 		return NULL;
@@ -432,7 +433,7 @@ static int copy_request(struct lookup *l, const Envwarden__Reader__Probe *reques
 
 int probe(const struct probe_context *context, const Envwarden__Reader__Probe *request)
 {
-	const struct entry *e = find_known(context, request);
+	struct entry *e = find_known(context, request);
 	struct lookup *l;
 
 	places_add_account(*context->places, request->uid);

@@ -14,6 +14,7 @@
 #include "agent/reader/entries.h"
 #include "agent/reader/exclude.h"
 #include "agent/reader/lanes.h"
+#include "agent/reader/lending.h"
 #include "agent/reader/lookout.h"
 #include "agent/reader/places.h"
 #include "agent/reader/probe.h"
@@ -41,6 +42,8 @@ struct reader {
 	uv_loop_t loop;
 	struct link *link;
 	struct watcher *watcher;
+	int queue; /* for the watcher that the core can see into, WATCH_NONE */
+	struct lending lending;
 	struct mounts *mounts; /* NULL: not told here, everything counts as local */
 	struct lanes *lanes;
 	struct accounts *accounts;
@@ -457,15 +460,30 @@ static void on_watch(void *ctx, int watch, void *user, enum watch_kind kind, con
 	}
 }
 
+static void on_reading(void *ctx)
+{
+	struct reader *r = ctx;
+
+	lending_wake(&r->lending);
+}
+
 /* May come late: the system lends only so many to each account. */
 static void make_watcher(struct reader *r)
 {
+	const struct watcher_config config = {.loop = &r->loop,
+					      .queue = r->queue,
+					      .cb = on_watch,
+					      .reading = on_reading,
+					      .ctx = r};
 	struct err err = ERR_INIT;
 	int rc;
 
 	if (r->watcher != NULL)
 		return;
-	rc = watcher_new(&r->loop, on_watch, r, &r->watcher, &err);
+	if (r->queue == WATCH_NONE)
+		lending_stop(&r->lending); /* the core would look at another queue */
+	r->queue = WATCH_NONE;
+	rc = watcher_new(&config, &r->watcher, &err);
 	if (rc < 0 && !r->no_watcher)
 		log_warn("watch", "no watching here, polling", LOG_ERR(&err));
 	r->health_differs = r->health_differs || r->no_watcher != (rc == ERR_LIMIT);
@@ -707,6 +725,9 @@ static void on_link_closed(void *ctx, int rc)
 	struct reader *r = ctx;
 
 	r->link = NULL;
+	lending_stop(&r->lending);
+	watch_queue_close(r->queue);
+	r->queue = WATCH_NONE;
 	recall_close(r->recall);
 	log_info("reader", "ends", LOG_STR("why", err_text(rc)));
 	uv_close((uv_handle_t *)&r->health, NULL);
@@ -752,7 +773,7 @@ static int give_up_rights(int64_t parent)
 static const struct link_callbacks link_callbacks = {.message = on_message,
 						     .closed = on_link_closed};
 
-int reader_main(int fd, int64_t parent)
+int reader_main(int fd, struct lease_ends *lease, int64_t parent)
 {
 	static struct reader reader;
 	struct reader *r = &reader;
@@ -767,6 +788,10 @@ int reader_main(int fd, int64_t parent)
 	r->poll.data = r;
 	r->sweep.data = r;
 	r->health.data = r;
+	lending_start(&r->lending, &r->loop, lease->word, &r->entries);
+	r->queue = lease->queue;
+	lease->queue = WATCH_NONE;
+	lease_ends_close(lease);
 	if (lanes_new(&(struct lanes_config){&r->loop, clock_system(), on_lanes_changed, r},
 		      &r->lanes, &err) < 0 ||
 	    accounts_new(&(struct accounts_config){.loop = &r->loop,

@@ -8,10 +8,13 @@
 
 #include <stdint.h>
 
+struct lease_ends;
+
 /*
- * Runs until the core's end of the socket pair closes. fd: our end. parent: the pid of the
- * supervisor, with which this process ends. Returns the process's exit code.
+ * Runs until the core's end of the socket pair closes. fd: our end. lease: what the core has the
+ * other end of, to be taken over; -1: it has none. parent: the pid of the supervisor, with which
+ * this process ends. Returns the process's exit code.
  */
-int reader_main(int fd, int64_t parent);
+int reader_main(int fd, struct lease_ends *lease, int64_t parent);
 
 #endif

@@ -206,6 +206,37 @@ class Agent(unittest.TestCase):
         answer = self.json("check", "a", "--timeout-ms", "10000")
         self.assertEqual(answer["prefix"], str(self.envs / "a"))
 
+    def test_reader_is_asked_only_when_something_happened(self):
+        """While it is stopped, and so can't answer: what it lent its word on is known without it."""
+        agent = self.start()
+        self.write("a", "foo")
+        wait_for("the change", lambda: self.kinds() == [("created", "a")])
+        path = str(self.envs / "a")
+        reader = self.worker(agent, "reader")
+
+        def notice(*words):
+            return self.json("check", *words, "--timeout-ms", "10000").get("notice", "")
+
+        def known_without_it():
+            wait_for("a word lent", lambda: notice("--prefix", path) == "")
+            os.kill(reader, signal.SIGSTOP)
+            told = [notice("--prefix", path) for _ in range(5)]
+            os.kill(reader, signal.SIGCONT)
+            return told == [""] * 5
+
+        wait_for("it to rest", known_without_it)
+        os.kill(reader, signal.SIGSTOP)
+        self.write("a", "bar")  # nobody has read that: no word is good
+        self.assertIn("still reading", notice("--prefix", path))
+        os.kill(reader, signal.SIGCONT)
+        wait_for("the change", lambda: len(self.json("show", "a")["packages"]) == 2)
+        wait_for("it to rest again", known_without_it)
+        os.kill(reader, signal.SIGKILL)  # the next one has lent nothing yet
+        self.worker(agent, "reader", reader)
+        wait_for("the agent to watch", lambda: self.degraded() == [])
+        self.write("a", "baz")
+        wait_for("the change", lambda: len(self.json("show", "a")["packages"]) == 3)
+
     def test_stop_at_any_time(self):
         for step in range(12):
             agent = self.spawn()

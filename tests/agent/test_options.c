@@ -65,9 +65,9 @@ static void test_paths(void **state)
 
 static void test_own_children(void **state)
 {
-	static const char *const words[] = {"--user",	      "--role",	  "reader", "--parent",
-					    "4711",	      "--config", "/c",	    "--foreground",
-					    "--print-config", NULL};
+	static const char *const words[] = {
+		"--user",   "--role", "reader",	      "--parent",	"4711", "--lease",
+		"--config", "/c",     "--foreground", "--print-config", NULL};
 	struct options o;
 	struct err err;
 	(void)state;
@@ -75,6 +75,7 @@ static void test_own_children(void **state)
 	assert_int_equal(parse(words, &o, &err), 0);
 	assert_int_equal(o.role, ROLE_READER);
 	assert_int_equal(o.parent, 4711);
+	assert_true(o.lease);
 	assert_true(o.user && o.foreground && o.print_config && o.config_given);
 	assert_string_equal(o.paths.config, "/c");
 }

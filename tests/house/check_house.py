@@ -23,7 +23,8 @@ README_MAX_LINES = 150
 # Folder -> folders (and single headers) it may include; the longest matching folder counts. Inside
 # agent and server, the parts that talk to the outside know core and store, and never one another.
 SHARED = ["lib", "proto", "platform"]
-AGENT_SHARED = SHARED + ["agent/accounts.h", "agent/worker.h", "agent/link.h"]
+AGENT_SHARED = SHARED + ["agent/accounts.h", "agent/lease.h", "agent/worker.h",
+                         "agent/link.h"]
 ARROWS = {
     "lib/base": ["lib/base"],
     "lib/conda": ["lib/conda", "lib/base"],

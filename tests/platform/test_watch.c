@@ -30,6 +30,8 @@ struct seen {
 struct place {
 	struct tmpdir tmp;
 	uv_loop_t loop;
+	int queue; /* the watcher's */
+	int readings;
 	struct watcher *watcher;
 	struct seen seen[SEEN_MAX];
 	int count;
@@ -57,6 +59,13 @@ static void on_event(void *ctx, int watch, void *user, enum watch_kind kind, con
 		watcher_stop(p->watcher, on_stopped, p);
 }
 
+static void on_reading(void *ctx)
+{
+	struct place *p = ctx;
+	assert_false(watch_queue_is_empty(p->queue)); /* it comes before */
+	p->readings++;
+}
+
 static int setup(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
@@ -64,7 +73,14 @@ static int setup(void **state)
 	tmpdir_mkdir(&p->tmp, "a");
 	tmpdir_mkdir(&p->tmp, "b");
 	assert_int_equal(uv_loop_init(&p->loop), 0);
-	assert_int_equal(watcher_new(&p->loop, on_event, p, &p->watcher, NULL), 0);
+	assert_int_equal(watch_queue_new(&p->queue, NULL), 0);
+	assert_int_equal(watcher_new(&(struct watcher_config){.loop = &p->loop,
+							      .queue = p->queue,
+							      .cb = on_event,
+							      .reading = on_reading,
+							      .ctx = p},
+				     &p->watcher, NULL),
+			 0);
 	*state = p;
 	return 0;
 }
@@ -129,13 +145,18 @@ static void drain_tells_what_was_written(void **state)
 	drain(p);
 	assert_int_equal(p->count, 0);
 
+	assert_true(watch_queue_is_empty(p->queue));
+	assert_int_equal(p->readings, 0); /* there was nothing to read */
 	write_elsewhere(p, "a/history");
+	assert_false(watch_queue_is_empty(p->queue));
 	drain(p); /* without the loop having turned */
 	assert_true(saw(p, a, WATCH_DIRTY, "history"));
 	for (int i = 0; i < p->count; i++) {
 		assert_int_equal(p->seen[i].watch, a);
 		assert_ptr_equal(p->seen[i].user, &user_a);
 	}
+	assert_true(watch_queue_is_empty(p->queue));
+	assert_int_equal(p->readings, 1);
 	drain(p);
 	assert_int_equal(p->count, 0);
 

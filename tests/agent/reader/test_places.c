@@ -114,7 +114,12 @@ static int setup(void **state)
 	assert_int_equal(lanes_new(&(struct lanes_config){&f.loop, clock_system(), on_changed, &f},
 				   &f.lanes, NULL),
 			 0);
-	assert_int_equal(watcher_new(&f.loop, on_watch, &f, &f.watcher, NULL), 0);
+	assert_int_equal(watcher_new(&(struct watcher_config){.loop = &f.loop,
+							      .queue = WATCH_NONE,
+							      .cb = on_watch,
+							      .ctx = &f},
+				     &f.watcher, NULL),
+			 0);
 	f.condarc = condarc_cache_new();
 	assert_non_null(f.condarc);
 	assert_int_equal(places_new(&(struct places_config){.lanes = f.lanes,

@@ -325,10 +325,16 @@ def run_move_parent(w):
     return Run("mv of the folder", steps(), to, ["renamed"] * n, source=folder)
 
 
+def names(source, at):
+    """A copy of a copy, to where the first one was made: its history then says how it was made."""
+    history = source / "conda-meta/history"
+    return history.is_file() and str(at) in history.read_text(errors="replace")
+
+
 def run_copy(w):
     source = w.choose(is_environment)
     at = w.free(source.parent) if source else None
-    if at is None:
+    if at is None or names(source, at):
         return None
     name, times = w.random.choice((("cp -a", True), ("unpacked", False)))
     # A copy of pixi's carries the marks of pixi.

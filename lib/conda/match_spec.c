@@ -306,6 +306,8 @@ static int set_tests(struct parser *p, struct match_spec *spec)
 			return rc;
 		if (field == MATCH_NAME && tests[i].kind == TEST_TEXT)
 			spec->name = tests[i].text;
+		if (field == MATCH_NAME && tests[i].kind == TEST_GLOB)
+			spec->name_glob = tests[i].text;
 	}
 	spec->tests = tests;
 	spec->n = p->n;

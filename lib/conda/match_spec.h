@@ -56,8 +56,9 @@ struct match_test;
 struct match_spec {
 	const struct match_test *tests; /* all must hold; in the order conda looks at them */
 	size_t n;
-	const char *source; /* as written */
-	const char *name;   /* what the name must be, if it must be one name; else NULL */
+	const char *source;    /* as written */
+	const char *name;      /* what the name must be, if it must be one name; else NULL */
+	const char *name_glob; /* or be like, '*' standing for any run of bytes; else NULL */
 };
 
 /* ERR_INVALID, ERR_LIMIT, ERR_UNSUPPORTED, ERR_NOMEM; err says at which column, and why. */

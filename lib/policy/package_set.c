@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
+#include "lib/base/grams.h"
 #include "lib/base/wildcard.h"
 #include "lib/conda/channel_name.h"
 #include "lib/conda/match_spec.h"
@@ -19,6 +20,7 @@ struct group {
 struct groups {
 	struct group *items;
 	size_t n;
+	struct grams *grams; /* of what patterns are matched with; NULL: not made yet */
 };
 
 /* A package prepared for matching when a spec first asks about it. */
@@ -119,6 +121,35 @@ static int group_once(const struct universe *u, value_of value, struct groups *g
 	return groups->items ? 0 : group_by(u, value, groups);
 }
 
+/* For patterns: there may be so many that each is to be passed over quickly. */
+static int gram_once(const struct universe *u, struct groups *groups)
+{
+	struct grams *grams;
+
+	if (groups->grams)
+		return 0;
+	grams = arena_calloc(u->arena, 1, sizeof(*grams));
+	if (!grams)
+		return ERR_NOMEM;
+	for (size_t i = 0; i < groups->n; i++)
+		grams_add(grams, groups->items[i].value);
+	groups->grams = grams;
+	return 0;
+}
+
+/* What patterns about a channel may be about; some are NULL. */
+#define CHANNEL_FORMS 4
+
+static void channel_forms(const struct universe *u, size_t i, const char *forms[CHANNEL_FORMS])
+{
+	const struct channel_name *name = &u->channel_names[i];
+
+	forms[0] = u->channels.items[i].value;
+	forms[1] = name->canonical;
+	forms[2] = name->name;
+	forms[3] = name->base_url;
+}
+
 static int group_channels(struct universe *u)
 {
 	struct channel_name *names;
@@ -138,7 +169,16 @@ static int group_channels(struct universe *u)
 			return ERR_NOMEM;
 	}
 	u->channel_names = names;
-	return 0;
+	rc = gram_once(u, &u->channels);
+	for (size_t i = 0; rc == 0 && i < u->channels.n; i++) {
+		const char *forms[CHANNEL_FORMS];
+
+		channel_forms(u, i, forms);
+		for (size_t k = 1; k < CHANNEL_FORMS; k++)
+			if (forms[k])
+				grams_add(u->channels.grams, forms[k]);
+	}
+	return rc;
 }
 
 int universe_new(const struct policy_facts *facts, int64_t now_ms, struct arena *arena,
@@ -289,8 +329,11 @@ static int test_group(struct universe *u, const struct match_spec *spec, const s
 {
 	for (size_t i = 0; i < group->n; i++) {
 		const struct match_subject *subject;
-		int rc = subject_of(u, group->members[i], &subject);
+		int rc;
 
+		if (set_has(set, group->members[i]))
+			continue; /* by another spec */
+		rc = subject_of(u, group->members[i], &subject);
 		if (rc < 0)
 			return rc;
 		if (subject && match_spec_match(spec, subject) == 1)
@@ -299,22 +342,30 @@ static int test_group(struct universe *u, const struct match_spec *spec, const s
 	return 0;
 }
 
+/* A spec for packages of several names. */
+static int test_names(struct universe *u, const struct match_spec *spec, set_word *set)
+{
+	int rc = spec->name_glob ? gram_once(u, &u->names) : 0;
+
+	if (rc == 0 && spec->name_glob && !grams_may_match(u->names.grams, spec->name_glob))
+		return 0;
+	for (size_t i = 0; i < u->names.n && rc == 0; i++)
+		rc = test_group(u, spec, &u->names.items[i], set);
+	return rc;
+}
+
 static int eval_package(struct universe *u, const struct condition *c, set_word *set)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < c->n_specs && rc == 0; i++) {
-		const char *name = c->specs[i].name;
+		const struct match_spec *spec = &c->specs[i];
+		const struct group *group = spec->name ? find_group(&u->names, spec->name) : NULL;
 
-		if (name) {
-			const struct group *group = find_group(&u->names, name);
-
-			if (group)
-				rc = test_group(u, &c->specs[i], group, set);
-			continue;
-		}
-		for (size_t k = 0; k < u->names.n && rc == 0; k++)
-			rc = test_group(u, &c->specs[i], &u->names.items[k], set);
+		if (group)
+			rc = test_group(u, spec, group, set);
+		else if (!spec->name)
+			rc = test_names(u, spec, set);
 	}
 	return rc;
 }
@@ -334,30 +385,42 @@ static bool matches_any(const struct texts_list *texts, text_matches matches, co
 	return false;
 }
 
+/* All of a group are in the set, or none. */
+static bool has_group(const set_word *set, const struct group *group)
+{
+	return set_has(set, group->members[0]);
+}
+
 /* Patterns may be about the short name of a channel or about its URL. */
+static void add_channels(const struct universe *u, const char *pattern, set_word *set)
+{
+	for (size_t i = 0; i < u->channels.n; i++) {
+		const char *forms[CHANNEL_FORMS];
+
+		if (has_group(set, &u->channels.items[i]))
+			continue;
+		channel_forms(u, i, forms);
+		for (size_t k = 0; k < CHANNEL_FORMS; k++)
+			if (forms[k] && wildcard_match(pattern, forms[k]))
+				set_group(set, &u->channels.items[i]);
+	}
+}
+
 static int eval_channel(struct universe *u, const struct condition *c, set_word *set)
 {
 	int rc = group_channels(u);
 
-	for (size_t i = 0; rc == 0 && i < u->channels.n; i++) {
-		const struct channel_name *name = &u->channel_names[i];
-		const char *forms[] = {u->channels.items[i].value, name->canonical, name->name,
-				       name->base_url};
-
-		for (size_t k = 0; k < ARRAY_SIZE(forms); k++)
-			if (forms[k] && matches_any(&c->texts, wildcard_match, forms[k])) {
-				set_group(set, &u->channels.items[i]);
-				break;
-			}
-	}
+	for (size_t i = 0; rc == 0 && i < c->texts.n; i++)
+		if (grams_may_match(u->channels.grams, c->texts.items[i]))
+			add_channels(u, c->texts.items[i], set);
 	return rc;
 }
 
-static void add_groups(const struct groups *groups, const struct texts_list *texts,
-		       text_matches matches, set_word *set)
+static void add_groups(const struct groups *groups, const char *pattern, text_matches matches,
+		       set_word *set)
 {
 	for (size_t i = 0; i < groups->n; i++)
-		if (matches_any(texts, matches, groups->items[i].value))
+		if (!has_group(set, &groups->items[i]) && matches(pattern, groups->items[i].value))
 			set_group(set, &groups->items[i]);
 }
 
@@ -366,7 +429,10 @@ static int eval_license(struct universe *u, const struct condition *c, set_word 
 	int rc = group_once(u, license_of, &u->licenses);
 
 	if (rc == 0)
-		add_groups(&u->licenses, &c->texts, wildcard_match_fold, set);
+		rc = gram_once(u, &u->licenses);
+	for (size_t i = 0; rc == 0 && i < c->texts.n; i++)
+		if (grams_may_match(u->licenses.grams, c->texts.items[i]))
+			add_groups(&u->licenses, c->texts.items[i], wildcard_match_fold, set);
 	return rc;
 }
 
@@ -374,8 +440,8 @@ static int eval_manager(struct universe *u, const struct condition *c, set_word 
 {
 	int rc = group_once(u, manager_of, &u->managers);
 
-	if (rc == 0)
-		add_groups(&u->managers, &c->texts, manager_matches, set);
+	for (size_t i = 0; rc == 0 && i < c->texts.n; i++)
+		add_groups(&u->managers, c->texts.items[i], manager_matches, set);
 	return rc;
 }
 

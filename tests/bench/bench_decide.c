@@ -1,6 +1,7 @@
 /*
  * How long a decision takes: one environment of 400 packages against policies of 1,000 and of
- * 100,000 rules of the usual kinds, beside one pass over the packages' names and versions.
+ * 100,000 rules of the usual kinds, and of 300,000 patterns, none of which is of a package there,
+ * beside one pass over the packages' names and versions.
  *
  *   bench_decide                        nothing needed; medians
  */
@@ -80,7 +81,19 @@ static void write_rule(struct buf *yaml, size_t i)
 	}
 }
 
-static void read_rules(struct world *w, size_t n, struct rule_index **out)
+#define PATTERNS_A_RULE 1000
+
+static void write_patterns(struct buf *yaml, size_t i)
+{
+	buf_addf(yaml, "  - {id: r%zu, action: warn, when: {package: [", i);
+	for (size_t k = 0; k < PATTERNS_A_RULE; k++)
+		buf_addf(yaml, "%s\"*q%06zu*\"", k ? "," : "", i * PATTERNS_A_RULE + k);
+	buf_adds(yaml, "]}}\n");
+}
+
+typedef void (*write_fn)(struct buf *yaml, size_t i);
+
+static void read_rules(struct world *w, write_fn write, size_t n, struct rule_index **out)
 {
 	struct problems problems;
 	struct policy *policy;
@@ -91,7 +104,7 @@ static void read_rules(struct world *w, size_t n, struct rule_index **out)
 	buf_init(&yaml, POLICY_SOURCE_MAX);
 	buf_adds(&yaml, "policy: 1\nrules:\n");
 	for (size_t i = 0; i < n; i++)
-		write_rule(&yaml, i);
+		write(&yaml, i);
 	problems_init(&problems, &w->arena);
 	if (!policy || policy_read(yaml.data, yaml.len, &w->arena, policy, &problems, NULL) < 0)
 		measure_fail(problems.n ? problems.items[0].text : "the policy can't be read");
@@ -126,7 +139,8 @@ static double pass_us(struct world *w)
 	return measure_now_us() - begin;
 }
 
-static void measure(struct world *w, size_t n_rules, double budget_us)
+static void measure(struct world *w, const char *of, write_fn write, size_t n_rules,
+		    double budget_us)
 {
 	double samples[SAMPLES];
 	double passes[SAMPLES];
@@ -135,13 +149,13 @@ static void measure(struct world *w, size_t n_rules, double budget_us)
 	struct rule_index *index;
 	double figure;
 
-	read_rules(w, n_rules, &index);
+	read_rules(w, write, n_rules, &index);
 	for (size_t i = 0; i < SAMPLES; i++) {
 		samples[i] = decide_us(w, index);
 		passes[i] = pass_us(w);
 	}
 	figure = measure_percentile(samples, SAMPLES, 0.5);
-	(void)snprintf(what, sizeof(what), "decision, %d packages, %zu rules", N_PACKAGES, n_rules);
+	(void)snprintf(what, sizeof(what), "decision, %d packages, %s", N_PACKAGES, of);
 	(void)snprintf(budget, sizeof(budget), "%.0f ms", budget_us / 1000);
 	measure_print(&(struct measure_row){.what = what,
 					    .figure = figure,
@@ -157,7 +171,8 @@ int main(void)
 	static struct world world;
 
 	make_environment(&world);
-	measure(&world, 1000, 1000);
-	measure(&world, 100000, 5000);
+	measure(&world, "1000 rules", write_rule, 1000, 1000);
+	measure(&world, "100000 rules", write_rule, 100000, 5000);
+	measure(&world, "300000 patterns", write_patterns, 300000 / PATTERNS_A_RULE, 100000);
 	return world.sink == 0;
 }

@@ -1,6 +1,6 @@
 /*
- * Decisions in the engine: what they are made of handed over, the store's thread and the timer lent
- * to their making (decisions.h), and answers from what is kept.
+ * Decisions in the engine: what they are made of handed over, the threads and the timer lent to
+ * their making (decisions.h), and answers from what is kept.
  */
 #include <string.h>
 
@@ -21,22 +21,41 @@ static int64_t on_last_used(void *ctx, const struct env *env)
 	return use_last(ctx, env);
 }
 
+/* On the store's thread first, then on the decider's. */
 struct step_job {
 	struct job job;
+	struct work work;
 	struct decisions_step *step;
 };
 
-static void step_run(struct job *job)
+static void step_load(struct job *job)
 {
-	decisions_run(container_of(job, struct step_job, job)->step, job->e->store);
+	decisions_load(container_of(job, struct step_job, job)->step, job->e->store);
 }
 
-static void step_done(struct job *job)
+static void step_make(struct work *work)
+{
+	decisions_make(container_of(work, struct step_job, work)->step);
+}
+
+static void step_made(struct work *work)
+{
+	struct step_job *s = container_of(work, struct step_job, work);
+
+	decisions_done(s->job.e->decisions, s->step);
+	mem_free(s);
+}
+
+static void step_loaded(struct job *job)
 {
 	struct step_job *s = container_of(job, struct step_job, job);
 	struct engine *e = job->e;
 
-	decisions_done(e->decisions, s->step);
+	if (!e->stopping) {
+		worker_submit(e->decider, &s->work);
+		return;
+	}
+	decisions_abandon(e->decisions, s->step);
 	mem_free(s);
 }
 
@@ -50,8 +69,10 @@ static void submit(void *ctx, struct decisions_step *step)
 		return;
 	}
 	s->step = step;
-	s->job.run = step_run;
-	s->job.done = step_done;
+	s->job.run = step_load;
+	s->job.done = step_loaded;
+	s->work.run = step_make;
+	s->work.done = step_made;
 	engine_submit(e, &s->job);
 }
 

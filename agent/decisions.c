@@ -7,6 +7,7 @@
 #include "lib/base/mem.h"
 
 #define TEXTS_MEMORY_MAX ((size_t)1 << 20)
+#define PACKAGES_MEMORY_MAX ((size_t)128 << 20)
 #define RETRY_MS 5000
 #define CLONES_MAX 8 /* clones of clones that nobody but this machine knows of */
 
@@ -15,9 +16,9 @@ struct decisions {
 	const struct decisions_ops *ops;
 	void *ctx;
 	struct orders orders;
-	bool stepping;
-	bool changed; /* some decision, since it was last said */
-	bool failed;  /* memory or disk: nothing more until decisions_time */
+	struct decisions_step *step; /* under way; NULL: none */
+	bool changed;		     /* some decision, since it was last said */
+	bool failed;		     /* memory or disk: nothing more until decisions_time */
 };
 
 static void hold(struct orders *to, const struct orders *from)
@@ -142,8 +143,11 @@ static void step_free(struct decisions_step *step)
 {
 	drop(&step->orders);
 	arena_deinit(&step->texts);
-	for (size_t i = 0; i < step->n; i++)
+	for (size_t i = 0; i < step->n; i++) {
+		package_list_deinit(&step->items[i].packages);
 		mem_free(step->items[i].kept);
+	}
+	arena_deinit(&step->loaded);
 	mem_free(step);
 }
 
@@ -155,6 +159,8 @@ static struct decisions_step *next_step(struct decisions *d)
 		return NULL;
 	hold(&c.step->orders, &d->orders);
 	arena_init(&c.step->texts, TEXTS_MEMORY_MAX);
+	arena_init(&c.step->loaded, PACKAGES_MEMORY_MAX);
+	atomic_init(&c.step->canceled, false);
 	c.step->now_ms = d->ops->now_ms(d->ctx);
 	envs_each(d->envs, choose, &c);
 	c.urgent = false;
@@ -225,7 +231,7 @@ void decisions_pump(struct decisions *d)
 {
 	struct decisions_step *step;
 
-	if (d->stepping)
+	if (d->step != NULL)
 		return;
 	if (!d->orders.logging || (d->orders.said == NULL && d->orders.rules == NULL)) {
 		envs_each(d->envs, allow, d);
@@ -237,13 +243,19 @@ void decisions_pump(struct decisions *d)
 		settle(d);
 		return;
 	}
-	d->stepping = true;
+	d->step = step;
 	d->ops->submit(d->ctx, step);
 }
 
 bool decisions_idle(const struct decisions *d)
 {
-	return !d->stepping;
+	return d->step == NULL;
+}
+
+void decisions_cancel(struct decisions *d)
+{
+	if (d->step != NULL)
+		atomic_store(&d->step->canceled, true);
 }
 
 static void take_item(struct decisions *d, struct item *item)
@@ -265,7 +277,7 @@ static void take_item(struct decisions *d, struct item *item)
 
 static void take_items(struct decisions *d, struct decisions_step *step)
 {
-	d->stepping = false;
+	d->step = NULL;
 	for (size_t i = 0; i < step->n; i++)
 		take_item(d, &step->items[i]);
 	step_free(step);
@@ -410,6 +422,8 @@ void decisions_orders(struct decisions *d, const struct orders *orders)
 
 	hold(&held, orders);
 	envs_each(d->envs, turn, &t);
+	if (orders->rules != d->orders.rules)
+		decisions_cancel(d); /* by rules that count no longer */
 	drop(&d->orders);
 	d->orders = held;
 	decisions_pump(d);

@@ -1,9 +1,10 @@
 /*
- * Which decisions have to be made (again), and their making: a few at a time on the store's thread,
- * where the packages are, so that neither facts nor checks wait long for it. Results are kept with
- * the environments (ruling.h).
+ * Which decisions have to be made (again), and their making: a few at a time, read on the store's
+ * thread, where the packages are, and evaluated on another, so that neither facts nor checks wait
+ * for a policy that takes long. Results are kept with the environments (ruling.h).
  *
- * Loop thread, but for decisions_run. Knows no loop and no clock of its own: the owner gives both.
+ * Loop thread, but for decisions_load and decisions_make. Knows no loop and no clock of its own:
+ * the owner gives both.
  */
 #ifndef ENVWARDEN_AGENT_DECISIONS_H
 #define ENVWARDEN_AGENT_DECISIONS_H
@@ -17,7 +18,7 @@
 #include "agent/store/store.h"
 
 struct decisions;
-struct decisions_step; /* some of them, on their way through the store's thread */
+struct decisions_step; /* some of them, on their way through the other threads */
 
 /* What decisions are made of, beside the environments. Replaced as a whole. */
 struct orders {
@@ -31,7 +32,8 @@ struct orders {
 struct decisions_ops {
 	int64_t (*now_ms)(void *ctx); /* trusted time */
 	int64_t (*last_used_ms)(void *ctx, const struct env *env);
-	/* Has decisions_run done on the store's thread, then decisions_done on the loop's. */
+	/* Has decisions_load done on the store's thread, decisions_make on one where nobody waits
+	 * for anything else, then decisions_done on the loop's. */
 	void (*submit)(void *ctx, struct decisions_step *step);
 	/* One was made; changed: it says something else than before. */
 	void (*decided)(void *ctx, struct env *env, bool changed);
@@ -61,10 +63,15 @@ void decisions_again(struct decisions *d, struct env *env);
 /* Time has passed, or moved: what holds no longer is made again. */
 void decisions_time(struct decisions *d);
 
-/* Store's thread. Reads and evaluates until its time is up. */
-void decisions_run(struct decisions_step *step, struct store *store);
+/* Store's thread. Reads what they are made of, as far as there is room for it. */
+void decisions_load(struct decisions_step *step, struct store *store);
+/* A thread of its own. Evaluates what was read until its time is up: one at least, which takes as
+ * long as the policy makes it, or until somebody cancels it. */
+void decisions_make(struct decisions_step *step);
 /* Loop thread, in place of both: there is no memory, or time, for it. */
 void decisions_abandon(struct decisions *d, struct decisions_step *step);
+/* What is being made is not wanted any more: it ends soon, and without a result. */
+void decisions_cancel(struct decisions *d);
 /* Nothing is being made. */
 bool decisions_idle(const struct decisions *d);
 /* Loop thread. Takes the results, releases the step and begins the next one. */

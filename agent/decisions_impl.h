@@ -1,7 +1,9 @@
-/* One step of making decisions, as the loop's side (decisions.c) and the store's (decisions_step.c)
- * see it: filled by the one, worked on by the other, taken back. */
+/* One step of making decisions, as the loop's side (decisions.c) and the other threads'
+ * (decisions_step.c) see it: filled by the one, worked on by the others, taken back. */
 #ifndef ENVWARDEN_AGENT_DECISIONS_IMPL_H
 #define ENVWARDEN_AGENT_DECISIONS_IMPL_H
+
+#include <stdatomic.h>
 
 #include "agent/core/decide.h"
 #include "agent/decisions.h"
@@ -13,7 +15,9 @@ struct item {
 	struct status_entry status;
 	bool has_status;
 	enum decide_follows follows;
-	struct ruling ruling; /* as it was: graces and unlock codes; owns nothing */
+	struct ruling ruling;	      /* as it was: graces and unlock codes; owns nothing */
+	struct package_list packages; /* in the step's arena */
+	bool loaded;
 	bool done;
 	int rc;
 	struct kept_decision *kept;
@@ -23,7 +27,9 @@ struct item {
 struct decisions_step {
 	struct orders orders; /* with references */
 	int64_t now_ms;
-	struct arena texts; /* of the items' facts */
+	atomic_bool canceled;
+	struct arena texts;  /* of the items' facts */
+	struct arena loaded; /* and their packages */
 	struct item items[STEP_ITEMS];
 	size_t n;
 };

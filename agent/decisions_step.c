@@ -1,4 +1,4 @@
-/* The making of decisions, on the store's thread. */
+/* The making of decisions, off the loop's thread. */
 #include <uv.h>
 
 #include "agent/decisions_impl.h"
@@ -6,26 +6,28 @@
 
 #define STEP_NS 10000000 /* a step begins no further decision after that */
 #define EVAL_MEMORY_MAX ((size_t)128 << 20)
+/* Bytes of packages, after which no further ones are read. */
+#define LOAD_ENOUGH ((size_t)256 << 10)
 
 static bool needs_packages(const struct decisions_step *step, const struct item *item)
 {
 	return step->orders.rules != NULL || (item->has_status && item->status.until_fixed);
 }
 
-static int load_packages(const struct decisions_step *step, struct store *store, struct item *item,
-			 struct arena *arena, struct package_list *list)
+static int load_packages(struct decisions_step *step, struct store *store, struct item *item)
 {
+	struct package_list *list = &item->packages;
 	struct policy_package *all;
 	int rc;
 
 	if (!needs_packages(step, item))
 		return 0;
-	rc = store_packages(store, &item->facts.environment, arena, list, NULL);
+	rc = store_packages(store, &item->facts.environment, &step->loaded, list, NULL);
 	if (rc == ERR_NOTFOUND)
 		return 0; /* it has gone since */
 	if (rc < 0)
 		return rc;
-	all = arena_calloc(arena, list->n + 1, sizeof *all);
+	all = arena_calloc(&step->loaded, list->n + 1, sizeof *all);
 	if (all == NULL)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < list->n; i++)
@@ -88,7 +90,8 @@ static int decide_item(const struct decisions_step *step, struct item *item, str
 				  .eval = {.facts = &item->facts,
 					   .index = rules != NULL ? rules->index : NULL,
 					   .status = item->has_status ? &item->status : NULL,
-					   .now_ms = step->now_ms},
+					   .now_ms = step->now_ms,
+					   .canceled = &step->canceled},
 				  .follows = item->follows,
 				  .deferred_until_ms = item->ruling.deferred_until_ms,
 				  .deferred_case = item->ruling.deferred_case,
@@ -107,21 +110,34 @@ static int decide_item(const struct decisions_step *step, struct item *item, str
 	return kept_decision_new(&evaluation, &item->kept);
 }
 
-void decisions_run(struct decisions_step *step, struct store *store)
+void decisions_load(struct decisions_step *step, struct store *store)
+{
+	for (size_t i = 0; i < step->n && step->loaded.used < LOAD_ENOUGH; i++) {
+		struct item *item = &step->items[i];
+
+		item->rc = load_packages(step, store, item);
+		item->loaded = item->rc == 0;
+	}
+}
+
+/* One that was canceled is as if it had never begun. */
+static void make(struct decisions_step *step, struct item *item, struct arena *arena)
+{
+	item->rc = decide_item(step, item, arena);
+	item->done = item->rc == 0;
+	if (item->rc == ERR_CANCELED)
+		item->rc = 0;
+}
+
+void decisions_make(struct decisions_step *step)
 {
 	uint64_t end = uv_hrtime() + STEP_NS;
 	struct arena arena;
 
 	arena_init(&arena, EVAL_MEMORY_MAX);
 	for (size_t i = 0; i < step->n && (i == 0 || uv_hrtime() < end); i++) {
-		struct item *item = &step->items[i];
-		struct package_list list = {.n = 0};
-
-		item->rc = load_packages(step, store, item, &arena, &list);
-		if (item->rc == 0)
-			item->rc = decide_item(step, item, &arena);
-		item->done = item->rc == 0;
-		package_list_deinit(&list);
+		if (step->items[i].loaded)
+			make(step, &step->items[i], &arena);
 		arena_reset(&arena);
 	}
 	arena_deinit(&arena);

@@ -202,13 +202,22 @@ static void on_disk_stopped(void *owner)
 	accounts_stop(e->names, on_accounts_stopped, e);
 }
 
+static void on_decider_stopped(void *owner)
+{
+	struct engine *e = owner;
+
+	e->decider = NULL;
+	worker_stop(e->disk, on_disk_stopped, e);
+}
+
 static void on_local_stopped(void *owner)
 {
 	struct engine *e = owner;
 
 	e->local = NULL;
 	checks_stop(e);
-	worker_stop(e->disk, on_disk_stopped, e);
+	decisions_cancel(e->decisions);
+	worker_stop(e->decider, on_decider_stopped, e);
 }
 
 static void on_sync_stopped(void *owner)
@@ -577,6 +586,8 @@ static int prepare(struct engine *e, struct err *err)
 		sent_start(e);
 		rc = worker_new(&e->loop, "store", &e->disk, err);
 	}
+	if (rc == 0)
+		rc = worker_new(&e->loop, "decisions", &e->decider, err);
 	if (rc == 0)
 		rc = accounts_new(&(struct accounts_config){.loop = &e->loop, .clock = e->clock},
 				  &e->names, err);

@@ -107,6 +107,7 @@ struct engine {
 	struct files_lock *lock;
 	struct accounts *names;		     /* of accounts, for the store's thread */
 	struct worker *disk;		     /* the store's thread */
+	struct worker *decider;		     /* evaluates policies, which may take long */
 	struct store *store;		     /* its calls on that thread only */
 	struct store_journal journal;	     /* as of the last job that came back */
 	char store_trouble[ENGINE_TEXT_MAX]; /* why the last write failed, "" */

@@ -321,6 +321,7 @@ static int evaluate(struct evaluating *e, struct evaluation *out)
 	int rc = universe_new(e->in->facts, e->in->now_ms, e->arena, &e->universe);
 
 	if (rc == 0) {
+		universe_heed(e->universe, e->in->canceled);
 		e->hits = arena_calloc(e->arena, SET_WORDS(universe_size(e->universe)),
 				       sizeof(*e->hits));
 		rc = e->hits ? 0 : ERR_NOMEM;

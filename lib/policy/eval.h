@@ -10,6 +10,7 @@
 #ifndef ENVWARDEN_LIB_POLICY_EVAL_H
 #define ENVWARDEN_LIB_POLICY_EVAL_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "lib/base/arena.h"
@@ -23,8 +24,9 @@ struct eval_input {
 	const struct status_entry *status; /* explicit, NULL = none */
 	const struct exception *granted; /* beside the policy's: for this machine's environments */
 	size_t n_granted;
-	int64_t deferred_until_ms; /* rules' blocks are warnings until then; 0 = not deferred */
-	int64_t now_ms;		   /* trusted time */
+	int64_t deferred_until_ms;   /* rules' blocks are warnings until then; 0 = not deferred */
+	int64_t now_ms;		     /* trusted time */
+	const atomic_bool *canceled; /* set meanwhile: nobody waits any more; NULL = never */
 };
 
 struct evaluation {
@@ -33,7 +35,7 @@ struct evaluation {
 	size_t n_monitored;
 };
 
-/* Everything *out points at is in arena, or the policy's or the facts'. ERR_NOMEM. */
+/* Everything *out points at is in arena, or the policy's or the facts'. ERR_NOMEM, ERR_CANCELED. */
 int policy_eval(const struct eval_input *in, struct arena *arena, struct evaluation *out);
 
 /*

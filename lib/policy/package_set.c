@@ -46,6 +46,7 @@ struct universe {
 	struct channel_name *channel_names; /* by group of channels */
 	set_word *scratch;		    /* a set for each level of conditions in conditions */
 	unsigned depth;
+	const atomic_bool *canceled; /* or NULL */
 };
 
 #define LEVELS (POLICY_DEPTH_MAX + 2)
@@ -204,6 +205,17 @@ int universe_new(const struct policy_facts *facts, int64_t now_ms, struct arena 
 	return rc;
 }
 
+void universe_heed(struct universe *u, const atomic_bool *canceled)
+{
+	u->canceled = canceled;
+}
+
+/* Asked at every condition and every spec for many names: some milliseconds apart at most. */
+static bool is_canceled(const struct universe *u)
+{
+	return u->canceled && atomic_load_explicit(u->canceled, memory_order_relaxed);
+}
+
 size_t universe_size(const struct universe *u)
 {
 	return u->size;
@@ -345,7 +357,7 @@ static int test_group(struct universe *u, const struct match_spec *spec, const s
 /* A spec for packages of several names. */
 static int test_names(struct universe *u, const struct match_spec *spec, set_word *set)
 {
-	int rc = spec->name_glob ? gram_once(u, &u->names) : 0;
+	int rc = is_canceled(u) ? ERR_CANCELED : spec->name_glob ? gram_once(u, &u->names) : 0;
 
 	if (rc == 0 && spec->name_glob && !grams_may_match(u->names.grams, spec->name_glob))
 		return 0;
@@ -621,6 +633,8 @@ static int eval_not(struct universe *u, const struct condition *c, set_word *set
 int condition_eval(struct universe *u, const struct condition *c, set_word *set, int64_t *until_ms)
 {
 	set_clear(u, set);
+	if (is_canceled(u))
+		return ERR_CANCELED;
 	switch (c->kind) {
 	case CONDITION_ALL:
 	case CONDITION_ANY:

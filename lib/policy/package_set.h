@@ -5,6 +5,7 @@
 #ifndef ENVWARDEN_LIB_POLICY_PACKAGE_SET_H
 #define ENVWARDEN_LIB_POLICY_PACKAGE_SET_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,9 @@ struct universe; /* an environment's facts, made quick to ask */
 int universe_new(const struct policy_facts *facts, int64_t now_ms, struct arena *arena,
 		 struct universe **out);
 
+/* When *canceled is set, conditions that are being evaluated end: ERR_CANCELED. NULL: never. */
+void universe_heed(struct universe *universe, const atomic_bool *canceled);
+
 /* The members are numbers of facts->packages; with no packages there is one member, standing for
  * the environment alone. */
 size_t universe_size(const struct universe *universe);
@@ -28,7 +32,8 @@ typedef uint64_t set_word;
 #define SET_WORDS(n) (((n) + 63) / 64)
 
 /*
- * Fills `set` (SET_WORDS(universe_size()) words) with those the condition holds for. ERR_NOMEM.
+ * Fills `set` (SET_WORDS(universe_size()) words) with those the condition holds for. ERR_NOMEM,
+ * ERR_CANCELED.
  * When time alone can change the answer, *until_ms is lowered to the moment it next may.
  */
 int condition_eval(struct universe *universe, const struct condition *condition, set_word *set,

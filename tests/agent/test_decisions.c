@@ -87,7 +87,8 @@ static size_t turn(struct world *w)
 		struct decisions_step *step = w->step;
 
 		w->step = NULL;
-		decisions_run(step, w->f->store);
+		decisions_load(step, w->f->store);
+		decisions_make(step);
 		decisions_done(w->d, step);
 	}
 	made = w->made;
@@ -380,7 +381,8 @@ static void order(void **state)
 
 		/* The first step is under way already; the next one has it. */
 		w->step = NULL;
-		decisions_run(step, w->f->store);
+		decisions_load(step, w->f->store);
+		decisions_make(step);
 		decisions_done(w->d, step);
 		assert_true(last->ruling.deciding || !last->ruling.due);
 	}
@@ -396,6 +398,63 @@ static void order(void **state)
 	decisions_time(w->d);
 	assert_int_equal(turn(w), 40);
 	assert_int_equal(ruling_action(&last->ruling), ACTION_ALLOW);
+}
+
+/* What is being decided by rules that count no longer ends at once, without a word. */
+static void other_rules_meanwhile(void **state)
+{
+	struct world *w = *state;
+	struct decisions_step *step;
+	struct match_spec spec;
+	struct rule rule = OPENSSL_RULE;
+	struct env *env;
+
+	parse(&spec, old_openssl);
+	rule.when = (struct condition){.kind = CONDITION_PACKAGE,
+				       .specs = &spec,
+				       .n_specs = 1,
+				       .texts = {.items = &old_openssl, .n = 1}};
+	say_status(w, NULL, 0, 0);
+	env = see(w, "/envs/a", 1, "openssl=1.0");
+	(void)turn(w);
+	use_rules(w, &rule, 1);
+	step = w->step;
+	w->step = NULL;
+	decisions_load(step, w->f->store);
+	rule.action = ACTION_WARN;
+	use_rules(w, &rule, 1);
+	assert_null(w->step);
+	decisions_make(step);
+	decisions_done(w->d, step);
+	assert_int_equal(w->made, 0);
+	assert_int_equal(turn(w), 1);
+	assert_int_equal(ruling_action(&env->ruling), ACTION_WARN);
+
+	/* Other statuses do not end it: they come often, and it is right by the rules. */
+	rule.action = ACTION_BLOCK;
+	use_rules(w, &rule, 1);
+	step = w->step;
+	w->step = NULL;
+	decisions_load(step, w->f->store);
+	say_status(w, NULL, 0, 0);
+	decisions_make(step);
+	decisions_done(w->d, step);
+	assert_int_equal(w->made, 1);
+	(void)turn(w);
+	assert_int_equal(ruling_action(&env->ruling), ACTION_BLOCK);
+
+	decisions_again(w->d, env);
+	step = w->step;
+	w->step = NULL;
+	decisions_cancel(w->d);
+	decisions_load(step, w->f->store);
+	decisions_make(step);
+	w->refuse = true;
+	decisions_done(w->d, step);
+	assert_int_equal(w->made, 0);
+	assert_true(env->ruling.due);
+	assert_int_equal(ruling_action(&env->ruling), ACTION_BLOCK);
+	w->refuse = false;
 }
 
 /* Whichever allocation fails: once there is memory again every decision is what it ought to be. */
@@ -662,6 +721,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(until_fixed, setup, teardown),
 		cmocka_unit_test_setup_teardown(copies, setup, teardown),
 		cmocka_unit_test_setup_teardown(order, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_rules_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_may_run_out, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

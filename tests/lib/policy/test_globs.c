@@ -224,11 +224,37 @@ static void passes_over_what_cannot_apply(void **state)
 	arena_deinit(&w->arena);
 }
 
+/* Whoever waited is gone: nothing more is asked. */
+static void ends_when_canceled(void **state)
+{
+	struct world *w = &world;
+	struct condition by_spec = {.kind = CONDITION_PACKAGE, .specs = w->specs, .n_specs = 1};
+	atomic_bool canceled;
+	struct universe *universe;
+	int64_t until_ms = INT64_MAX;
+
+	(void)state;
+	arena_init(&w->arena, 1u << 20);
+	(void)snprintf(w->texts[0], TEXT, "abc");
+	add_package(w, 0, "pypi");
+	(void)snprintf(w->patterns[0], TEXT, "*b*");
+	add_pattern(w, 0);
+	assert_int_equal(universe_new(&w->facts, NOW, &w->arena, &universe), 0);
+	atomic_init(&canceled, false);
+	universe_heed(universe, &canceled);
+	assert_int_equal(condition_eval(universe, &by_spec, w->set, &until_ms), 0);
+	assert_true(set_has(w->set, 0));
+	atomic_store(&canceled, true);
+	assert_int_equal(condition_eval(universe, &by_spec, w->set, &until_ms), ERR_CANCELED);
+	arena_deinit(&w->arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holds_for_the_same),
 		cmocka_unit_test(passes_over_what_cannot_apply),
+		cmocka_unit_test(ends_when_canceled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

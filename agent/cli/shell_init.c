@@ -7,8 +7,17 @@
 #include "agent/cli/output.h"
 #include "platform/paths.h"
 #include "platform/process.h"
+#include "platform/safe_open.h"
 
-#define MARK "@ENVWARDEN@"
+#define SH "'/bin/sh'"
+/* Read by sh: starts what $0 and the words are, and waits for it a second at most. Not even for its
+ * end then: what waits for a mount may be past all signals. Without what shells, in whose quotes
+ * this stands, would read there. A machine that is busy needs far more than the 150 ms within which
+ * the command itself answers. */
+#define FOR_A_SECOND                                                                               \
+	"'f() { kill -9 $p; exit 0; }; trap f USR1; { test -x \"$0\" && exec \"$0\" \"$@\"; } & "  \
+	"p=$!; { sleep 1; kill -USR1 $$; } >/dev/null 2>&1 & t=$!; wait $p; s=$?; kill $t; "       \
+	"exit $s'"
 
 static const struct arg_table table = {
 	.synopsis = "shell-init bash|zsh|fish|posix|tcsh|xonsh|nu|powershell|cmd",
@@ -60,39 +69,89 @@ static int quote(const char *path, const char *shell, struct buf *out, struct er
 	return 0;
 }
 
-static void fill_in(const struct shell_text *text, const char *quoted, struct buf *out)
+/* What a mark in the texts stands for. */
+struct filling {
+	const char *mark;
+	struct buf text;
+};
+
+enum {
+	ENVWARDEN,
+	PRESENT,
+	RUN,
+	FILLINGS
+};
+
+static const struct filling *find_mark(const struct filling *fillings, const char *p, size_t n)
+{
+	for (size_t i = 0; i < FILLINGS; i++) {
+		size_t length = strlen(fillings[i].mark);
+
+		if (n >= length && memcmp(p, fillings[i].mark, length) == 0)
+			return &fillings[i];
+	}
+	return NULL;
+}
+
+static void fill_in(const struct shell_text *text, const struct filling *fillings, struct buf *out)
 {
 	const char *p = (const char *)text->text;
 	const char *end = p + text->n;
 
 	while (p < end) {
-		size_t left = (size_t)(end - p);
+		const struct filling *f = find_mark(fillings, p, (size_t)(end - p));
 
-		if (left >= strlen(MARK) && memcmp(p, MARK, strlen(MARK)) == 0) {
-			buf_adds(out, quoted);
-			p += strlen(MARK);
+		if (f) {
+			buf_add(out, f->text.data, f->text.len);
+			p += strlen(f->mark);
 		} else {
 			buf_addc(out, *p++);
 		}
 	}
 }
 
+/* Whether touching this file may never end. */
+static bool may_hang(const char *path)
+{
+	char folder[PATHS_MAX];
+	struct safe_dir *dir = NULL;
+	enum fs_class fs = FS_LOCAL;
+
+	if (paths_parent(folder, path, NULL) == 0 && safe_dir_open(folder, &dir, NULL) == 0)
+		(void)safe_dir_fs_class(dir, &fs, NULL);
+	safe_dir_close(dir);
+	return fs == FS_NETWORK || fs == FS_FUSE;
+}
+
 static int print(const struct shell_text *text, struct err *err)
 {
+	struct filling fillings[FILLINGS] = {
+		[ENVWARDEN] = {.mark = "@ENVWARDEN@"},
+		[PRESENT] = {.mark = "@PRESENT@"},
+		[RUN] = {.mark = "@RUN@"},
+	};
+	struct buf *quoted = &fillings[ENVWARDEN].text;
 	char path[PATHS_MAX];
-	struct buf quoted, out;
+	struct buf out;
+	bool remote;
 	int rc;
 
-	buf_init(&quoted, 4 * PATHS_MAX);
+	for (size_t i = 0; i < FILLINGS; i++)
+		buf_init(&fillings[i].text, 4 * PATHS_MAX);
 	buf_init(&out, OUTPUT_MAX);
 	rc = process_own_path(path, sizeof(path), err);
 	if (rc == 0)
-		rc = quote(path, text->shell, &quoted, err);
+		rc = quote(path, text->shell, quoted, err);
 	if (rc == 0) {
-		fill_in(text, buf_cstr(&quoted), &out);
+		remote = may_hang(path);
+		buf_adds(&fillings[PRESENT].text, remote ? SH : buf_cstr(quoted));
+		buf_adds(&fillings[RUN].text, remote ? SH " -c " FOR_A_SECOND " " : "");
+		buf_adds(&fillings[RUN].text, buf_cstr(quoted));
+		fill_in(text, fillings, &out);
 		rc = output_write(&out, err);
 	}
-	buf_deinit(&quoted);
+	for (size_t i = 0; i < FILLINGS; i++)
+		buf_deinit(&fillings[i].text);
 	buf_deinit(&out);
 	return rc;
 }

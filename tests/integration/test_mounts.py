@@ -231,6 +231,65 @@ class HungMount(Mounts):
         self.assertEqual(self.degraded("mount")[0]["why"].count(str(self.point)), 1)
 
 
+class HungCommand(Mounts):
+    """The gate's command is on it."""
+
+    CONDA = "conda() { echo \"went on: $*\"; }"
+    SHELLS = {  # the program, its stand-in for conda, how the text is read
+        "bash": ("bash", CONDA, "eval \"$(cat '{}')\""),
+        "zsh": ("zsh -f", CONDA, "eval \"$(cat '{}')\""),
+        "posix": ("dash", CONDA, "eval \"$(cat '{}')\""),
+        "fish": ("fish --no-config", "function conda; echo went on: $argv; end", "cat '{}' | source"),
+        "tcsh": ("tcsh -f", "alias conda 'echo went on: \\!*'", "eval \"`cat '{}'`\""),
+        "xonsh": ("xonsh --no-rc", "aliases['conda'] = lambda args: print('went on:', *args)",
+                  "execx(open('{}').read())"),
+    }
+
+    def setUp(self):
+        super().setUp()
+        if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+            self.skipTest("/dev/fuse may not be opened here")
+        self.inside, self.point = self.site.dir / "far.disk", self.site.home / "far"
+        self.inside.mkdir()
+        self.point.mkdir()
+        shutil.copy(harness.BIN / "envwarden", self.inside / "real")
+        stand_in = self.inside / "envwarden"
+        stand_in.write_text("#!/bin/sh\necho \"$*\" >&2\nexit 4\n")
+        stand_in.chmod(0o755)
+        self.control, _ = self.serve(self.inside, self.point)
+        for shell in self.SHELLS:
+            text = self.site.must(self.point / "real", "shell-init", shell).out
+            (self.site.dir / f"init.{shell}").write_text(text.replace("/far/real", "/far/envwarden"))
+
+    def activate(self, shell):
+        program, conda, init = self.SHELLS[shell]
+        script = self.site.dir / "script"
+        script.write_text("\n".join([conda, init.format(self.site.dir / f"init.{shell}"),
+                                     "conda activate 'a  b'", ""]))
+        # Into files: a pipe would be kept open by what is left behind, waiting for the mount.
+        with open(self.site.dir / "out", "w+") as out, open(self.site.dir / "err", "w+") as err:
+            subprocess.run([*program.split(), script], env=self.site.env, cwd=self.site.dir,
+                           stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False,
+                           timeout=harness.COMMAND_S)
+            return [f.seek(0) or f.read() for f in (out, err)]
+
+    def test_nobody_waits_for_it(self):
+        asked = "check --hook --tool conda --typed -- activate a  b\n"
+        for shell in self.SHELLS:
+            self.assertEqual(self.activate(shell), ["", asked], shell)
+        self.control.write_text("")
+        for shell in self.SHELLS:
+            start = time.monotonic()
+            out, err = self.activate(shell)
+            self.assertLess(time.monotonic() - start, QUICK_S, shell)
+            self.assertIn("went on: activate a", out, shell)
+            self.assertEqual(err, "", shell)
+        self.control.unlink()
+        (self.inside / "envwarden").unlink()
+        for shell in self.SHELLS:
+            self.assertIn("went on: activate a", self.activate(shell)[0], shell)
+
+
 class HungReader(harness.Case):
     """As if all of it waited for a file system: stopped, it does not end by itself."""
 

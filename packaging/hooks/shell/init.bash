@@ -2,18 +2,21 @@
 # and at a prompt about one that became active past them.
 # Evaluated, at the end of ~/.bashrc, by: eval "$(envwarden shell-init bash)"
 # Nothing is declared local, which fails where somebody has a readonly variable of that name.
-__envwarden_command=@ENVWARDEN@
 __envwarden_wrapped= # read again: they were, too
 
 # Aliases are for what people type, not for what is read here, from the next line on.
 if \shopt -q expand_aliases; then __envwarden_aliases=-s; else __envwarden_aliases=-u; fi
 \shopt -u expand_aliases
 
+# __envwarden_check WORDS: 4 if the environment they name is blocked, else 0.
+__envwarden_check() {
+	[ -x @PRESENT@ ] || return 0
+	@RUN@ check --hook "$@" </dev/null 1>&2 || [ "$?" -ne 4 ] || return 4
+}
+
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
 __envwarden_gate() {
-	[ -x "$__envwarden_command" ] || return 0
-	"$__envwarden_command" check --hook --tool "$1" --typed -- "${@:2}" </dev/null 1>&2 ||
-		[ "$?" -ne 4 ] || return 4
+	__envwarden_check --tool "$1" --typed -- "${@:2}"
 }
 
 # What is active in this shell was asked about. With the shell's number: it may be exported.
@@ -93,9 +96,8 @@ __envwarden_wrap_all() {
 # What is active now was not asked about: it was activated past the gate, or before this shell.
 __envwarden_look() {
 	__envwarden_seen="$$:${CONDA_PREFIX-}"
-	[ -n "${CONDA_PREFIX-}" ] && [ -x "$__envwarden_command" ] || return 0
-	"$__envwarden_command" check --hook --active --prefix "$CONDA_PREFIX" </dev/null 1>&2 ||
-		[ "$?" -ne 4 ] || __envwarden_leave
+	[ -z "${CONDA_PREFIX-}" ] || __envwarden_check --active --prefix "$CONDA_PREFIX" ||
+		__envwarden_leave
 }
 
 __envwarden_leave() {

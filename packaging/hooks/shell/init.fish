@@ -1,13 +1,17 @@
 # envwarden for fish: asks the agent before conda, mamba, micromamba or pixi activate an environment,
 # and at a prompt about one that became active past them.
 # Evaluated by: envwarden shell-init fish | source
-set -g __envwarden_command @ENVWARDEN@
+
+# __envwarden_check WORDS: 4 if the environment they name is blocked, else 0.
+function __envwarden_check
+    test -x @PRESENT@; or return 0
+    command @RUN@ check --hook $argv </dev/null 1>&2
+    test $status -ne 4; or return 4
+end
 
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
 function __envwarden_gate
-    test -x "$__envwarden_command"; or return 0
-    command $__envwarden_command check --hook --tool $argv[1] --typed -- $argv[2..-1] </dev/null 1>&2
-    test $status -ne 4; or return 4
+    __envwarden_check --tool $argv[1] --typed -- $argv[2..-1]
 end
 
 # What is active in this shell was asked about. With the shell's number: it may be exported.
@@ -47,9 +51,7 @@ end
 # What is active now was not asked about: it was activated past the gate, or before this shell.
 function __envwarden_look
     __envwarden_passed
-    test -n "$CONDA_PREFIX"; and test -x "$__envwarden_command"; or return 0
-    command $__envwarden_command check --hook --active --prefix $CONDA_PREFIX </dev/null 1>&2
-    test $status -ne 4; or __envwarden_leave
+    test -z "$CONDA_PREFIX"; or __envwarden_check --active --prefix $CONDA_PREFIX; or __envwarden_leave
 end
 
 function __envwarden_leave

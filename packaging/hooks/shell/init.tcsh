@@ -1,6 +1,7 @@
-set __envwarden_command = @ENVWARDEN@ ;
+set __envwarden_present = @PRESENT@ ;
+set __envwarden_run = ( @RUN@ ) ;
 if ( ! $?__envwarden_seen ) set __envwarden_seen = none ;
-alias __envwarden_gate 'set __envwarden_status = 0 ; if ( -x $__envwarden_command:q ) $__envwarden_command:q check --hook --tool \!:1 --typed -- $__envwarden_a:q < /dev/null ; set __envwarden_status = $status' ;
+alias __envwarden_gate 'set __envwarden_status = 0 ; if ( -x $__envwarden_present:q ) $__envwarden_run:q check --hook --tool \!:1 --typed -- $__envwarden_a:q < /dev/null ; set __envwarden_status = $status' ;
 alias __envwarden_find 'set __envwarden_now = "" ; if ( $?CONDA_PREFIX ) eval set __envwarden_now = \$CONDA_PREFIX:q' ;
 alias __envwarden_passed 'set __envwarden_status = $status ; __envwarden_find ; if ( $__envwarden_status == 0 ) set __envwarden_seen = "$$:$__envwarden_now" ; set status = $__envwarden_status' ;
 alias __envwarden_new_conda 'set __envwarden_a = ( \!* ) ; set __envwarden_status = 0 ; if ( "$__envwarden_a" =~ activate* ) eval __envwarden_gate conda ; set __envwarden_do = __envwarden_own_conda\ \$__envwarden_a:q ; if ( "$__envwarden_a" =~ activate* ) set __envwarden_do = __envwarden_own_conda\ \$__envwarden_a:q\;__envwarden_passed ; if ( $__envwarden_status == 4 ) set __envwarden_do = "( exit 4 )" ; eval "$__envwarden_do"' ;
@@ -12,7 +13,7 @@ alias __envwarden_wrap_micromamba 'set __envwarden_own = "`alias micromamba`" ; 
 alias __envwarden_new_pixi 'set __envwarden_a = ( \!* ) ; set __envwarden_status = 0 ; if ( " $__envwarden_a " =~ *\ {shell,s,run,r,shell-hook}\ * ) eval __envwarden_gate pixi ; set __envwarden_do = \\pixi\ \$__envwarden_a:q ; if ( $__envwarden_status == 4 ) set __envwarden_do = "( exit 4 )" ; eval "$__envwarden_do"' ;
 alias pixi __envwarden_new_pixi ;
 alias __envwarden_leave 'set __envwarden_do = true ; if ( "`alias micromamba`" != "" ) set __envwarden_do = micromamba\ deactivate ; if ( "`alias mamba`" != "" ) set __envwarden_do = mamba\ deactivate ; if ( "`alias conda`" != "" ) set __envwarden_do = conda\ deactivate ; if ( ! $?CONDA_SHLVL || "$__envwarden_now" =~ */.pixi/envs/* ) set __envwarden_do = true ; set __envwarden_was = $__envwarden_now:q ; eval "$__envwarden_do" ; __envwarden_find ; set __envwarden_do = "it was deactivated." ; if ( "$__envwarden_now" == "$__envwarden_was" ) set __envwarden_do = "leave it: exit this shell, or conda deactivate." ; echo "envwarden: $__envwarden_do"' ;
-alias __envwarden_ask 'set __envwarden_seen = "$$:$__envwarden_now" ; set __envwarden_status = 0 ; if ( "$__envwarden_now" != "" && -x $__envwarden_command:q ) $__envwarden_command:q check --hook --active --prefix $__envwarden_now:q < /dev/null ; set __envwarden_status = $status ; if ( $__envwarden_status == 4 ) eval __envwarden_leave' ;
+alias __envwarden_ask 'set __envwarden_seen = "$$:$__envwarden_now" ; set __envwarden_status = 0 ; if ( "$__envwarden_now" != "" && -x $__envwarden_present:q ) $__envwarden_run:q check --hook --active --prefix $__envwarden_now:q < /dev/null ; set __envwarden_status = $status ; if ( $__envwarden_status == 4 ) eval __envwarden_leave' ;
 alias __envwarden_look '__envwarden_find ; if ( "$$:$__envwarden_now" != "$__envwarden_seen" ) eval __envwarden_ask' ;
 alias __envwarden_wrap '__envwarden_wrap_conda ; __envwarden_wrap_mamba ; __envwarden_wrap_micromamba' ;
 set __envwarden_known = none ;

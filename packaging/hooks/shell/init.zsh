@@ -2,14 +2,18 @@
 # and at a prompt about one that became active past them.
 # Evaluated by: eval "$(envwarden shell-init zsh)"
 # zsh reads it as a whole, with the aliases there are: "\" keeps them from words they may stand for.
-\typeset -g __envwarden_command=@ENVWARDEN@
+
+# __envwarden_check WORDS: 4 if the environment they name is blocked, else 0.
+__envwarden_check() {
+	\emulate -L zsh
+	[[ -x @PRESENT@ && ! -o restricted ]] || \return 0
+	@RUN@ check --hook "$@" </dev/null 1>&2 || (( $? != 4 )) || \return 4
+}
 
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
 __envwarden_gate() {
 	\emulate -L zsh
-	[[ -x "$__envwarden_command" && ! -o restricted ]] || \return 0
-	"$__envwarden_command" check --hook --tool "$1" --typed -- "${@:2}" </dev/null 1>&2 ||
-		(( $? != 4 )) || \return 4
+	__envwarden_check --tool "$1" --typed -- "${@:2}"
 }
 
 # What is active in this shell was asked about. With the shell's number: it may be exported.
@@ -50,9 +54,8 @@ __envwarden_pixi() {
 __envwarden_look() {
 	\emulate -L zsh
 	\typeset -g __envwarden_seen="$$:${CONDA_PREFIX-}"
-	[[ -n "${CONDA_PREFIX-}" && -x "$__envwarden_command" && ! -o restricted ]] || \return 0
-	"$__envwarden_command" check --hook --active --prefix "$CONDA_PREFIX" </dev/null 1>&2 ||
-		(( $? != 4 )) || __envwarden_leave
+	[[ -z "${CONDA_PREFIX-}" ]] || __envwarden_check --active --prefix "$CONDA_PREFIX" ||
+		__envwarden_leave
 }
 
 __envwarden_leave() {

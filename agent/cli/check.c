@@ -24,6 +24,7 @@
 #include "platform/terminal.h"
 
 #define TIMEOUT_MS 150 /* what a shell may wait for us */
+#define START_MS 10    /* of that goes by until we run, and after our end */
 #define TIMEOUT_MAX_MS 600000
 #define WIDTH_MAX 80
 #define DAY_MS INT64_C(86400000)
@@ -72,11 +73,12 @@ static const struct arg_table table = {
 	.n_options = ARRAY_SIZE(option_table),
 };
 
-static int parse_timeout(const char *text, int64_t *ms, struct err *err)
+static int parse_timeout(const struct options *options, int64_t *ms, struct err *err)
 {
+	const char *text = options->timeout;
 	unsigned long long n;
 
-	*ms = TIMEOUT_MS;
+	*ms = options->hook ? TIMEOUT_MS - START_MS : TIMEOUT_MS;
 	if (!text)
 		return 0;
 	if (text_to_u64(text, strlen(text), &n) < 0 || n > TIMEOUT_MAX_MS)
@@ -332,7 +334,7 @@ int command_check(int argc, char **argv)
 	if (rc == 0 && args.help)
 		return EXIT_FINE;
 	if (rc == 0)
-		rc = parse_timeout(options.timeout, &timeout_ms, &err);
+		rc = parse_timeout(&options, &timeout_ms, &err);
 	if (rc < 0)
 		return output_usage(argv[0], &err);
 	options.words.env = args.n_words > 0 ? args.words[0] : NULL;

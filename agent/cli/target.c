@@ -56,6 +56,12 @@ static char *keep_typed(struct target *target, const char *typed)
 	return keep(target, is_text ? path : typed);
 }
 
+/* Names may be looked for in folders given relative to it. Asking for it is slow. */
+static bool needs_cwd(const Envwarden__Local__Target *wire)
+{
+	return *wire->typed && !paths_is_absolute(wire->typed);
+}
+
 static void find_cwd(char out[PATHS_MAX])
 {
 	struct safe_dir *dir = NULL;
@@ -180,8 +186,10 @@ int target_init(struct target *target, const struct target_words *words, struct 
 	rc = take_typed(target, words, err);
 	if (rc < 0)
 		return rc;
-	find_cwd(path);
-	target->wire.cwd = keep(target, path);
+	if (needs_cwd(&target->wire)) {
+		find_cwd(path);
+		target->wire.cwd = keep(target, path);
+	}
 	target->wire.conda_prefix = keep(target, getenv("CONDA_PREFIX"));
 	if (!words->base)
 		find_base(tool, path);

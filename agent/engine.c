@@ -40,6 +40,16 @@ int64_t engine_trusted(const struct engine *e)
 	return trusted_time_now(&e->time, engine_mono(e), engine_wall(e));
 }
 
+const char *engine_account(struct engine *e, uint32_t uid, struct arena *arena)
+{
+	struct user user;
+	const char *name = NULL;
+
+	if (accounts_by_uid(e->names, uid, 0, &user) == 0)
+		name = arena_strdup(arena, user.name);
+	return name != NULL ? name : "";
+}
+
 bool engine_logging(const struct engine *e)
 {
 	return !e->enrolled || state_logging(e);

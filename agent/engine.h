@@ -40,6 +40,7 @@
 #include "agent/core/trusted_time.h"
 #include "agent/decisions.h"
 #include "agent/envs.h"
+#include "agent/grace_list.h"
 #include "agent/intake.h"
 #include "agent/lease.h"
 #include "agent/link.h"
@@ -50,6 +51,7 @@
 #include "agent/sync/enrol.h"
 #include "agent/sync/identity.h"
 #include "agent/sync/sync.h"
+#include "agent/tries.h"
 #include "agent/worker.h"
 #include "lib/base/arena.h"
 #include "lib/base/crypto.h"
@@ -72,6 +74,7 @@ struct importing; /* request_import.c: an import under way */
 #define ENGINE_KEY_ASKED "asked/" /* settings: members' requests, by id */
 #define ENGINE_KEY_TIME "trusted-time"
 #define ENGINE_KEY_GRACES "graces"
+#define ENGINE_KEY_GRACES_TOLD "graces-told"
 #define ENGINE_KEY_COUNTS "decision-counts"
 #define ENGINE_KEY_RAN "ran-after-block"
 #define ENGINE_KEY_LOST "lost" /* setting: epoch of a journal that was lost and not told yet */
@@ -155,6 +158,7 @@ struct engine {
 
 	struct sync_identity identity;
 	bool enrolled;
+	bool adopting; /* joining: what belongs to the organisation before is kept no more */
 	struct state *state;
 	bool logged;	    /* a baseline was told since logging was last switched on */
 	bool log_switching; /* a job makes that follow what the organisation wants */
@@ -172,11 +176,13 @@ struct engine {
 	unsigned char ran_looked[SHA256_SIZE]; /* where the reader was told to look for more */
 	struct engine_repair repairs[ENGINE_REPAIRS_MAX];
 	size_t n_repairs;
-	struct grace *graces; /* given so far, oldest first */
-	size_t n_graces;
-	bool grace_giving;	 /* one is being made durable */
-	struct asked_list asked; /* members' requests for exceptions */
-	bool asking;		 /* one is being made durable */
+	struct grace_list graces; /* given so far */
+	bool grace_giving;	  /* one is being made durable */
+	uint32_t graces_told;	  /* the server has heard of codes up to this number */
+	uint32_t graces_telling;  /* ... and is being told of those up to this one, 0 none */
+	struct tries code_tries;  /* unlock codes that accounts tried */
+	struct asked_list asked;  /* members' requests for exceptions */
+	bool asking;		  /* one is being made durable */
 	struct syncing *syncing;
 	struct enrol *enrol;
 	struct trusted_time time;
@@ -212,6 +218,8 @@ int engine_main(const struct options *options, int channel_fd);
 int64_t engine_wall(const struct engine *e);
 int64_t engine_mono(const struct engine *e);
 int64_t engine_trusted(const struct engine *e);
+/* An account's name in the arena, as far as it is known by now; "". */
+const char *engine_account(struct engine *e, uint32_t uid, struct arena *arena);
 /* Whether environments are watched and changes are logged: always before enrolment, then as the
  * organisation says. */
 bool engine_logging(const struct engine *e);
@@ -416,22 +424,25 @@ void ran_repair_ends(struct engine *e, const struct env *env, uint32_t uid);
 /* --- graces.c --- */
 /* Reads the store, before the loop runs. ERR_NOMEM; what can't be read is told in the log. */
 int graces_start(struct engine *e, struct err *err);
-/* Whether the grace for this case was taken already. */
-bool grace_taken(const struct engine *e, const struct env *env, const char *case_code);
-struct grace {
-	struct uuid environment;
-	int64_t until_ms;
-	char case_code[CASE_CODE_MAX]; /* of a deferral; "" = unlocked by a code: */
-	uint32_t serial;
-	bool lifts_status;
-};
 /* Makes it durable, then the environment's; done(ctx, rc) once, later. ERR_NOMEM, ERR_BUSY
  * not begun. */
 typedef void (*grace_cb)(void *ctx, int rc);
 int grace_give(struct engine *e, const struct grace *grace, grace_cb done, void *ctx);
 /* That the code an environment was unlocked with is over, as a line in the arena; "" if not. */
 const char *grace_notice(const struct engine *e, const struct env *env, struct arena *arena);
-void graces_forget(struct engine *e); /* all of them: another organisation; but for the store */
+/* What holds for an environment now, if anything does: the grace its user took (it makes the block
+ * a warning), and the code that lifts the block. NULL: none. */
+const struct grace *grace_deferral(const struct engine *e, const struct env *env);
+const struct grace *grace_code(const struct engine *e, const struct env *env);
+int graces_show(struct engine *e, const struct env *env, struct arena *arena,
+		Envwarden__Environment *to); /* ERR_NOMEM */
+/* Codes the server has not heard of go into a report; then whether it was sent; then that it has
+ * it. */
+void graces_report(struct engine *e, struct arena *arena, Envwarden__Sync__DecisionReport *to);
+void graces_reported(struct engine *e, bool sent);
+void graces_acked(struct engine *e);
+void graces_tell_again(struct engine *e); /* the server has forgotten */
+void graces_forget(struct engine *e);	  /* all of them: another organisation; but for the store */
 void graces_free(struct engine *e);
 
 /* --- asking.c --- */

@@ -89,7 +89,7 @@ static void save_done(struct job *job)
 
 static void save(struct engine *e)
 {
-	struct ran_job *r = mem_calloc(1, sizeof *r);
+	struct ran_job *r = e->adopting ? NULL : mem_calloc(1, sizeof *r);
 
 	if (r == NULL)
 		return;
@@ -167,17 +167,6 @@ void ran_seen(struct engine *e, struct env *env, const struct ran_sight *sight)
 
 /* --- told --------------------------------------------------------------------------------- */
 
-/* As far as the account's name is known by now; its number is told anyway. */
-static const char *name_of(struct engine *e, uint32_t uid, struct arena *arena)
-{
-	struct user user;
-	const char *name = NULL;
-
-	if (accounts_by_uid(e->names, uid, 0, &user) == 0)
-		name = arena_strdup(arena, user.name);
-	return name != NULL ? name : "";
-}
-
 static int reasons_of(const struct ran *r, struct arena *arena, struct ran_info *out)
 {
 	const char **list = arena_calloc(arena, LIMIT_RAN_REASONS, sizeof *list);
@@ -198,7 +187,7 @@ static int info_of(struct engine *e, const struct ran *r, struct arena *arena, s
 {
 	*out = (struct ran_info){
 		.environment = r->environment,
-		.who = {.name = name_of(e, r->uid, arena), .uid = r->uid, .how = ""},
+		.who = {.name = engine_account(e, r->uid, arena), .uid = r->uid, .how = ""},
 		.case_code = r->case_code,
 		.first_ms = r->first_ms,
 		.last_ms = r->last_ms,

@@ -8,10 +8,6 @@
 #include "lib/base/mem.h"
 #include "proto/limits.h"
 
-#define TRIES_MAX 5 /* codes an account may try in TRIES_MS */
-#define TRIES_MS 60000
-#define TRIERS 32
-
 struct asked_grace {
 	struct engine *e;
 	bool unlocks;
@@ -89,7 +85,7 @@ static const char *why_not_deferred(const struct engine *e, const struct env *en
 	if (has_status_block(kept))
 		return "it is blocked by an administrator or for want of news, not by a rule "
 		       "alone: only they can lift that";
-	if (grace_taken(e, env, kept->case_code))
+	if (grace_list_find(&e->graces, &env->id, kept->case_code) != NULL)
 		return "the grace for this case was taken already";
 	return NULL;
 }
@@ -108,30 +104,6 @@ static void defer(struct local_call *call, struct asked_grace *a, const struct e
 }
 
 /* --- unlock ------------------------------------------------------------------------------- */
-
-static struct tries {
-	uint32_t uid;
-	int64_t since_ms;
-	unsigned n;
-} triers[TRIERS];
-
-/* Codes are long enough; this keeps the logs and the guessing short. The longest ago makes room. */
-static bool may_try(uint32_t uid, int64_t now_ms)
-{
-	struct tries *t = &triers[0];
-
-	for (size_t i = 0; i < TRIERS; i++) {
-		if (triers[i].n > 0 && triers[i].uid == uid) {
-			t = &triers[i];
-			break;
-		}
-		if (triers[i].since_ms < t->since_ms)
-			t = &triers[i];
-	}
-	if (t->uid != uid || t->n == 0 || now_ms - t->since_ms >= TRIES_MS)
-		*t = (struct tries){.uid = uid, .since_ms = now_ms};
-	return ++t->n <= TRIES_MAX;
-}
 
 static int read_code(const struct asked_grace *a, const struct env *env, struct unlock *out,
 		     struct err *err)
@@ -164,7 +136,7 @@ static void unlock(struct local_call *call, struct asked_grace *a, const struct 
 	struct unlock code;
 	struct err err = ERR_INIT;
 
-	if (!may_try(local_call_uid(call), engine_mono(a->e))) {
+	if (!tries_may(&a->e->code_tries, local_call_uid(call), engine_mono(a->e))) {
 		refuse(call, a, ERR_BUSY, "too many codes were tried; wait a minute");
 		return;
 	}
@@ -199,6 +171,8 @@ static void found(void *ctx, const struct lookup_result *result)
 		return;
 	}
 	a->grace.environment = env->id;
+	a->grace.uid = local_call_uid(call);
+	a->grace.given_ms = engine_trusted(a->e);
 	if (env->ruling.kept != NULL)
 		memcpy(a->case_code, env->ruling.kept->case_code, sizeof a->case_code);
 	if (a->unlocks)

@@ -38,6 +38,8 @@ static void adopt_run(struct job *job)
 	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, ENGINE_KEY_GRACES, &job->err);
 	if (job->rc == 0)
+		job->rc = store_kv_delete(e->store, ENGINE_KEY_GRACES_TOLD, &job->err);
+	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, ENGINE_KEY_COUNTS, &job->err);
 	if (job->rc == 0)
 		job->rc = store_kv_delete(e->store, ENGINE_KEY_RAN, &job->err);
@@ -54,6 +56,7 @@ static void adopt_done(struct job *job)
 	struct adopt_job *a = container_of(job, struct adopt_job, job);
 	struct engine *e = job->e;
 
+	e->adopting = false;
 	if (job->rc == 0) {
 		e->enrolled = true;
 		e->use_told_ms = 0;
@@ -100,6 +103,7 @@ static void on_enrolled(void *ctx, int rc, struct sync_identity *identity, const
 	}
 	e->identity = *identity;
 	sync_identity_init(identity);
+	e->adopting = true; /* or a job behind this one kept what it clears */
 	a->job.run = adopt_run;
 	a->job.done = adopt_done;
 	engine_submit(e, &a->job);

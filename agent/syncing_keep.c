@@ -176,8 +176,10 @@ static void welcome_done(struct job *job)
 		e->syncing->has_continuity = true;
 		if (w->new_epoch)
 			notes_forget(e);
-		if (w->new_epoch || w->lost)
+		if (w->new_epoch || w->lost) {
 			ran_tell_again(e);
+			graces_tell_again(e);
+		}
 		e->ran_taken = w->takes_runs;
 		engine_welcomed(e);
 	} else {

@@ -79,21 +79,12 @@ static int reasons_to_report(struct arena *arena, const struct reason *from, siz
 	return list != NULL ? 0 : ERR_NOMEM;
 }
 
-/* Of the code that lifts rules now: not one that has ended or was revoked. */
-static uint32_t code_in_use(const struct engine *e, const struct ruling *r)
-{
-	const struct said *said = state_said(e);
-	bool counts = said != NULL && r->unlocked_until_ms > engine_trusted(e) &&
-		      !said_revoked(said, r->unlocked_serial);
-
-	return counts ? r->unlocked_serial : 0;
-}
-
 static int fill(struct report *report, const struct env *env,
 		Envwarden__Sync__EnvironmentDecision *wire)
 {
 	const struct engine *e = report->e;
 	const struct ruling *r = &env->ruling;
+	const struct grace *code = grace_code(e, env);
 
 	envwarden__sync__environment_decision__init(wire);
 	wire->environment = wire_uuid(&env->id);
@@ -106,8 +97,7 @@ static int fill(struct report *report, const struct env *env,
 	wire->refusals = r->refusals;
 	wire->runs_after_block = r->runs_after_block;
 	wire->deferred_until_ms = r->deferred_until_ms;
-	wire->unlocked_serial = code_in_use(e, r);
-	wire->used_serial = r->unlocked_serial;
+	wire->unlocked_serial = code != NULL ? code->serial : 0;
 	if (r->kept == NULL)
 		return 0;
 	wire->case_code = r->kept->case_code;
@@ -173,7 +163,8 @@ void telling_go(struct engine *e)
 	if (report.list != NULL)
 		envs_each(&e->envs, add, &report);
 	ran_report(e, &report.arena, &message);
-	if (report.n > 0 || message.n_runs > 0) {
+	graces_report(e, &report.arena, &message);
+	if (report.n > 0 || message.n_runs > 0 || message.n_used > 0) {
 		message.number = ++e->told_number;
 		message.environments = report.list;
 		message.n_environments = report.n;
@@ -183,6 +174,7 @@ void telling_go(struct engine *e)
 	}
 	envs_each(&e->envs, went, &sent);
 	ran_reported(e, sent);
+	graces_reported(e, sent);
 	arena_deinit(&report.arena);
 }
 
@@ -220,6 +212,7 @@ void telling_acked(struct engine *e, uint64_t number)
 	e->telling_number = 0;
 	envs_each(&e->envs, heard, NULL);
 	ran_acked(e);
+	graces_acked(e);
 	telling_soon(e);
 	telling_go(e);
 }
@@ -229,6 +222,7 @@ void telling_lost(struct engine *e)
 	e->telling_number = 0;
 	envs_each(&e->envs, tell_again, NULL);
 	ran_reported(e, false);
+	graces_reported(e, false);
 }
 
 static void count_anew(void *ctx, struct env *env)
@@ -343,7 +337,7 @@ void telling_save(struct engine *e)
 	bool counted = false;
 
 	envs_each(&e->envs, look_for_counted, &counted);
-	c = counted ? mem_calloc(1, sizeof *c) : NULL;
+	c = counted && !e->adopting ? mem_calloc(1, sizeof *c) : NULL;
 	if (c == NULL)
 		return;
 	buf_init(&c->bytes, STORE_VALUE_MAX);

@@ -62,7 +62,8 @@ static void save_done(struct job *job)
 
 void timekeeping_save(struct engine *e)
 {
-	struct time_job *t = trusted_time_known(&e->time) ? mem_calloc(1, sizeof *t) : NULL;
+	bool keeps = trusted_time_known(&e->time) && !e->adopting;
+	struct time_job *t = keeps ? mem_calloc(1, sizeof *t) : NULL;
 
 	if (t == NULL)
 		return;

@@ -213,6 +213,7 @@ static const struct field_limit table[] = {
 	FIXED_OR_NONE("unlock_key", UNLOCK_KEY_SIZE),
 	TEXTS("unreadable", LIMIT_TEXT, LIMIT_UNREADABLE),
 	TEXT("url", PACKAGE_URL_MAX),
+	LIST("used", LIMIT_USED_CODES),
 	TEXT("user", LIMIT_TEXT),
 	TEXTS("users", LIMIT_TEXT, LIMIT_POLICY_ITEMS),
 	LIST("uses", LIMIT_USES),

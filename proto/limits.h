@@ -74,6 +74,7 @@
 #define LIMIT_USES 10000       /* environments whose last use goes with changes */
 #define LIMIT_KNOWN 10000      /* environments in a Welcome */
 #define LIMIT_RUNS 128	       /* series of runs after a block that go with one report */
+#define LIMIT_USED_CODES 128   /* unlock codes used that go with one report */
 #define LIMIT_RAN_REASONS 16   /* ... and what blocked one of them */
 #define LIMIT_RAN_SHOWN 16     /* ... of one environment, shown to members */
 #define LIMIT_NOTES 1000       /* environments whose notes go with one message */

@@ -1,6 +1,7 @@
 /* What agents decided, and what their members ask for. */
 #include <stdio.h>
 
+#include "lib/base/json.h"
 #include "proto/convert.h"
 #include "server/db/db_admin.h"
 #include "server/db/db_decision.h"
@@ -77,26 +78,34 @@ static int decision_take(struct db_conn *conn, struct task *task,
 	return rc < 0 ? rc : db_decision_put(conn, &d, err);
 }
 
-/* A code is issued for an emergency: that it was used is on record, once, even if that ended before
- * the machine could tell. Numbers that were never issued leave nothing. */
-static int code_take(struct db_conn *conn, struct task *task,
-		     const Envwarden__Sync__EnvironmentDecision *wire, struct err *err)
+/* {"serial":3,"user":"ana","uid":1000,"used":"2026-..."}, by the machine's word but for the serial.
+ */
+static int code_detail(const Envwarden__Sync__UsedCode *wire, struct buf *out)
 {
-	struct db_unlock code = {
-		.machine = task->machine, .serial = wire->used_serial, .used_ms = task->now_ms};
-	char who[UUID_TEXT_MAX + 16], target[UUID_TEXT_MAX + 16], detail[32], id[UUID_TEXT_MAX];
-	bool first;
-	int rc;
+	struct json_writer w;
+	struct person who;
 
-	uuid_from_wire(&wire->environment, &code.environment);
-	rc = code.serial != 0 ? db_unlock_used(conn, &code, &first, err) : 0;
-	if (rc < 0 || code.serial == 0 || !first)
-		return rc;
+	person_from_wire(wire->who, &who);
+	json_writer_init(&w, out);
+	json_begin_object(&w);
+	json_kv_int(&w, "serial", wire->serial);
+	json_kv_str_opt(&w, "user", who.name);
+	if (who.uid >= 0)
+		json_kv_int(&w, "uid", who.uid);
+	json_kv_time_opt(&w, "used", wire->used_ms);
+	json_end_object(&w);
+	return buf_rc(out);
+}
+
+static int code_audit(struct db_conn *conn, struct task *task, const struct uuid *environment,
+		      const char *detail, struct err *err)
+{
+	char who[UUID_TEXT_MAX + 16], target[UUID_TEXT_MAX + 16], id[UUID_TEXT_MAX];
+
 	uuid_format(&task->machine, id);
 	(void)snprintf(who, sizeof(who), "machine:%s", id);
-	uuid_format(&code.environment, id);
+	uuid_format(environment, id);
 	(void)snprintf(target, sizeof(target), "environment:%s", id);
-	(void)snprintf(detail, sizeof(detail), "{\"serial\":%u}", (unsigned)code.serial);
 	return db_audit_append(conn,
 			       &(struct db_audit){.at_ms = task->now_ms,
 						  .who = who,
@@ -104,6 +113,29 @@ static int code_take(struct db_conn *conn, struct task *task,
 						  .target = target,
 						  .detail = detail},
 			       err);
+}
+
+/* A code is issued for an emergency: that it was used is on record, once, even if that ended before
+ * the machine could tell. Numbers that were never issued leave nothing. */
+static int code_take(struct db_conn *conn, struct task *task, const Envwarden__Sync__UsedCode *wire,
+		     struct err *err)
+{
+	struct db_unlock code = {
+		.machine = task->machine, .serial = wire->serial, .used_ms = task->now_ms};
+	struct buf detail;
+	bool first;
+	int rc;
+
+	uuid_from_wire(&wire->environment, &code.environment);
+	rc = db_unlock_used(conn, &code, &first, err);
+	if (rc < 0 || !first)
+		return rc;
+	buf_init(&detail, DB_AUDIT_DETAIL_MAX);
+	rc = code_detail(wire, &detail);
+	rc = rc < 0 ? err_set(err, rc, "%s", err_text(rc))
+		    : code_audit(conn, task, &code.environment, buf_cstr(&detail), err);
+	buf_deinit(&detail);
+	return rc;
 }
 
 /* What can't be, or is beyond the limits, is not kept; the rest is. */
@@ -143,9 +175,9 @@ int decisions_run(struct db_conn *conn, struct task *task, struct err *err)
 		rc = decision_take(conn, task, report->environments[i], err);
 		if (rc == ERR_LIMIT)
 			rc = 0; /* what is beyond the limits is not kept */
-		if (rc == 0)
-			rc = code_take(conn, task, report->environments[i], err);
 	}
+	for (size_t i = 0; i < report->n_used && rc == 0; i++)
+		rc = code_take(conn, task, report->used[i], err);
 	for (size_t i = 0; i < report->n_runs && rc == 0; i++)
 		rc = run_take(conn, task, report->runs[i], err);
 	if (rc < 0)

@@ -15,6 +15,15 @@ class Decisions(governed.Case):
     def shown(self):
         return self.site.admin("--json", "env", "show", self.prefix).json()
 
+    def granted(self, which, line):
+        """What `show` tells of a grace or a code that holds."""
+        show = self.site.ew("show", self.prefix)
+        self.assertRun(show, 0, None, rf"\n{which} +{line}\n")
+        grace = self.site.ew("show", self.prefix, "--json").json()[which]
+        self.assertEqual(grace["uid"], os.getuid())
+        self.assertLess(grace["since"], grace["until"])
+        return grace
+
     def test_kept_over_a_restart(self):
         site = self.site
         site.server.stop()
@@ -97,6 +106,8 @@ class Decisions(governed.Case):
             end()
             site.start_agent()
             self.wait_check(0)
+            grace = self.granted("deferred", r"until 20\d\d-\S+ \S+, by \S+")
+            self.assertRegex(grace["case"], "^EW-")
         # An administrator's own block can't be deferred.
         other = self.make("other")
         self.assertRun(site.admin("env", "set-status", other, "block", "--message", "No"), 0)
@@ -108,23 +119,39 @@ class Decisions(governed.Case):
         made = site.admin("--json", "unlock", self.prefix, "--reason", "a demo", "--for", "2h")
         self.assertRun(made, 0)
         code = made.json()["code"]
+        second = site.admin("--json", "unlock", self.prefix, "--reason", "more").json()["code"]
         site.server.stop()
         wrong = ("A" if code[0] != "A" else "B") + code[1:]
         self.assertRun(site.ew("unlock", self.prefix, wrong), 1)
         self.assertRun(self.check(), 4)
-        self.assertRun(site.ew("unlock", self.prefix, code), 0, "is unlocked until")
+        for good in (code, second, code):
+            self.assertRun(site.ew("unlock", self.prefix, good), 0, "is unlocked until")
         self.assertRun(self.check(), 0)
-        for _ in range(4):
+        for _ in range(2):
             last = site.ew("unlock", self.prefix, wrong)
         self.assertRun(last, 1, "too many codes")
         site.agent.kill()  # it was durable before it was said
         site.start_agent()
         self.wait_check(0)
+        self.assertEqual(self.granted("unlocked", r"until 20\d\d-\S+ \S+, by \S+, with code 1")
+                         ["lifts_status"], False)
         site.start_server()
-        used = harness.wait_for("the use on record", lambda: [
-            line for line in site.api("/audit")["entries"] if line["what"] == "unlock.used"], SOON_S)
-        self.assertEqual(len(used), 1)
-        self.assertEqual(used[0]["detail"], '{"serial":1}')
+
+        def used():
+            return [json.loads(line["detail"]) for line in site.api("/audit")["entries"]
+                    if line["what"] == "unlock.used"]
+
+        harness.wait_for("both uses on record", lambda: len(used()) == 2, SOON_S)
+        for end in (site.agent.stop, site.server.stop):
+            end()
+            (site.start_agent if end == site.agent.stop else site.start_server)()
+            site.wait_connected()
+        self.assertRun(site.ew("record", self.prefix), 0)
+        told = sorted(used(), key=lambda one: one["serial"])
+        self.assertEqual([one["serial"] for one in told], [1, 2])
+        for one in told:
+            self.assertEqual(one["uid"], os.getuid())
+            self.assertRegex(one["used"], r"^20\d\d-")
 
     def test_unlock_and_a_status(self):
         """What a code does not lift, it is refused for; the administrator is told before."""

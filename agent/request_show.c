@@ -28,7 +28,8 @@ static int show_head(struct show *show, struct env *env)
 	struct stream *stream = &show->stream;
 
 	if (request_environment(stream->e, env, &stream->arena, &item.environment) < 0 ||
-	    ran_show(stream->e, env, &stream->arena, item.environment) < 0)
+	    ran_show(stream->e, env, &stream->arena, item.environment) < 0 ||
+	    graces_show(stream->e, env, &stream->arena, item.environment) < 0)
 		return ERR_NOMEM;
 	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_ENVIRONMENT;
 	answer.environment = &item;

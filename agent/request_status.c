@@ -202,6 +202,38 @@ static void tell_remote(const struct engine *e, const struct by_mount *remote,
 	status->n_remote_mounts = remote->n;
 }
 
+/* --- what ran ----------------------------------------------------------------------------- */
+
+struct ran_blocked {
+	struct engine *e;
+	uint32_t uid; /* who asks */
+	Envwarden__Local__RanBlocked wire;
+};
+
+static void count_ran(void *ctx, struct env *env)
+{
+	struct ran_blocked *r = ctx;
+	const struct ran *newest;
+
+	if (!env->lives || env->ruling.runs_after_block == 0 || !engine_may_see(r->e, r->uid, env))
+		return;
+	r->wire.times += env->ruling.runs_after_block;
+	r->wire.environments++;
+	newest = ran_newest(r->e, env);
+	if (newest == NULL || newest->last_ms <= r->wire.last_ms)
+		return;
+	r->wire.last_ms = newest->last_ms;
+	r->wire.prefix = wire_text(env->prefix);
+}
+
+static void tell_ran(struct ran_blocked *ran, Envwarden__Local__StatusReply *status)
+{
+	envwarden__local__ran_blocked__init(&ran->wire);
+	envs_each(&ran->e->envs, count_ran, ran);
+	if (ran->wire.environments > 0)
+		status->ran_blocked = &ran->wire;
+}
+
 void request_status(void *ctx, struct local_call *call, const Envwarden__Local__StatusRequest *m)
 {
 	struct engine *e = ctx;
@@ -212,6 +244,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	char stale[ENGINE_TEXT_MAX];
 	struct degraded degraded = {.n = 0};
 	struct mounted mounted = {.e = e};
+	struct ran_blocked ran = {.e = e, .uid = local_call_uid(call)};
 	struct remote_lines remote;
 	char away[LIMIT_TEXT];
 	char partly[LIMIT_TEXT];
@@ -227,6 +260,7 @@ void request_status(void *ctx, struct local_call *call, const Envwarden__Local__
 	degrade_partly(&degraded, &mounted, partly);
 	degrade_aside(&degraded, e, aside);
 	tell_remote(e, &mounted.remote, &remote, &status);
+	tell_ran(&ran, &status);
 	status.version = wire_text(ENVWARDEN_VERSION);
 	status.enrolled = e->enrolled;
 	status.organisation = wire_text(e->enrolled ? e->identity.name : "");

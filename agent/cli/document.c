@@ -74,6 +74,28 @@ void document_runs(struct json_writer *w, Envwarden__RanAfterBlock *const *runs,
 	json_end_array(w);
 }
 
+void document_grace(struct json_writer *w, const char *key, const Envwarden__Grace *grace)
+{
+	struct person who;
+
+	if (grace == NULL)
+		return;
+	person_from_wire(grace->who, &who);
+	json_key(w, key);
+	json_begin_object(w);
+	json_kv_time_opt(w, "until", grace->until_ms);
+	json_kv_time_opt(w, "since", grace->given_ms);
+	json_kv_str_opt(w, "user", who.name);
+	if (who.uid >= 0)
+		json_kv_int(w, "uid", who.uid);
+	json_kv_str_opt(w, "case", grace->case_code);
+	if (grace->serial != 0) {
+		json_kv_int(w, "serial", grace->serial);
+		json_kv_bool(w, "lifts_status", grace->lifts_status);
+	}
+	json_end_object(w);
+}
+
 void document_environment(struct json_writer *w, const struct environment_info *environment)
 {
 	json_begin_object(w);

@@ -47,6 +47,8 @@ struct picture {
 	bool has_environment;
 	Envwarden__RanAfterBlock **ran;
 	size_t n_ran;
+	const Envwarden__Grace *deferred; /* NULL none */
+	const Envwarden__Grace *unlocked;
 	struct package_list packages;
 	struct decision_reply decision;
 	bool has_decision;
@@ -80,6 +82,8 @@ static int take(struct picture *p, const Envwarden__Local__Envelope *m, struct a
 		p->has_environment = rc == 0;
 		p->ran = m->environment->environment->ran;
 		p->n_ran = m->environment->environment->n_ran;
+		p->deferred = m->environment->environment->deferred;
+		p->unlocked = m->environment->environment->unlocked;
 		return rc;
 	case ENVWARDEN__LOCAL__ENVELOPE__KIND_PACKAGES:
 		return take_packages(p, m->packages, err);
@@ -126,6 +130,8 @@ static int print_document(const struct picture *p, struct buf *out, struct err *
 	json_end_array(&w);
 	if (p->n_ran > 0)
 		document_runs(&w, p->ran, p->n_ran);
+	document_grace(&w, "deferred", p->deferred);
+	document_grace(&w, "unlocked", p->unlocked);
 	if (p->has_decision) {
 		json_key(&w, "decision");
 		json_begin_object(&w);
@@ -219,6 +225,31 @@ static void run_facts(const struct picture *p, struct buf *out)
 	}
 }
 
+/* "until 2026-11-24 10:00, by ana, with code 3" */
+static void grace_fact(struct buf *out, const char *name, const Envwarden__Grace *grace)
+{
+	char until[TIMES_TEXT_MAX];
+	struct person who;
+	struct buf line;
+
+	if (grace == NULL)
+		return;
+	times_local(grace->until_ms, until);
+	person_from_wire(grace->who, &who);
+	buf_init(&line, OUTPUT_MAX);
+	buf_addf(&line, "until %s", until);
+	if (*who.name)
+		buf_addf(&line, ", by %s", who.name);
+	else if (who.uid >= 0)
+		buf_addf(&line, ", by uid %" PRId64, who.uid);
+	if (grace->serial != 0)
+		buf_addf(&line, ", with code %" PRIu32, grace->serial);
+	fact(out, name, buf_cstr(&line));
+	if (grace->lifts_status)
+		fact(out, "", "an administrator's block, too");
+	buf_deinit(&line);
+}
+
 static void print_facts(const struct picture *p, struct buf *out)
 {
 	const struct environment_info *e = &p->environment;
@@ -234,6 +265,8 @@ static void print_facts(const struct picture *p, struct buf *out)
 	time_fact(out, "last used", e->last_used_ms);
 	ran_fact(e, out);
 	run_facts(p, out);
+	grace_fact(out, "deferred", p->deferred);
+	grace_fact(out, "unlocked", p->unlocked);
 	if (e->self_reported)
 		fact(out, "known by", "its owner's reports; the agent may not read it");
 	if (e->excluded)

@@ -86,6 +86,19 @@ static void add_remote(struct json_writer *w, const Envwarden__Local__StatusRepl
 	json_end_object(w);
 }
 
+static void add_ran(struct json_writer *w, const Envwarden__Local__RanBlocked *ran)
+{
+	if (ran == NULL)
+		return;
+	json_key(w, "ran_after_block");
+	json_begin_object(w);
+	json_kv_int(w, "times", (int64_t)ran->times);
+	json_kv_int(w, "environments", (int64_t)ran->environments);
+	json_kv_time_opt(w, "last", ran->last_ms);
+	json_kv_str_opt(w, "prefix", ran->prefix);
+	json_end_object(w);
+}
+
 static int print_document(const Envwarden__Local__StatusReply *s, struct buf *out, struct err *err)
 {
 	struct json_writer w;
@@ -104,6 +117,7 @@ static int print_document(const Envwarden__Local__StatusReply *s, struct buf *ou
 	json_kv_int(&w, "self_reported", (int64_t)s->self_reported);
 	json_kv_int(&w, "unreported", (int64_t)s->unreported);
 	add_remote(&w, s);
+	add_ran(&w, s->ran_blocked);
 	add_parts(&w, s);
 	return output_end_document(&w, err);
 }
@@ -155,6 +169,23 @@ static void add_polled(const Envwarden__Local__StatusReply *s, struct buf *out)
 	buf_deinit(&text);
 }
 
+/* "3 times in 2 environments", then when, and in which */
+static void add_ran_lines(const Envwarden__Local__RanBlocked *ran, struct buf *out)
+{
+	char when[TIMES_TEXT_MAX];
+
+	if (ran == NULL)
+		return;
+	buf_addf(out, "ran blocked   %" PRIu64 " time%s in %" PRIu64 " environment%s\n", ran->times,
+		 ran->times == 1 ? "" : "s", ran->environments, ran->environments == 1 ? "" : "s");
+	if (ran->last_ms == 0)
+		return;
+	times_local(ran->last_ms, when);
+	line(out, "  last", when);
+	if (*ran->prefix)
+		line(out, "  in", ran->prefix);
+}
+
 static void add_degraded(const Envwarden__Local__StatusReply *s, struct buf *out)
 {
 	for (size_t i = 0; i < s->n_degraded; i++) {
@@ -182,6 +213,7 @@ static int print_page(const Envwarden__Local__StatusReply *s, struct buf *out, s
 	add_polled(s, out);
 	if (s->enrolled)
 		add_versions(s, out);
+	add_ran_lines(s->ran_blocked, out);
 	add_degraded(s, out);
 	return output_write(out, err);
 }

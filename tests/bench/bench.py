@@ -133,9 +133,9 @@ class Site:
         self.stop()
         shutil.rmtree(self.dir)
 
-    def configure(self, text=""):
+    def configure(self, text="", running=False):
         """Blind to what else runs as this account: other programs' environments come and go."""
-        self.config.write_text("running = off\n" + text)
+        self.config.write_text(("" if running else "running = off\n") + text)
 
     # --- environments
 

@@ -31,6 +31,7 @@ def main():
         alone.start()
         alone.wait_created(ENVIRONMENTS)
         enrolled.start(ENVIRONMENTS)
+        blocking.configure(running=True)
         blocking.start(ENVIRONMENTS)
         blocking.block_one()
         time.sleep(CALM_S)

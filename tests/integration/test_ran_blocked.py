@@ -67,6 +67,11 @@ class Ran(harness.Case):
         self.assertEqual(told["uid"], harness.os.getuid())
         self.assertRun(self.site.ew("show", self.prefix), 0, None,
                        r"ran blocked +seen 1 time, last 20\d\d-.* by \S+")
+        self.assertRun(self.site.ew("status"), 0,
+                       None, r"ran blocked +1 time in 1 environment\n  last +20\d\d-.*\n  in +/")
+        self.assertEqual(self.site.ew("status", "--json").json()["ran_after_block"],
+                         {"times": 1, "environments": 1, "last": told["last"],
+                          "prefix": str(self.prefix)})
         early.kill()
         self.site.agent.stop()
         self.site.start_agent()

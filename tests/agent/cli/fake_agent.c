@@ -202,6 +202,37 @@ static void send_hollow(struct local_call *call)
 	local_call_end(call, NULL);
 }
 
+static void send_granted(struct fake *fake, struct local_call *call,
+			 const struct environment_info *info)
+{
+	Envwarden__Local__Envelope answer = ENVWARDEN__LOCAL__ENVELOPE__INIT;
+	Envwarden__Local__EnvironmentItem item = ENVWARDEN__LOCAL__ENVIRONMENT_ITEM__INIT;
+	Envwarden__Person ana = ENVWARDEN__PERSON__INIT, bert = ENVWARDEN__PERSON__INIT;
+	Envwarden__Grace deferred = ENVWARDEN__GRACE__INIT, unlocked = ENVWARDEN__GRACE__INIT;
+	bool granted = strcmp(info->name, "granted") == 0;
+
+	ana.name = (char *)(uintptr_t) "ana\033[2J";
+	ana.uid = 1000;
+	bert.uid = 1001;
+	deferred.who = &ana;
+	deferred.until_ms = TIME_MS + HOUR_MS;
+	deferred.given_ms = TIME_MS;
+	deferred.case_code = (char *)(uintptr_t) "EW-91C0";
+	unlocked.until_ms = TIME_MS + 48 * HOUR_MS;
+	unlocked.serial = 3;
+	if (granted) {
+		unlocked.who = &bert;
+		unlocked.given_ms = TIME_MS;
+		unlocked.lifts_status = true;
+	}
+	CHECK(environment_to_wire(info, &fake->arena, &item.environment) == 0);
+	item.environment->deferred = granted ? &deferred : NULL;
+	item.environment->unlocked = &unlocked;
+	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_ENVIRONMENT;
+	answer.environment = &item;
+	CHECK(local_call_send(call, &answer) == 0);
+}
+
 static void on_show(void *ctx, struct local_call *call, const Envwarden__Local__ShowRequest *m)
 {
 	const struct package packages[] = {openssl, pyyaml, hostile};
@@ -225,7 +256,10 @@ static void on_show(void *ctx, struct local_call *call, const Envwarden__Local__
 		return;
 	}
 	make_environment(&info, m->target->typed, "/home/ana/envs/x");
-	send_environment(fake, call, &info);
+	if (strcmp(m->target->typed, "granted") == 0 || strcmp(m->target->typed, "helped") == 0)
+		send_granted(fake, call, &info);
+	else
+		send_environment(fake, call, &info);
 	for (size_t i = 0; i < ARRAY_SIZE(packages); i++) { /* in pieces, as big ones come */
 		item.n_packages = 1;
 		CHECK(packages_to_wire(&packages[i], 1, &fake->arena, &item.packages) == 0);
@@ -438,6 +472,7 @@ static void on_status(void *ctx, struct local_call *call, const Envwarden__Local
 	Envwarden__Local__StatusReply status = ENVWARDEN__LOCAL__STATUS_REPLY__INIT;
 	Envwarden__Local__Degraded line = ENVWARDEN__LOCAL__DEGRADED__INIT;
 	Envwarden__Local__Degraded *lines[] = {&line};
+	Envwarden__Local__RanBlocked ran = ENVWARDEN__LOCAL__RAN_BLOCKED__INIT;
 	struct fake *fake = ctx;
 
 	(void)m;
@@ -465,6 +500,11 @@ static void on_status(void *ctx, struct local_call *call, const Envwarden__Local
 	line.what = (char *)(uintptr_t) "/home/ana is polled";
 	line.why = (char *)(uintptr_t) "its file system (nfs) tells of no changes";
 	line.remedy = (char *)(uintptr_t) "nothing, or keep environments on a local disk";
+	ran.times = 2 * fake->options.ran - 1;
+	ran.environments = fake->options.ran;
+	ran.last_ms = fake->options.ran > 1 ? TIME_MS : 0;
+	ran.prefix = (char *)(uintptr_t)(fake->options.ran > 1 ? "/home/ana/envs/a\033[2Jb" : "");
+	status.ran_blocked = fake->options.ran > 0 ? &ran : NULL;
 	status.degraded = lines;
 	status.n_degraded = fake->options.degraded;
 	answer.kind_case = ENVWARDEN__LOCAL__ENVELOPE__KIND_STATUS_REPLY;

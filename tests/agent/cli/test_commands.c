@@ -167,6 +167,11 @@ static const struct command_case reads[] = {
 	{"no_agent_there", {"--socket", "/nonexistent/s", "list"}, 3, 0, NULL, NULL},
 	{"show", {"show", "legacy-etl"}, 0, 0, NULL, NULL},
 	{"show_json", {"show", "legacy-etl", "--json"}, 0, 0, NULL, NULL},
+	{"show_granted", {"show", "granted"}, 0, 80, NULL, NULL},
+	{"show_granted_40", {"show", "granted"}, 0, 40, NULL, NULL},
+	{"show_granted_json", {"show", "granted", "--json"}, 0, 0, NULL, NULL},
+	{"show_helped", {"show", "helped"}, 0, 0, NULL, NULL},
+	{"show_helped_json", {"show", "helped", "--json"}, 0, 0, NULL, NULL},
 	{"show_gone", {"show", "gone"}, 1, 0, NULL, NULL},
 	{"show_hollow", {"show", "hollow"}, 1, 0, NULL, NULL},
 	{"show_not_permitted", {"show", "secret"}, 7, 0, NULL, NULL},
@@ -330,6 +335,24 @@ static void test_status(void **state)
 	run_case(f, &gone);
 }
 
+/* What ran although it was blocked. */
+static void test_status_ran(void **state)
+{
+	static const struct command_case some[] = {
+		{"status_ran", {"status"}, 0, 80, NULL, NULL},
+		{"status_ran_40", {"status"}, 0, 40, NULL, NULL},
+		{"status_ran_json", {"status", "--json"}, 0, 0, NULL, NULL},
+	};
+	static const struct command_case one = {"status_ran_once", {"status"}, 0, 0, NULL, NULL};
+	struct fixture *f = *state;
+
+	serve(f, &(struct fake_options){.enrolled = true, .ran = 2});
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++)
+		run_case(f, &some[i]);
+	serve(f, &(struct fake_options){.enrolled = true, .ran = 1});
+	run_case(f, &one);
+}
+
 static void test_doctor(void **state)
 {
 	static const struct command_case fine = {"doctor", {"doctor"}, 0, 0, NULL, NULL};
@@ -450,8 +473,8 @@ int main(void)
 		CASE(test_check),    CASE(test_check_without_agent),
 		CASE(test_help),     CASE(test_reads),
 		CASE(test_requests), CASE(test_spec),
-		CASE(test_status),   CASE(test_enroll),
-		CASE(test_doctor),
+		CASE(test_status),   CASE(test_status_ran),
+		CASE(test_enroll),   CASE(test_doctor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

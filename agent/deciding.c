@@ -85,7 +85,7 @@ static void on_decided(void *ctx, struct env *env, bool changed)
 			 LOG_STR("prefix", env->prefix),
 			 LOG_STR("case", env->ruling.kept->case_code));
 	telling_decided(e, env);
-	checks_decided(e, env);
+	lookups_decided(e, env);
 }
 
 static void on_time(uv_timer_t *timer)

@@ -14,6 +14,7 @@
 #include "platform/process.h"
 #include "platform/users.h"
 
+#define ANSWER_MEMORY_MAX (1u << 20)
 #define PROBE_MS 60000 /* how long checking a store after a crash may take */
 #define ADOPT_MS 5000  /* how long a new store waits for the ids the server knows */
 #define LOCK_MS 10000
@@ -225,7 +226,7 @@ static void on_local_stopped(void *owner)
 	struct engine *e = owner;
 
 	e->local = NULL;
-	checks_stop(e);
+	lookups_stop(e);
 	decisions_cancel(e->decisions);
 	worker_stop(e->decider, on_decider_stopped, e);
 }
@@ -325,6 +326,7 @@ static void reload_config(struct engine *e)
 		return;
 	}
 	arena_deinit(&e->config_arena);
+	arena_deinit(&e->answer);
 	e->config_arena = arena;
 	e->config = config;
 	e->config_trouble[0] = '\0';
@@ -602,7 +604,7 @@ static int prepare(struct engine *e, struct err *err)
 		rc = accounts_new(&(struct accounts_config){.loop = &e->loop, .clock = e->clock},
 				  &e->names, err);
 	if (rc == 0)
-		rc = checks_start(e) < 0 ? err_nomem(err) : 0;
+		rc = lookups_start(e) < 0 ? err_nomem(err) : 0;
 	if (rc == 0)
 		rc = deciding_start(e) < 0 ? err_nomem(err) : 0;
 	if (rc == 0)
@@ -706,6 +708,7 @@ int engine_main(const struct options *options, int channel_fd)
 	e->next_lease = (struct lease_ends){.word = -1, .queue = -1};
 	e->lease.queue = -1;
 	envs_init(&e->envs);
+	arena_init(&e->answer, ANSWER_MEMORY_MAX);
 	CHECK(uv_loop_init(&e->loop) == 0);
 	if (prepare(e, &err) < 0)
 		goto refuse;

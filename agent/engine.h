@@ -5,7 +5,8 @@
  *   engine.c    life: opening, starting, stopping
  *   facts.c     what the reader says -> store -> environments
  *   known.c     what the reader need not read again
- *   checks.c    an activation check from target to decision
+ *   lookups.c   from what somebody named to the environment, clean or read anew
+ *   checks.c    activation checks
  *   requests.c, request_*.c  the other requests of the local socket
  *   state.c     signed state: taken over, told
  *   logging.c   the organisation's logging switch
@@ -61,7 +62,7 @@
 #include "proto/set_file.h"
 
 struct inlet;	/* facts.c: the environment being told by the reader */
-struct checks;	/* checks.c: checks under way */
+struct lookups; /* lookups.c: those under way */
 struct state;	/* state.c: signed state and what it says */
 struct syncing; /* syncing.c */
 struct waiter;	/* facts.c: who waits for a reading */
@@ -147,7 +148,8 @@ struct engine {
 	struct inlet *inlet;
 	struct waiter *waiters;
 	uint64_t next_id; /* of probes and readings */
-	struct checks *checks;
+	struct lookups *lookups;
+	struct arena answer; /* to a check, while it is made */
 	struct follower *followers;
 	struct reporting *reports; /* under way */
 	size_t n_reports;
@@ -274,12 +276,11 @@ int known_recall(struct engine *e, const Envwarden__Reader__Recall *recall);
 /* Store's thread. Adds the kept packages. ERR_NOTFOUND: one is not there. */
 int known_merge(struct store *store, struct intake *in, struct err *err);
 
-/* --- checks.c --- */
-int checks_start(struct engine *e);
-void checks_stop(struct engine *e);
-void checks_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *reply);
-void checks_link_lost(struct engine *e);
-void checks_handle(void *ctx, struct local_call *call, const Envwarden__Local__CheckRequest *m);
+/* --- lookups.c --- */
+int lookups_start(struct engine *e);
+void lookups_stop(struct engine *e);
+void lookups_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *reply);
+void lookups_link_lost(struct engine *e);
 
 /* Finds the environment a target means, for any request. done is called once, with env NULL and rc
  * ERR_NOTFOUND (or ERR_INVALID and err) when there is none that the asker may see. */
@@ -298,11 +299,14 @@ struct lookup_result {
 	bool late; /* the deadline came before all was known, or nobody is there to tell it */
 };
 typedef void (*lookup_cb)(void *ctx, const struct lookup_result *result);
-void checks_lookup(struct engine *e, uint32_t uid, const Envwarden__Local__Target *target,
+void lookups_begin(struct engine *e, uint32_t uid, const Envwarden__Local__Target *target,
 		   lookup_cb done, void *ctx);
 
 /* A decision was made: whoever waits for it is answered. */
-void checks_decided(struct engine *e, struct env *env);
+void lookups_decided(struct engine *e, struct env *env);
+
+/* --- checks.c --- */
+void checks_handle(void *ctx, struct local_call *call, const Envwarden__Local__CheckRequest *m);
 
 /* --- deciding.c --- */
 int deciding_start(struct engine *e); /* ERR_NOMEM */

@@ -558,7 +558,7 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 		on_running(e, message->running);
 		return 0;
 	case ENVWARDEN__READER__ENVELOPE__KIND_PROBE_REPLY:
-		checks_probe_reply(e, message->probe_reply);
+		lookups_probe_reply(e, message->probe_reply);
 		return 0;
 	case ENVWARDEN__READER__ENVELOPE__KIND_FACTS:
 		return on_facts(e, message->facts);
@@ -618,7 +618,7 @@ static void on_link_closed(void *ctx, int rc)
 	inlet_free(e->inlet);
 	e->inlet = NULL;
 	fail_waiters(e);
-	checks_link_lost(e);
+	lookups_link_lost(e);
 	if (!e->stopping)
 		log_warn("core", "the reader has gone, a new one will come", LOG_NONE);
 	if (next >= 0)

@@ -212,12 +212,12 @@ void request_exception_ask(void *ctx, struct local_call *call,
 	if (m->reason[strspn(m->reason, " \t\r\n")] == '\0')
 		refuse(call, a, ERR_USAGE, "say why: --reason");
 	else
-		checks_lookup(ctx, local_call_uid(call), m->target, found, call);
+		lookups_begin(ctx, local_call_uid(call), m->target, found, call);
 }
 
 void request_exception_states(void *ctx, struct local_call *call,
 			      const Envwarden__Local__ExceptionStates *m)
 {
 	if (begin(ctx, call) != NULL)
-		checks_lookup(ctx, local_call_uid(call), m->target, found, call);
+		lookups_begin(ctx, local_call_uid(call), m->target, found, call);
 }

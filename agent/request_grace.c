@@ -197,7 +197,7 @@ static struct asked_grace *ask(struct engine *e, struct local_call *call)
 void request_defer(void *ctx, struct local_call *call, const Envwarden__Local__DeferRequest *m)
 {
 	if (ask(ctx, call) != NULL)
-		checks_lookup(ctx, local_call_uid(call), m->target, found, call);
+		lookups_begin(ctx, local_call_uid(call), m->target, found, call);
 }
 
 void request_unlock(void *ctx, struct local_call *call, const Envwarden__Local__UnlockRequest *m)
@@ -208,5 +208,5 @@ void request_unlock(void *ctx, struct local_call *call, const Envwarden__Local__
 		return;
 	a->unlocks = true;
 	(void)snprintf(a->code, sizeof a->code, "%s", m->code);
-	checks_lookup(ctx, local_call_uid(call), m->target, found, call);
+	lookups_begin(ctx, local_call_uid(call), m->target, found, call);
 }

@@ -295,7 +295,7 @@ void request_history(void *ctx, struct local_call *call, const Envwarden__Local_
 	if (m->target == NULL || m->target->typed[0] == '\0')
 		history_begin(e, call, NULL);
 	else
-		checks_lookup(e, h->uid, m->target, history_found, call);
+		lookups_begin(e, h->uid, m->target, history_found, call);
 }
 
 void requests_stop(struct engine *e)

@@ -219,7 +219,7 @@ static void begin(struct engine *e, struct local_call *call, const Envwarden__Lo
 	past->stream.e = e;
 	arena_init(&past->store_arena, STREAM_MEMORY_MAX);
 	local_call_set_data(call, past);
-	checks_lookup(e, local_call_uid(call), target, past_found, call);
+	lookups_begin(e, local_call_uid(call), target, past_found, call);
 }
 
 void request_packages_at(void *ctx, struct local_call *call,

@@ -262,7 +262,7 @@ void request_record(void *ctx, struct local_call *call, const Envwarden__Local__
 	}
 	if (!m->all) {
 		local_call_set_data(call, e);
-		checks_lookup(e, local_call_uid(call), m->target,
+		lookups_begin(e, local_call_uid(call), m->target,
 			      m->can_report ? record_found_by_reporter : record_found, call);
 		return;
 	}

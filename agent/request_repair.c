@@ -48,5 +48,5 @@ void request_repair(void *ctx, struct local_call *call, const Envwarden__Local__
 	}
 	*asked = (struct repairing){.e = ctx, .over = m->over};
 	local_call_set_data(call, asked);
-	checks_lookup(ctx, local_call_uid(call), m->target, repair_found, call);
+	lookups_begin(ctx, local_call_uid(call), m->target, repair_found, call);
 }

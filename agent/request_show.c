@@ -198,5 +198,5 @@ void request_show(void *ctx, struct local_call *call, const Envwarden__Local__Sh
 	asked->e = ctx;
 	asked->can_prove = m->can_prove;
 	local_call_set_data(call, asked);
-	checks_lookup(ctx, local_call_uid(call), m->target, show_found, call);
+	lookups_begin(ctx, local_call_uid(call), m->target, show_found, call);
 }

@@ -10,19 +10,10 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "platform/clock.h"
-#include "platform/fd_pass.h"
 #include "platform/process.h"
-#include "platform/users.h"
 
 #define ANSWER_MEMORY_MAX (1u << 20)
-#define PROBE_MS 60000 /* how long checking a store after a crash may take */
-#define ADOPT_MS 5000  /* how long a new store waits for the ids the server knows */
-#define LOCK_MS 10000
-#define LOCK_STEP_MS 20
-#define DAMAGED_FILE "damaged"
-#define EPOCH_FILE "epoch" /* of the journal, 16 bytes: a store that takes its place names it */
-#define RUNNING_FILE "running"
-#define KEY_ASIDE "aside"   /* setting: "<time> <name>" of a store that was damaged */
+#define ADOPT_MS 5000	    /* how long a new store waits for the ids the server knows */
 #define PAUSE_FIRST_MS 5000 /* without a reader, after the store could not take its facts */
 #define PAUSE_LAST_MS 300000
 
@@ -66,17 +57,6 @@ static void job_run(struct work *work)
 	store_journal(job->e->store, &job->journal);
 }
 
-/* What a store that has to take this one's place should say it lacks. */
-static void note_epoch(struct engine *e)
-{
-	char path[PATHS_MAX];
-	struct err err = ERR_INIT;
-
-	if (paths_join(path, e->options->paths.state, EPOCH_FILE, &err) < 0 ||
-	    files_atomic_write(path, e->journal.epoch.b, UUID_SIZE, 0600, &err) < 0)
-		log_warn("store", "the journal's epoch is not noted", LOG_ERR(&err));
-}
-
 static void job_done(struct work *work)
 {
 	struct job *job = container_of(work, struct job, work);
@@ -86,7 +66,7 @@ static void job_done(struct work *work)
 
 	if (uuid_cmp(&e->journal.epoch, &job->journal.epoch) != 0) {
 		e->journal = job->journal;
-		note_epoch(e);
+		opening_note_epoch(e);
 	}
 	e->journal = job->journal;
 	if (job->rc == ERR_CORRUPT)
@@ -104,87 +84,27 @@ void engine_submit(struct engine *e, struct job *job)
 	worker_submit(e->disk, &job->work);
 }
 
-/* --- readers come --- */
-
-static void take_reader(struct engine *e)
-{
-	struct err err = ERR_INIT;
-	struct lease_ends lease;
-	int fds[FD_PASS_MAX];
-	int rc;
-	size_t n;
-
-	while ((rc = fd_pass_receive(e->channel_fd, fds, FD_PASS_MAX, &n, &err)) == 0) {
-		lease.word = n == FD_PASS_MAX ? fds[1] : -1;
-		lease.queue = n == FD_PASS_MAX ? fds[2] : -1;
-		facts_connect(e, fds[0], &lease);
-	}
-	if (rc != ERR_BUSY)
-		engine_stop(e); /* the supervisor has gone: end with it */
-}
-
-static void on_channel(uv_poll_t *poll, int status, int events)
-{
-	(void)events;
-	if (status < 0)
-		engine_stop(poll->data);
-	else
-		take_reader(poll->data);
-}
-
-static void accept_readers(struct engine *e)
-{
-	if (!e->stopping && !uv_is_active((uv_handle_t *)&e->channel))
-		CHECK(uv_poll_start(&e->channel, UV_READABLE, on_channel) == 0);
-}
-
-void engine_welcomed(struct engine *e)
-{
-	if (!e->paused)
-		accept_readers(e);
-}
-
-static void on_readers_may_come(uv_timer_t *timer)
-{
-	struct engine *e = timer->data;
-
-	e->paused = false;
-	accept_readers(e);
-}
-
-void engine_restart_reader(struct engine *e)
-{
-	if (e->link != NULL)
-		link_stop(e->link); /* the supervisor starts another one */
-}
+/* --- the store --- */
 
 void engine_store_failed(struct engine *e)
 {
 	if (e->stopping)
 		return;
-	engine_restart_reader(e);
+	readers_restart(e);
 	if (e->paused)
 		return;
-	e->paused = true;
 	e->pause_ms = e->pause_ms == 0 ? PAUSE_FIRST_MS : e->pause_ms * 2;
 	if (e->pause_ms > PAUSE_LAST_MS)
 		e->pause_ms = PAUSE_LAST_MS;
-	(void)uv_poll_stop(&e->channel);
-	uv_timer_start(&e->readers, on_readers_may_come, (uint64_t)e->pause_ms, 0);
+	readers_pause(e, e->pause_ms);
 }
 
 void engine_store_damaged(struct engine *e, const char *what)
 {
-	char path[PATHS_MAX];
-	struct err err = ERR_INIT;
-
 	if (e->exit_code == ENGINE_EXIT_DAMAGED)
 		return;
 	log_error("store", "damaged, it will be set aside", LOG_STR("what", what));
-	/* Without the mark the next core checks the store itself, as after any crash. */
-	if (paths_join(path, e->options->paths.state, DAMAGED_FILE, &err) < 0 ||
-	    files_atomic_write(path, what, strlen(what), 0600, &err) < 0)
-		log_warn("store", "the damage could not be marked", LOG_ERR(&err));
+	opening_mark_damaged(e, what);
 	e->exit_code = ENGINE_EXIT_DAMAGED;
 	engine_stop(e);
 }
@@ -261,7 +181,7 @@ void engine_stop(struct engine *e)
 	telling_save(e);
 	timekeeping_save(e);
 	requests_stop(e);
-	engine_restart_reader(e);
+	readers_restart(e);
 	syncing_stop(e, on_sync_stopped, e);
 }
 
@@ -341,226 +261,16 @@ static void on_reload(uv_signal_t *handle, int signum)
 
 	(void)signum;
 	reload_config(e);
-	engine_restart_reader(e); /* the next one is told the configuration */
+	readers_restart(e); /* the next one is told the configuration */
 	if (syncing_client(e) != NULL)
 		sync_hurry(syncing_client(e));
 }
 
 /* --- starting --- */
 
-/* Told to end, or killed from outside: that says nothing about the store. */
-static bool was_stopped(const struct process_end *end)
-{
-	return end->signal == SIGKILL || end->signal == SIGTERM || end->signal == SIGINT;
-}
-
-/*
- * A store that was open when its process died is walked by a child first: damage that ends the
- * process that touches it then ends that child. What can't be told so, opening will tell.
- */
-static int probe_in_child(const struct engine *e)
-{
-	const char *args[] = {
-		"envwardend", "--role", "probe", "--state-dir", e->options->paths.state, NULL};
-	struct process_end end = {.exit_code = -1};
-	struct err err = ERR_INIT;
-	int64_t pid;
-
-	if (process_spawn_self(args, NULL, 0, &pid, &err) < 0)
-		return 0;
-	for (int waited = 0; waited < PROBE_MS; waited += 5) {
-		if (process_reap(&end) == 0)
-			return end.exit_code == ENGINE_EXIT_DAMAGED ||
-					       (end.signal != 0 && !was_stopped(&end))
-				       ? ERR_CORRUPT
-				       : 0;
-		uv_sleep(5);
-	}
-	log_warn("store", "too big to be checked in time", LOG_NONE);
-	(void)process_signal(pid, PROCESS_KILL, NULL);
-	return 0;
-}
-
-/* Says that the store is open, to the start after a crash. A full disk must not stop this start. */
-static void mark_open(const char *path)
-{
-	struct err err = ERR_INIT;
-
-	if (files_atomic_write(path, "", 0, 0600, &err) < 0)
-		log_warn("store", "a crash will not be noticed", LOG_ERR(&err));
-}
-
-/* The epoch of the journal that is lost; zero if that is not known. */
-static void read_epoch(const struct engine *e, struct uuid *out)
-{
-	char path[PATHS_MAX];
-	struct buf bytes;
-
-	buf_init(&bytes, 64);
-	if (paths_join(path, e->options->paths.state, EPOCH_FILE, NULL) == 0 &&
-	    files_read_whole(path, UUID_SIZE, &bytes, NULL) == 0 && bytes.len == UUID_SIZE)
-		memcpy(out->b, bytes.data, UUID_SIZE);
-	buf_deinit(&bytes);
-}
-
-/* The store is new, and another one was lost: it says so. */
-static int declare_lost(struct engine *e, const struct uuid *lost, struct err *err)
-{
-	struct store_new_epoch how = {.gap = true, .now_ms = engine_wall(e), .lost = *lost};
-	int rc = store_new_epoch(e->store, &how, err);
-
-	/* An organisation's switch begins another epoch, which has to say it again. */
-	if (rc == 0)
-		rc = store_kv_put(e->store, ENGINE_KEY_LOST, how.lost.b, UUID_SIZE, err);
-	return rc;
-}
-
-/* An empty store where there was one with a journal: removed, or cut to nothing. */
-static int check_lost(struct engine *e, struct err *err)
-{
-	struct store_journal journal;
-	struct uuid last = {{0}};
-
-	read_epoch(e, &last);
-	store_journal(e->store, &journal);
-	if (uuid_is_zero(&last) || journal.epoch_no > 1 || journal.head > 0 ||
-	    uuid_cmp(&last, &journal.epoch) == 0)
-		return 0;
-	log_error("store", "the store is empty and was not; starting a new one", LOG_NONE);
-	return declare_lost(e, &last, err);
-}
-
-/* For `status`, over restarts. */
-static int note_aside(struct engine *e, const char *path, struct err *err)
-{
-	const char *name = strrchr(path, '/');
-	struct buf text;
-	int rc;
-
-	if (name == NULL)
-		return 0; /* there was nothing to set aside */
-	buf_init(&text, STORE_VALUE_MAX);
-	buf_addf(&text, "%lld %s", (long long)engine_wall(e), name + 1);
-	rc = buf_rc(&text) < 0 ? err_nomem(err)
-			       : store_kv_put(e->store, KEY_ASIDE, text.data, text.len, err);
-	buf_deinit(&text);
-	return rc;
-}
-
-static void read_aside(struct engine *e)
-{
-	struct buf text;
-	char *name;
-
-	buf_init(&text, STORE_VALUE_MAX);
-	if (store_kv_get(e->store, KEY_ASIDE, &text, NULL) == 0) {
-		e->aside_ms = strtoll(buf_cstr(&text), &name, 10);
-		if (*name == ' ' &&
-		    paths_join(e->aside, e->options->paths.state, name + 1, NULL) < 0)
-			e->aside[0] = '\0';
-	}
-	buf_deinit(&text);
-}
-
-/* The damaged store keeps a name of its own; a new one declares that there is a gap. */
-static int replace_store(struct engine *e, const char *dir, const struct store_options *options,
-			 struct err *err)
-{
-	struct uuid lost = {{0}};
-	char aside[PATHS_MAX] = "";
-	int rc = 0;
-
-	if (files_exists(dir))
-		rc = store_set_aside(dir, engine_wall(e), aside, sizeof aside, err);
-	if (rc < 0)
-		return rc;
-	log_error("store", "damaged, set aside; starting a new one", LOG_STR("folder", aside));
-	rc = files_mkdir_private(dir, err);
-	if (rc == 0)
-		rc = store_open(dir, options, &e->store, err);
-	read_epoch(e, &lost);
-	if (rc == 0)
-		rc = note_aside(e, aside, err);
-	return rc == 0 ? declare_lost(e, &lost, err) : rc;
-}
-
-static int open_store(struct engine *e, struct err *err)
-{
-	const char *patterns[CONFIG_LIST_MAX];
-	struct store_options options = {.journal_max_bytes = (uint64_t)e->config.journal_max_mb
-							     << 20,
-					.hide_key = e->hide_key,
-					.hide_patterns = patterns,
-					.n_hide = hide_paths_patterns(&e->config, patterns)};
-	char dir[PATHS_MAX];
-	char dirty[PATHS_MAX];
-	char damaged[PATHS_MAX];
-	int rc = paths_join(dir, e->options->paths.state, "store", err);
-	bool crashed;
-
-	if (rc == 0)
-		rc = paths_join(dirty, e->options->paths.state, RUNNING_FILE, err);
-	if (rc == 0)
-		rc = paths_join(damaged, e->options->paths.state, DAMAGED_FILE, err);
-	if (rc < 0)
-		return rc;
-	crashed = files_exists(dirty);
-	if (files_exists(damaged))
-		rc = ERR_CORRUPT;
-	else if (crashed)
-		rc = probe_in_child(e);
-	if (rc == 0)
-		rc = files_mkdir_private(dir, err);
-	if (rc == 0)
-		rc = store_open(dir, &options, &e->store, err);
-	if (rc == ERR_CORRUPT)
-		rc = replace_store(e, dir, &options, err);
-	else if (rc == 0)
-		rc = check_lost(e, err);
-	if (rc == 0)
-		rc = files_remove(damaged, err);
-	if (rc == 0 && !crashed)
-		mark_open(dirty);
-	return rc;
-}
-
 static int load_environment(void *ctx, const struct environment *env)
 {
 	return envs_put(ctx, env);
-}
-
-/* A core that was killed a moment ago ends, and lets go then: on a busy machine not at once. */
-static int take_lock(struct engine *e, const char *path, struct err *err)
-{
-	int64_t deadline = engine_mono(e) + LOCK_MS;
-	struct err why = ERR_INIT;
-	int rc = files_lock_take(path, &e->lock, &why);
-
-	if (rc == ERR_BUSY)
-		log_info("core", "waits for another agent to end", LOG_ERR(&why));
-	while (rc == ERR_BUSY && engine_mono(e) < deadline) {
-		uv_sleep(LOCK_STEP_MS);
-		why = ERR_INIT;
-		rc = files_lock_take(path, &e->lock, &why);
-	}
-	if (rc < 0 && err)
-		*err = why;
-	return rc;
-}
-
-static int open_state_dir(struct engine *e, struct err *err)
-{
-	const char *dir = e->options->paths.state;
-	char path[PATHS_MAX];
-	int rc = files_mkdir(dir, 0711, err);
-
-	if (rc == 0)
-		rc = files_mkdir_private(dir, err); /* checks what is there */
-	if (rc == 0)
-		rc = paths_join(path, dir, "lock", err);
-	if (rc == 0)
-		rc = take_lock(e, path, err);
-	return rc < 0 ? err_context(err, "state folder") : 0;
 }
 
 static void watch_signal(struct engine *e, uv_signal_t *handle, uv_signal_cb cb, int signum)
@@ -583,18 +293,18 @@ static int prepare(struct engine *e, struct err *err)
 
 	if (rc == 0) {
 		use_log_level(e);
-		rc = open_state_dir(e, err);
+		rc = opening_state_dir(e, err);
 	}
 	if (rc == 0)
 		rc = hide_paths_prepare(e, &e->config, err);
 	if (rc == 0)
-		rc = open_store(e, err);
+		rc = opening_store(e, err);
 	if (rc == 0)
 		rc = store_environments(e->store, load_environment, &e->envs, err);
 	if (rc == 0) {
 		store_journal(e->store, &e->journal);
-		note_epoch(e);
-		read_aside(e);
+		opening_note_epoch(e);
+		opening_read_aside(e);
 		sent_start(e);
 		rc = worker_new(&e->loop, "store", &e->disk, err);
 	}
@@ -639,9 +349,9 @@ static int go(struct engine *e, struct err *err)
 	use_start(e);
 	/* A new store of an enrolled machine first hears which ids the server knows. */
 	if (e->enrolled && e->envs.living == 0 && e->journal.head == 0)
-		uv_timer_start(&e->readers, on_readers_may_come, ADOPT_MS, 0);
+		readers_wait(e, ADOPT_MS);
 	else
-		accept_readers(e);
+		readers_welcome(e);
 	log_info("core", "running", LOG_STR("socket", e->options->paths.socket),
 		 LOG_INT("environments", e->envs.living));
 	return 0;
@@ -667,14 +377,6 @@ static int give_up_rights(const struct options *options)
 	if (process_drop_rights(false, &err) < 0)
 		log_warn("core", "rights stay", LOG_ERR(&err));
 	return 0;
-}
-
-static void mark_clean(struct engine *e)
-{
-	char dirty[PATHS_MAX];
-
-	if (paths_join(dirty, e->options->paths.state, RUNNING_FILE, NULL) == 0)
-		(void)files_remove(dirty, NULL);
 }
 
 static void engine_free(struct engine *e)
@@ -703,10 +405,6 @@ int engine_main(const struct options *options, int channel_fd)
 		return 0;
 	e->options = options;
 	e->clock = clock_system();
-	e->channel_fd = channel_fd;
-	e->next_fd = -1;
-	e->next_lease = (struct lease_ends){.word = -1, .queue = -1};
-	e->lease.queue = -1;
 	envs_init(&e->envs);
 	arena_init(&e->answer, ANSWER_MEMORY_MAX);
 	CHECK(uv_loop_init(&e->loop) == 0);
@@ -715,21 +413,19 @@ int engine_main(const struct options *options, int channel_fd)
 	watch_signal(e, &e->terminate, on_stop_signal, SIGTERM);
 	watch_signal(e, &e->interrupt, on_stop_signal, SIGINT);
 	watch_signal(e, &e->reload, on_reload, SIGHUP);
-	make_timer(e, &e->readers);
 	make_timer(e, &e->fallback_timer);
 	make_timer(e, &e->switch_timer);
 	make_timer(e, &e->use_timer);
 	make_timer(e, &e->decide_timer);
 	make_timer(e, &e->tell_timer);
 	make_timer(e, &e->wanting.timer);
-	CHECK(uv_poll_init(&e->loop, &e->channel, channel_fd) == 0);
-	e->channel.data = e;
+	readers_start(e, channel_fd);
 	if (go(e, &err) < 0)
 		goto refuse;
 	uv_run(&e->loop, UV_RUN_DEFAULT);
 	CHECK(uv_loop_close(&e->loop) == 0);
 	if (e->exit_code == 0)
-		mark_clean(e);
+		opening_mark_closed(e);
 	engine_free(e);
 	return e->exit_code;
 

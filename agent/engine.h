@@ -3,7 +3,9 @@
  * socket and the sync client around the environments known. Private to the files that make it up:
  *
  *   engine.c    life: opening, starting, stopping
- *   facts.c     what the reader says -> store -> environments
+ *   opening.c   the state folder and the store in it, at the start
+ *   readers.c   the link to the reader: who comes, what it is told, what it says
+ *   facts.c     facts the reader tells -> store -> environments
  *   known.c     what the reader need not read again
  *   lookups.c   from what somebody named to the environment, clean or read anew
  *   checks.c    activation checks
@@ -225,8 +227,6 @@ const char *engine_account(struct engine *e, uint32_t uid, struct arena *arena);
 /* Whether environments are watched and changes are logged: always before enrolment, then as the
  * organisation says. */
 bool engine_logging(const struct engine *e);
-/* Closes the link, so that a fresh reader comes and is told the present configuration. */
-void engine_restart_reader(struct engine *e);
 /*
  * Something the reader told is lost, since the store could not take it. The reader goes; another
  * one tells everything again after a pause, which grows for as long as that does not help.
@@ -239,8 +239,6 @@ void engine_store_failed(struct engine *e);
 void engine_store_damaged(struct engine *e, const char *what);
 void engine_store_works(struct engine *e); /* something was written */
 void engine_stop(struct engine *e);
-/* The server has answered: ids it knows are adopted now, the reader may begin. */
-void engine_welcomed(struct engine *e);
 
 /* Work on the store's thread. The job is embedded in its owner's struct. */
 struct job {
@@ -254,11 +252,29 @@ struct job {
 };
 void engine_submit(struct engine *e, struct job *job);
 
-/* --- facts.c --- */
-/* A new link to the reader. Takes the descriptor. */
-void facts_connect(struct engine *e, int fd, struct lease_ends *lease);
+/* --- opening.c --- */
+int opening_state_dir(struct engine *e, struct err *err);
+int opening_store(struct engine *e, struct err *err);
+void opening_read_aside(struct engine *e);	 /* what was set aside, now or before */
+void opening_note_epoch(const struct engine *e); /* what a store in this one's place would lack */
+void opening_mark_damaged(const struct engine *e, const char *what);
+void opening_mark_closed(const struct engine *e);
+
+/* --- readers.c --- */
+void readers_start(struct engine *e, int channel_fd); /* none is let in yet */
+/* They may come, unless there is a pause: at the start, or when the server has told the ids it
+ * knows. */
+void readers_welcome(struct engine *e);
+void readers_wait(struct engine *e, int64_t ms);  /* they may come then, if not before */
+void readers_pause(struct engine *e, int64_t ms); /* none comes for so long */
+/* Closes the link, so that a fresh reader comes and is told the present configuration. */
+void readers_restart(struct engine *e);
 /* This account asks: the reader is to look in its home, too, which nobody may list. */
-void facts_account(struct engine *e, uint32_t uid);
+void readers_account(struct engine *e, uint32_t uid);
+
+/* --- facts.c --- */
+int facts_message(struct engine *e, const Envwarden__Reader__Envelope *message);
+void facts_link_lost(struct engine *e);
 /* Asks the reader to read a prefix; done(ctx, rc) once, when what it found is in the store, or
  * can't be. Returns an id for facts_forget, 0 when there is no reader (done is not called then). */
 typedef void (*facts_read_cb)(void *ctx, int rc);

@@ -75,7 +75,7 @@ static void switch_done(struct job *job)
 		return;
 	}
 	logging_follow(e); /* it may have been switched again meanwhile */
-	engine_restart_reader(e);
+	readers_restart(e);
 	deciding_state_changed(e);
 	syncing_journal_grew(e);
 	requests_journal_grew(e);

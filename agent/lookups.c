@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "agent/engine.h"
-#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "proto/limits.h"
 
@@ -355,7 +354,7 @@ static bool needs_no_probe(struct lookup *l, const Envwarden__Local__Target *t)
 
 	if (env == NULL || !lease_is_good(&l->e->lease, env->lease))
 		return false;
-	facts_account(l->e, l->uid);
+	readers_account(l->e, l->uid);
 	return true;
 }
 

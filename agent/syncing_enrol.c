@@ -78,7 +78,7 @@ static void adopt_done(struct job *job)
 		e->enrolled = false;
 	} else {
 		log_info("sync", "enrolled", LOG_STR("organisation", e->identity.name));
-		engine_restart_reader(e); /* logging is the organisation's to switch on */
+		readers_restart(e); /* logging is the organisation's to switch on */
 		deciding_state_changed(e);
 	}
 	enrol_ended(e, job->rc, &job->err);

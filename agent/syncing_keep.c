@@ -181,7 +181,7 @@ static void welcome_done(struct job *job)
 			graces_tell_again(e);
 		}
 		e->ran_taken = w->takes_runs;
-		engine_welcomed(e);
+		readers_welcome(e);
 	} else {
 		log_error("sync", "welcome not kept", LOG_ERR(&job->err));
 	}

@@ -47,7 +47,8 @@ static void collect_one(void *ctx, struct env *env)
 		.action = reply.decision.action,
 		.name = env_name(env),
 		.case_code = arena_strdup(c->arena, reply.decision.case_code),
-		.message = reply.decision.n_reasons > 0 ? reply.decision.reasons[0].message : ""};
+		.message = reply.decision.n_reasons > 0 ? reply.decision.reasons[0].message : "",
+		.fix = reply.decision.n_reasons > 0 ? reply.decision.reasons[0].fix : ""};
 	if (entry->case_code == NULL)
 		c->rc = ERR_NOMEM;
 }
@@ -60,6 +61,7 @@ static void on_time(uv_timer_t *timer)
 /* What is left out when it is too much, one after the other. */
 enum lean {
 	LEAN_NOT,
+	LEAN_WITHOUT_FIXES,
 	LEAN_BLOCKS,	   /* the warnings */
 	LEAN_WITHOUT_WORDS /* and the messages of the blocks */
 };
@@ -69,7 +71,8 @@ static void slim(struct collect *c, enum lean lean)
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->n; i++) {
-		if (c->entries[i].action == ACTION_WARN)
+		c->entries[i].fix = "";
+		if (c->entries[i].action == ACTION_WARN && lean >= LEAN_BLOCKS)
 			continue;
 		if (lean == LEAN_WITHOUT_WORDS)
 			c->entries[i].message = "";
@@ -81,13 +84,14 @@ static void slim(struct collect *c, enum lean lean)
 static int encode_fitting(struct collect *c, struct fallback *file, struct buf *out,
 			  struct err *err)
 {
+	static const char *const left_out[] = {"", "fixes", "warnings", "messages"};
 	int rc = ERR_LIMIT;
 
 	for (enum lean lean = LEAN_NOT; lean <= LEAN_WITHOUT_WORDS && rc == ERR_LIMIT; lean++) {
 		if (lean > LEAN_NOT) {
 			slim(c, lean);
 			log_warn("fallback", "too big, some is left out",
-				 LOG_STR("what", lean == LEAN_BLOCKS ? "warnings" : "messages"));
+				 LOG_STR("what", left_out[lean]));
 		}
 		file->entries = c->entries;
 		file->n = c->n;

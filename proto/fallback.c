@@ -4,7 +4,7 @@
  *   16  first 16 bytes of SHA-256 over everything from 32 on
  *   32  policy version (8), 40 when_agent_down (4), 44 entries (4), 48 contact (4)
  *   52  entries, sorted by path: device (8), inode (8), action (4), path, name, case code,
- *       message (4 each)
+ *       message, fix (4 each; version 1 has no fix)
  *  ...  texts, each ended by '\0', to the end of the file; all texts above are offsets into it
  */
 #include "proto/fallback.h"
@@ -18,13 +18,15 @@
 
 #define MAGIC "EWFALLBK"
 #define MAGIC_SIZE 8
-#define VERSION 1
+#define VERSION 2
+#define VERSION_WITHOUT_FIX 1
 #define CHECKSUM_AT 16
 #define CHECKSUM_SIZE 16
 #define BODY_AT 32
 #define CONTACT_AT 48
 #define ENTRIES_AT 52
-#define ENTRY_SIZE 36
+#define ENTRY_SIZE 40
+#define ENTRY_SIZE_WITHOUT_FIX 36
 
 /* Indexed by enum agent_down. */
 static const char *const agent_down_names[] = {"last_decision", "allow", "block"};
@@ -107,6 +109,7 @@ static void add_entry(struct buf *b, const struct fallback_entry *e, size_t *nex
 	add_offset(b, e->name, next);
 	add_offset(b, e->case_code, next);
 	add_offset(b, e->message, next);
+	add_offset(b, e->fix, next);
 }
 
 /* Everything but the size and the checksum, which are zero. */
@@ -131,6 +134,7 @@ static void add_file(struct buf *b, const struct fallback *file,
 		add_text(b, sorted[i]->name);
 		add_text(b, sorted[i]->case_code);
 		add_text(b, sorted[i]->message);
+		add_text(b, sorted[i]->fix);
 	}
 }
 
@@ -185,30 +189,33 @@ static const char *text_at(const unsigned char *data, size_t offset_at)
 	return (const char *)data + get_u32(data + offset_at);
 }
 
-static int check_head(const unsigned char *data, size_t n, struct err *err)
+static int check_head(const unsigned char *data, size_t n, size_t *entry_size, struct err *err)
 {
+	uint32_t version;
 	unsigned char sum[CHECKSUM_SIZE];
 
 	if (n > FALLBACK_MAX)
 		return err_set(err, ERR_LIMIT, "fallback: larger than %d bytes", FALLBACK_MAX);
 	if (n < BODY_AT || memcmp(data, MAGIC, MAGIC_SIZE) != 0)
 		return err_set(err, ERR_CORRUPT, "fallback: not such a file");
-	if (get_u32(data + MAGIC_SIZE) != VERSION)
+	version = get_u32(data + MAGIC_SIZE);
+	if (version != VERSION && version != VERSION_WITHOUT_FIX)
 		return err_set(err, ERR_UNSUPPORTED, "fallback: another version's file");
 	if (n <= ENTRIES_AT || get_u32(data + 12) != n)
 		return err_set(err, ERR_CORRUPT, "fallback: not all of it is there");
 	checksum(data, n, sum);
 	if (memcmp(sum, data + CHECKSUM_AT, CHECKSUM_SIZE) != 0)
 		return err_set(err, ERR_CORRUPT, "fallback: checksum differs");
+	*entry_size = version == VERSION ? ENTRY_SIZE : ENTRY_SIZE_WITHOUT_FIX;
 	return 0;
 }
 
 /* Each text begins inside of the texts; the '\0' at the file's end ends the last. */
-static bool entry_is_good(const unsigned char *entry, size_t texts, size_t n)
+static bool entry_is_good(const unsigned char *entry, size_t size, size_t texts, size_t n)
 {
 	if (get_u32(entry + 16) > ACTION_BLOCK)
 		return false;
-	for (size_t at = 20; at < ENTRY_SIZE; at += 4) {
+	for (size_t at = 20; at < size; at += 4) {
 		uint32_t offset = get_u32(entry + at);
 
 		if (offset < texts || offset >= n)
@@ -217,18 +224,18 @@ static bool entry_is_good(const unsigned char *entry, size_t texts, size_t n)
 	return true;
 }
 
-static bool body_is_good(const unsigned char *data, size_t n)
+static bool body_is_good(const unsigned char *data, size_t n, size_t entry_size)
 {
 	size_t entries = get_u32(data + 44);
-	size_t texts = ENTRIES_AT + entries * ENTRY_SIZE;
+	size_t texts = ENTRIES_AT + entries * entry_size;
 	uint32_t contact = get_u32(data + CONTACT_AT);
 
-	if (entries > (n - ENTRIES_AT) / ENTRY_SIZE || data[n - 1] != '\0')
+	if (entries > (n - ENTRIES_AT) / entry_size || data[n - 1] != '\0')
 		return false;
 	if (contact < texts || contact >= n || get_u32(data + 40) > AGENT_DOWN_BLOCK)
 		return false;
 	for (size_t i = 0; i < entries; i++) {
-		if (!entry_is_good(data + ENTRIES_AT + i * ENTRY_SIZE, texts, n))
+		if (!entry_is_good(data + ENTRIES_AT + i * entry_size, entry_size, texts, n))
 			return false;
 	}
 	return true;
@@ -237,12 +244,13 @@ static bool body_is_good(const unsigned char *data, size_t n)
 int fallback_open(const void *data, size_t n, struct fallback_view *out, struct err *err)
 {
 	const unsigned char *p = data;
-	int rc = check_head(p, n, err);
+	size_t entry_size = 0;
+	int rc = check_head(p, n, &entry_size, err);
 
 	if (rc < 0)
 		return rc;
 	/* A checksum is no signature: whoever may write the file can make one. */
-	if (!body_is_good(p, n))
+	if (!body_is_good(p, n, entry_size))
 		return err_set(err, ERR_CORRUPT, "fallback: malformed");
 	*out = (struct fallback_view){
 		.policy_version = get_u64(p + BODY_AT),
@@ -250,13 +258,14 @@ int fallback_open(const void *data, size_t n, struct fallback_view *out, struct 
 		.n = get_u32(p + 44),
 		.contact = text_at(p, CONTACT_AT),
 		.data = p,
+		.entry_size = entry_size,
 	};
 	return 0;
 }
 
 static void read_entry(const struct fallback_view *view, size_t i, struct fallback_entry *out)
 {
-	size_t at = ENTRIES_AT + i * ENTRY_SIZE;
+	size_t at = ENTRIES_AT + i * view->entry_size;
 
 	*out = (struct fallback_entry){
 		.device = get_u64(view->data + at),
@@ -266,6 +275,7 @@ static void read_entry(const struct fallback_view *view, size_t i, struct fallba
 		.name = text_at(view->data, at + 24),
 		.case_code = text_at(view->data, at + 28),
 		.message = text_at(view->data, at + 32),
+		.fix = view->entry_size == ENTRY_SIZE ? text_at(view->data, at + 36) : "",
 	};
 }
 

@@ -36,6 +36,7 @@ struct fallback_entry {
 	const char *name;
 	const char *case_code;
 	const char *message; /* the strongest reason's words */
+	const char *fix;     /* ... and its fix, one command; "" none */
 };
 
 struct fallback {
@@ -58,6 +59,7 @@ struct fallback_view {
 	const char *contact;
 	uint32_t n;
 	const unsigned char *data;
+	size_t entry_size; /* of this version's */
 };
 
 /* ERR_CORRUPT (not such a file, damaged, an offset that leads outside), ERR_LIMIT,

@@ -91,7 +91,7 @@ static int find_entry(const struct ask *request, const struct fallback_view *vie
 }
 
 static void set_reason(struct decision_reply *out, struct arena *arena, const char *kind,
-		       const char *message)
+		       const char *message, const char *fix)
 {
 	struct reason *reason = arena_calloc(arena, 1, sizeof(*reason));
 
@@ -100,7 +100,7 @@ static void set_reason(struct decision_reply *out, struct arena *arena, const ch
 	*reason = (struct reason){.kind = kind,
 				  .id = "",
 				  .message = message,
-				  .fix = "",
+				  .fix = fix,
 				  .action = out->decision.action};
 	out->decision.reasons = reason;
 	out->decision.n_reasons = 1;
@@ -124,10 +124,10 @@ static void decide_by(const struct ask *request, const struct fallback_view *vie
 		if (strlen(entry.case_code) < sizeof(d->case_code))
 			memcpy(d->case_code, entry.case_code, strlen(entry.case_code) + 1);
 		if (d->action != ACTION_ALLOW)
-			set_reason(out, arena, "last_decision", entry.message);
+			set_reason(out, arena, "last_decision", entry.message, entry.fix);
 	} else if (view->when_agent_down == AGENT_DOWN_BLOCK) {
 		d->action = ACTION_BLOCK;
-		set_reason(out, arena, "agent_down", "");
+		set_reason(out, arena, "agent_down", "", "");
 	}
 }
 

@@ -312,8 +312,15 @@ static const char *blocked_and(const struct message_style *style)
 			      : "and was not activated";
 }
 
+static bool is_last_decision(const struct decision *d)
+{
+	return d->n_reasons > 0 && strcmp(d->reasons[0].kind, "last_decision") == 0;
+}
+
 static const char *after_fix(const struct decision *d)
 {
+	if (is_last_decision(d)) /* nobody is there to lift it, nor to say what else blocks it */
+		return "Works while blocked; the agent decides anew when it runs again.";
 	if (is_trouble(d))
 		return fix_lifts(d) ? "Says why, and what to do; the block then lifts by itself."
 				    : "Says why, and what to do; alone it does not lift the block.";

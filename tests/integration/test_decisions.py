@@ -33,9 +33,12 @@ class Decisions(governed.Case):
         self.assertRun(self.check(), 4, "Too old")
         self.assertEqual(json.loads(self.check("--json").out)["policy_version"], 1)
         # Without the agent the file it left says the same.
+        fix = json.loads(self.check("--json").out)["reasons"][0]["fix"]
         site.agent.stop()
         result = self.check("--json")
         self.assertEqual((result.code, json.loads(result.out)["source"]), (4, "fallback"))
+        self.assertEqual(json.loads(result.out)["reasons"][0]["fix"], fix)
+        self.assertIn(fix, self.check().err.replace("~", str(site.home)))
 
     def test_use_changes_what_is_said(self):
         """Both ways: what holds of environments that lie unused, and of those that do not."""

@@ -15,11 +15,12 @@
 #include "tests/support/fault.h"
 
 static const struct fallback_entry entries[] = {
-	{"/opt/conda", 0, 0, ACTION_ALLOW, "base", "", ""},
+	{"/opt/conda", 0, 0, ACTION_ALLOW, "base", "", "", ""},
 	{"/home/ana/envs/legacy-etl", 64769, 7654321, ACTION_BLOCK, "legacy-etl", "EW-91C0",
-	 "OpenSSL 1.x gets no security fixes any more."},
+	 "OpenSSL 1.x gets no security fixes any more.",
+	 "conda update -p ~/envs/legacy-etl \"openssl>=3\""},
 	{"/home/ana/envs/churn", 64769, 1234567, ACTION_WARN, "churn", "EW-77B3",
-	 "CVE-2020-14343 in pyyaml"},
+	 "CVE-2020-14343 in pyyaml", ""},
 };
 
 static const struct fallback sample = {
@@ -62,6 +63,7 @@ static void assert_found(const struct fallback_view *view, const char *path, uin
 	assert_string_equal(got.name, want->name);
 	assert_string_equal(got.case_code, want->case_code);
 	assert_string_equal(got.message, want->message);
+	assert_string_equal(got.fix, want->fix);
 }
 
 static void test_find(void **state)
@@ -85,6 +87,51 @@ static void test_find(void **state)
 	assert_found(&view, "/home/ana/envs/churn2", 0, 0, NULL);
 	assert_found(&view, "", 0, 0, NULL);
 	assert_found(&view, NULL, 0, 0, NULL); /* an unknown inode is no inode */
+	buf_deinit(&b);
+}
+
+/* Makes the checksum right again, as one who may write the file could. */
+static void reseal(struct buf *b)
+{
+	unsigned char hash[SHA256_SIZE];
+
+	sha256(b->data + 32, b->len - 32, hash);
+	memcpy(b->data + 16, hash, 16);
+}
+
+/* As agents wrote it before there were fixes in it: one entry, 36 bytes. */
+static void test_of_the_first_version(void **state)
+{
+	static const char texts[] = "ask\0/e\0e\0EW-1\0no";
+	enum {
+		AT = 52 + 36,
+		SIZE = AT + sizeof texts
+	};
+	const struct fallback_entry want = {"/e", 3, 4, ACTION_BLOCK, "e", "EW-1", "no", ""};
+	static const uint32_t offsets[] = {4, 7, 9, 14}; /* path, name, case, message */
+	struct fallback_view view;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, FALLBACK_MAX);
+	buf_add(&b, "EWFALLBK", 8);
+	buf_add_u32(&b, 1);
+	buf_add_u32(&b, SIZE);
+	buf_add(&b, (const char[16]){0}, 16);
+	buf_add_u64(&b, 41);
+	buf_add_u32(&b, AGENT_DOWN_LAST_DECISION);
+	buf_add_u32(&b, 1);
+	buf_add_u32(&b, AT);
+	buf_add_u64(&b, 3);
+	buf_add_u64(&b, 4);
+	buf_add_u32(&b, ACTION_BLOCK);
+	for (size_t i = 0; i < 4; i++)
+		buf_add_u32(&b, AT + offsets[i]);
+	buf_add(&b, texts, sizeof texts);
+	reseal(&b);
+	assert_int_equal(fallback_open(b.data, b.len, &view, NULL), 0);
+	assert_string_equal(view.contact, "ask");
+	assert_found(&view, "/e", 0, 0, &want);
 	buf_deinit(&b);
 }
 
@@ -118,7 +165,8 @@ static void test_many(void **state)
 	assert_non_null(many);
 	for (size_t i = 0; i < MANY; i++) {
 		snprintf(paths[i], sizeof(paths[i]), "/envs/%zu", i * 7919 % MANY);
-		many[i] = (struct fallback_entry){paths[i], 1, i + 1, ACTION_BLOCK, "n", "c", "m"};
+		many[i] = (struct fallback_entry){paths[i], 1,	 i + 1, ACTION_BLOCK,
+						  "n",	    "c", "m",	"f"};
 	}
 	file.entries = many;
 	file.n = MANY;
@@ -150,15 +198,6 @@ static void test_encode_refuses(void **state)
 	assert_int_equal(fallback_encode(&file, &b, NULL), ERR_LIMIT);
 	assert_int_equal(b.len, 0);
 	buf_deinit(&b);
-}
-
-/* Makes the checksum right again, as one who may write the file could. */
-static void reseal(struct buf *b)
-{
-	unsigned char hash[SHA256_SIZE];
-
-	sha256(b->data + 32, b->len - 32, hash);
-	memcpy(b->data + 16, hash, 16);
 }
 
 /* Whatever byte changes, the file is refused; whatever is cut off, too. */
@@ -247,10 +286,15 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),	       cmocka_unit_test(test_find),
-		cmocka_unit_test(test_empty),	       cmocka_unit_test(test_many),
-		cmocka_unit_test(test_encode_refuses), cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_hostile),	       cmocka_unit_test(test_names),
+		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_of_the_first_version),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_encode_refuses),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_no_memory),
 	};
 

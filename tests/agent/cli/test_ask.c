@@ -65,7 +65,8 @@ static void write_fallback(struct fixture *f, int which, enum agent_down when)
 		 .action = ACTION_BLOCK,
 		 .name = "legacy",
 		 .case_code = "EW-1234",
-		 .message = "Too old."},
+		 .message = "Too old.",
+		 .fix = "conda update --all"},
 	};
 	const struct fallback file = {.policy_version = 7,
 				      .when_agent_down = when,
@@ -154,6 +155,7 @@ static void test_fallback(void **state)
 	assert_int_equal(reply.decision.action, ACTION_BLOCK);
 	assert_string_equal(reply.decision.case_code, "EW-1234");
 	assert_string_equal(reply.decision.reasons[0].message, "Too old.");
+	assert_string_equal(reply.decision.reasons[0].fix, "conda update --all");
 	assert_string_equal(reply.contact, "it@example.org");
 	assert_string_equal(reply.prefix, f->env);
 	assert_int_equal(reply.policy_version, 7);

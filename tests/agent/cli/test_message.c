@@ -158,6 +158,11 @@ static struct reason last[] = {{.kind = "last_decision",
 				.message = "OpenSSL 1.x gets no security fixes any more.",
 				.fix = "",
 				.action = ACTION_BLOCK}};
+static struct reason last_with_fix[] = {{.kind = "last_decision",
+					 .id = "",
+					 .message = "OpenSSL 1.x gets no security fixes any more.",
+					 .fix = "conda install -n legacy-etl \"openssl>=3\"",
+					 .action = ACTION_BLOCK}};
 
 static const struct {
 	const char *name;
@@ -189,6 +194,8 @@ static const struct {
 	{"down", ACTION_BLOCK, down, 1, "churn", "fallback", "security@example.org", ""},
 	{"last_decision", ACTION_BLOCK, last, 1, "legacy-etl", "fallback", "security@example.org",
 	 ""},
+	{"last_decision_fix", ACTION_BLOCK, last_with_fix, 1, "legacy-etl", "fallback",
+	 "security@example.org", ""},
 	{"clone", ACTION_BLOCK, clone, 1, "copy", "agent", "security@example.org", ""},
 	{"same_packages", ACTION_BLOCK, same, 1, "copy", "agent", "security@example.org", ""},
 	{"exception_ended", ACTION_BLOCK, rule, 1, "legacy-etl", "agent", "security@example.org",

@@ -14,6 +14,8 @@
 #include "server/admin-cli/output.h"
 #include "server/admin-cli/ran.h"
 
+/* Machines tell nothing of what was never anything else. */
+#define DECISION "decision.action|allow"
 #define DELIVERY_MS 2000
 #define DELIVERY_POLL_MS 30
 
@@ -27,7 +29,7 @@ enum admin_exit cmd_env_list(struct admin *a, const char *const *words, size_t n
 	static const struct column columns[] = {
 		{"NAME", "name"},
 		{"STATUS", "status"},
-		{"DECISION", "decision.action"},
+		{"DECISION", DECISION},
 		{"USER", "user"},
 		{"MACHINE", "machine.hostname"},
 		{"PLATFORM", "platform"},
@@ -84,7 +86,7 @@ static void print_facts(struct admin *a, const json_t *env)
 		{"Until", "status_set.until"},
 		{"Set by", "status_set.by"},
 		{"Delivered", "status_delivered"},
-		{"Decision", "decision.action"},
+		{"Decision", DECISION},
 		{"Case", "decision.case"},
 		{"Refusals", "decision.refusals"},
 		{"Deferred", "@decision.deferred_until"},

@@ -6,6 +6,7 @@
 #include "lib/base/compiler.h"
 #include "lib/base/text.h"
 
+#define KEY_MAX 64
 #define GAP 2
 #define CELL_MAX 8192
 
@@ -42,7 +43,12 @@ static const json_t *member(const json_t *object, const char *cell)
 const char *output_text(const json_t *object, const char *cell, char room[OUTPUT_ROOM])
 {
 	bool time = cell[0] == '@';
-	const json_t *v = member(object, time ? cell + 1 : cell);
+	const char *missing = strchr(cell, '|');
+	char key[KEY_MAX];
+	const json_t *v;
+
+	(void)snprintf(key, sizeof(key), "%.*s", (int)strcspn(cell + time, "|"), cell + time);
+	v = member(object, key);
 
 	if (time && json_string_length(v) >= 16) { /* 2026-11-22T17:17 */
 		(void)snprintf(room, OUTPUT_ROOM, "%.10s %.5s", json_string_value(v),
@@ -55,7 +61,9 @@ const char *output_text(const json_t *object, const char *cell, char room[OUTPUT
 	}
 	if (json_is_boolean(v))
 		return json_is_true(v) ? "yes" : "";
-	return json_is_string(v) ? json_string_value(v) : "";
+	if (json_is_string(v))
+		return json_string_value(v);
+	return missing ? missing + 1 : "";
 }
 
 /* Characters, not bytes: what is not ASCII takes one column of most terminals. */

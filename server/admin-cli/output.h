@@ -14,7 +14,8 @@ enum admin_exit output_json(struct admin *a, const json_t *document);
 enum admin_exit output_list(struct admin *a, const char *name, const char *key, json_t *list);
 
 /*
- * A cell is "key", "key.key", or "@key" for a time, cut to minutes. Missing members are empty.
+ * A cell is "key", "key.key", or "@key" for a time, cut to minutes. Missing members are empty, or
+ * what stands behind a '|': "key|none".
  */
 struct column {
 	const char *title;
@@ -23,7 +24,7 @@ struct column {
 enum admin_exit output_table(struct admin *a, const struct column *columns, size_t n,
 			     const json_t *rows);
 
-/* The member as text; "" when missing. Numbers and booleans are written out into `room`. */
+/* The member as text, "" when missing. Numbers and booleans are written out into `room`. */
 #define OUTPUT_ROOM 32
 const char *output_text(const json_t *object, const char *cell, char room[OUTPUT_ROOM]);
 

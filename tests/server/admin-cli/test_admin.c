@@ -194,10 +194,10 @@ static void test_list(void **state)
 {
 	static const char table[] =
 		HEAD ROW("alpha               ", "block   ", "host-1", "2", "/home/ana/envs/alpha")
-			ROW("alpha               ", "        ", "host-2", "2", "/srv/envs/alpha")
-				ROW("beta                ", "        ", "host-1", "0",
+			ROW("alpha               ", "allow   ", "host-2", "2", "/srv/envs/alpha")
+				ROW("beta                ", "allow   ", "host-1", "0",
 				    "/home/ana/envs/beta")
-					ROW("ev\\x1b[31mil\\u{202e}", "        ", "host-1", "0",
+					ROW("ev\\x1b[31mil\\u{202e}", "allow   ", "host-1", "0",
 					    "/home/ana/envs/ev\\x1b[31mil\\u{202e}");
 
 	(void)state;

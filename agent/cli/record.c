@@ -46,7 +46,8 @@ struct answers {
 };
 
 static const struct arg_option option_table[] = {
-	{"--all", NULL, "every environment you own", offsetof(struct options, all)},
+	{"--all", NULL, "every environment of yours; as root, of everybody",
+	 offsetof(struct options, all)},
 	{"--prefix", "PATH", "the environment at this path",
 	 offsetof(struct options, words.prefix)},
 	{"--name", "NAME", "the environment of this name", offsetof(struct options, words.name)},

@@ -91,6 +91,7 @@ struct decision_reply {
 	bool proof_wanted;  /* that the asker may see it, for what it said to count */
 	bool report_wanted; /* the agent may not read the prefix: its owner's command is to */
 	bool absent;	    /* there is no such environment */
+	bool refused;	    /* asking: the agent answered that it can't say; notice has why */
 };
 void decision_reply_init(struct decision_reply *reply); /* allow, all texts "" */
 int decision_to_wire(const struct decision_reply *reply, struct arena *arena,

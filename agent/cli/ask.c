@@ -12,7 +12,8 @@
 
 struct question {
 	bool open;
-	bool absent; /* no agent is installed there, as far as its socket says */
+	bool absent;  /* no agent is installed there, as far as its socket says */
+	bool refused; /* it answered that it can't say */
 	struct err why;
 	struct client client;
 };
@@ -26,6 +27,7 @@ static void question_send(struct question *q, const struct ask *request, const c
 
 	q->open = false;
 	q->absent = true;
+	q->refused = false;
 	q->why = ERR_INIT;
 	if (!socket)
 		return;
@@ -54,6 +56,7 @@ static bool question_receive(struct question *q, const struct ask *request, stru
 	if (!q->open)
 		return false;
 	rc = client_recv(&q->client, request->deadline_ms, arena, &m, &q->why);
+	q->refused = rc < 0 && q->client.refused;
 	if (rc == 0 && m->kind_case != ENVWARDEN__LOCAL__ENVELOPE__KIND_DECISION)
 		rc = err_set(&q->why, ERR_PROTOCOL, "the agent answered something else");
 	if (rc == 0)
@@ -98,7 +101,7 @@ static void set_reason(struct decision_reply *out, struct arena *arena, const ch
 	if (!reason)
 		return; /* the decision holds without its words */
 	*reason = (struct reason){.kind = kind,
-				  .id = "",
+				  .id = out->refused ? "refused" : "",
 				  .message = message,
 				  .fix = fix,
 				  .action = out->decision.action};
@@ -167,6 +170,7 @@ static bool answer_of(struct question *q, const struct ask *request, const struc
 	decision_reply_init(&reply);
 	if (!question_receive(q, request, arena, &reply)) {
 		decision_reply_init(&reply);
+		reply.refused = q->refused;
 		if (!ask_fallback(request, place, arena, &reply)) {
 			if (q->absent)
 				return false;

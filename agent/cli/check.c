@@ -112,6 +112,19 @@ static const char *shown_home(char home[PATHS_MAX])
 	return paths_is_absolute("/") && paths_home(home, NULL) == 0 ? home : NULL;
 }
 
+/* The prefix as this account sees it, free of links: what the agent could not look at. */
+static bool find_real(const struct target *target, char real[PATHS_MAX])
+{
+	char path[PATHS_MAX];
+	struct safe_dir *dir = NULL;
+	bool found = target_resolve(target, path, NULL) == 0 &&
+		     safe_dir_open(path, &dir, NULL) == 0 &&
+		     safe_dir_real_path(dir, real, PATHS_MAX, NULL) == 0;
+
+	safe_dir_close(dir);
+	return found;
+}
+
 static void print_message(const struct decision_reply *reply, const struct target *target,
 			  const struct options *options)
 {
@@ -124,12 +137,13 @@ static void print_message(const struct decision_reply *reply, const struct targe
 	};
 	const char *typed = *target->wire.typed ? target->wire.typed : target->wire.conda_prefix;
 	int width = terminal_width(TERMINAL_ERR);
-	char home[PATHS_MAX];
+	char home[PATHS_MAX], real[PATHS_MAX];
 	struct buf text, env;
 
 	if (width > 0 && width < WIDTH_MAX)
 		style.width = (size_t)width;
 	style.home = shown_home(home);
+	style.unfound = strcmp(reply->source, "agent") != 0 && !find_real(target, real);
 	buf_init(&text, OUTPUT_MAX);
 	buf_init(&env, OUTPUT_MAX);
 	hint_environment(&env, target->wire.typed, reply->prefix, reply->name, style.home);
@@ -142,19 +156,6 @@ static void print_message(const struct decision_reply *reply, const struct targe
 		(void)fwrite(text.data, 1, text.len, stderr);
 	buf_deinit(&env);
 	buf_deinit(&text);
-}
-
-/* The prefix as this account sees it, free of links: what the agent could not look at. */
-static bool find_real(const struct target *target, char real[PATHS_MAX])
-{
-	char path[PATHS_MAX];
-	struct safe_dir *dir = NULL;
-	bool found = target_resolve(target, path, NULL) == 0 &&
-		     safe_dir_open(path, &dir, NULL) == 0 &&
-		     safe_dir_real_path(dir, real, PATHS_MAX, NULL) == 0;
-
-	safe_dir_close(dir);
-	return found;
 }
 
 /* The environment an answer is about, to know it again: agents that don't answer name no prefix. */

@@ -49,6 +49,11 @@ static void add_status_cause(struct buf *out, const struct reason *reason, bool 
 	buf_addf(out, "an administrator %s %s", warns ? "set a warning on" : "blocked", which);
 }
 
+static const char *no_answer(const struct reason *reason)
+{
+	return strcmp(reason->id, "refused") == 0 ? "did not decide" : "is not reachable";
+}
+
 void message_cause(struct buf *out, const struct reason *reason)
 {
 	bool warns = reason->action == ACTION_WARN;
@@ -60,10 +65,12 @@ void message_cause(struct buf *out, const struct reason *reason)
 	} else if (strcmp(reason->kind, "timeout") == 0) {
 		buf_adds(out, "the agent could not decide in time");
 	} else if (strcmp(reason->kind, "agent_down") == 0) {
-		buf_adds(out, "the agent is not reachable, and your organisation allows no "
-			      "activation without a check");
+		buf_addf(out,
+			 "the agent %s, and your organisation allows no activation without a "
+			 "check",
+			 no_answer(reason));
 	} else if (strcmp(reason->kind, "last_decision") == 0) {
-		buf_adds(out, "the agent is not reachable, and this was its last decision");
+		buf_addf(out, "the agent %s, and this was its last decision", no_answer(reason));
 	} else if (strcmp(reason->kind, "rule") == 0) {
 		if (reason->package)
 			message_package(out, reason->package);
@@ -124,7 +131,8 @@ static void add_hint(struct buf *out, const char *command, const struct decision
 /* Of this machine, which is to be mended then, not the environment. */
 static bool tells_trouble(const struct reason *reason)
 {
-	return strcmp(reason->kind, "stale") == 0 || strcmp(reason->kind, "agent_down") == 0;
+	return strcmp(reason->kind, "stale") == 0 ||
+	       (strcmp(reason->kind, "agent_down") == 0 && *reason->id == '\0');
 }
 
 static bool is_trouble(const struct decision *d)
@@ -391,21 +399,38 @@ static void warning_page(const struct page *p)
 	buf_deinit(&fix);
 }
 
+/* The agent was reached, and says itself what is wrong. */
+static void refused_page(const struct page *p)
+{
+	headline(p, &(struct headline){"",
+				       p->style->asked ? "may be activated without a check:"
+						       : "was activated without a check:",
+				       "", NULL, "", p->reply->notice});
+}
+
+static const char *unchecked_how(const struct message_style *style)
+{
+	return !style->asked	? "was activated without a check"
+	       : style->unfound ? "was not found; if it is there, it may be activated without a "
+				  "check"
+				: "may be activated without a check";
+}
+
 static void unchecked_page(const struct page *p)
 {
 	bool allowed = strcmp(p->reply->source, "fallback") == 0;
-
+	struct buf how;
 	struct wrap w;
 
-	headline(p, &(struct headline){"agent not reachable;",
-				       p->style->asked ? "may be activated without a check."
-						       : "was activated without a check.",
-				       "", NULL, "", NULL});
+	buf_init(&how, TEXT_MAX_BYTES);
+	buf_addf(&how, "%s.", unchecked_how(p->style));
+	headline(p, &(struct headline){"agent not reachable;", buf_cstr(&how), "", NULL, "", NULL});
 	wrap_begin(&w, p->out, p->style->width, "  ", "  ");
 	wrap_text(&w, allowed ? "Your organisation allows this." : "", NULL);
 	wrap_text(&w, "If it goes on:", NULL);
 	wrap_whole(&w, "envwarden doctor");
 	wrap_end(&w);
+	buf_deinit(&how);
 }
 
 /* --- one line --- */
@@ -444,7 +469,7 @@ static void one_line_held(struct buf *text, const struct decision_reply *reply,
 		buf_adds(text, ", or: ");
 		add_hint(text, "envwarden request", reply, style);
 	}
-	if (strcmp(reply->source, "agent") == 0 && *reply->notice)
+	if ((strcmp(reply->source, "agent") == 0 || reply->refused) && *reply->notice)
 		buf_addf(text, "; note: %s", reply->notice);
 	buf_deinit(&how);
 	buf_deinit(&room);
@@ -469,9 +494,12 @@ static void one_line(struct buf *out, const struct decision_reply *reply,
 	buf_init(&text, TEXT_MAX_BYTES);
 	if (reply->decision.action != ACTION_ALLOW)
 		one_line_held(&text, reply, style);
+	else if (unchecked(reply) && reply->refused)
+		buf_addf(&text, "\"%s\" %s activated without a check: %s.", reply->name,
+			 style->asked ? "may be" : "was", reply->notice);
 	else if (unchecked(reply))
-		buf_addf(&text, "agent not reachable; \"%s\" %s activated without a check (%s).",
-			 reply->name, style->asked ? "may be" : "was", reply->notice);
+		buf_addf(&text, "agent not reachable; \"%s\" %s (%s).", reply->name,
+			 unchecked_how(style), reply->notice);
 	else
 		add_allowed(&text, reply, style);
 	for (size_t i = 0; i < text.len; i++) {
@@ -512,7 +540,7 @@ void message_decision(struct buf *out, const struct decision_reply *reply,
 		      const struct message_style *style)
 {
 	struct page p = {.out = out, .style = style, .reply = reply};
-	bool answered = strcmp(reply->source, "agent") == 0;
+	bool answered = strcmp(reply->source, "agent") == 0 || reply->refused;
 
 	if (message_is_silent(reply) && !style->asked)
 		return;
@@ -524,6 +552,8 @@ void message_decision(struct buf *out, const struct decision_reply *reply,
 		block_page(&p);
 	else if (reply->decision.action == ACTION_WARN)
 		warning_page(&p);
+	else if (unchecked(reply) && reply->refused)
+		refused_page(&p);
 	else if (unchecked(reply))
 		unchecked_page(&p);
 	else

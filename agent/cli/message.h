@@ -18,6 +18,7 @@ struct message_style {
 	bool one_line;	  /* nobody looks at a terminal: for logs */
 	bool active;	  /* it is active already: a block comes after the fact */
 	bool asked;	  /* somebody asks: nothing is being activated */
+	bool unfound;	  /* ... about what was not found, without an agent */
 	const char *env;  /* shell word that commands find the environment by; NULL = its name */
 	const char *home; /* shown as ~; NULL = not */
 };

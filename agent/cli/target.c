@@ -210,6 +210,8 @@ const char *target_name(const struct target *target)
 
 	if (!*text)
 		text = target->wire.conda_prefix;
+	else if (target->wire.kind == ENVWARDEN__LOCAL__TARGET__KIND__NAME)
+		return text; /* also one that can be none */
 	name = text;
 	for (const char *p = text; *p; p++) {
 		if ((*p == '/' || *p == '\\') && p[1] != '\0')

@@ -164,6 +164,15 @@ static struct reason last_with_fix[] = {{.kind = "last_decision",
 					 .fix = "conda install -n legacy-etl \"openssl>=3\"",
 					 .action = ACTION_BLOCK}};
 
+static struct reason last_refused[] = {{.kind = "last_decision",
+					.id = "refused",
+					.message = "No more.",
+					.fix = "",
+					.action = ACTION_BLOCK}};
+static struct reason down_refused[] = {
+	{.kind = "agent_down", .id = "refused", .message = "", .fix = "", .action = ACTION_BLOCK}};
+#define NO_NAME "an environment's name has no '/', ':' or '#'"
+
 static const struct {
 	const char *name;
 	enum action action;
@@ -196,6 +205,9 @@ static const struct {
 	 ""},
 	{"last_decision_fix", ACTION_BLOCK, last_with_fix, 1, "legacy-etl", "fallback",
 	 "security@example.org", ""},
+	{"refused", ACTION_ALLOW, NULL, 0, "a/b", "refused", "", NO_NAME},
+	{"refused_last", ACTION_BLOCK, last_refused, 1, "a/b", "refused", "", NO_NAME},
+	{"refused_down", ACTION_BLOCK, down_refused, 1, "a/b", "refused", "", NO_NAME},
 	{"clone", ACTION_BLOCK, clone, 1, "copy", "agent", "security@example.org", ""},
 	{"same_packages", ACTION_BLOCK, same, 1, "copy", "agent", "security@example.org", ""},
 	{"exception_ended", ACTION_BLOCK, rule, 1, "legacy-etl", "agent", "security@example.org",
@@ -232,7 +244,8 @@ static void make(size_t i, struct decision_reply *reply)
 	if (cases[i].n_reasons > 0)
 		memcpy(reply->decision.case_code, "EW-91C0", 8);
 	reply->name = cases[i].env;
-	reply->source = cases[i].source;
+	reply->refused = strcmp(cases[i].source, "refused") == 0;
+	reply->source = reply->refused ? "fallback" : cases[i].source;
 	reply->contact = cases[i].contact;
 	reply->notice = cases[i].notice;
 }
@@ -352,6 +365,26 @@ static void test_asked(void **state)
 	}
 }
 
+/* Without an agent, of what is nowhere to be seen. */
+static void test_unfound(void **state)
+{
+	struct message_style style = {
+		.width = 80, .asked = true, .unfound = true, .home = "/home/ana"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (strcmp(cases[i].name, "unchecked") != 0)
+			continue;
+		expect(i, "unfound.80", &style);
+		style.width = 40;
+		expect(i, "unfound.40", &style);
+		style.one_line = true;
+		expect(i, "unfound.line", &style);
+		style.asked = false; /* the gate: its tool has found it */
+		expect(i, "line", &style);
+	}
+}
+
 static void test_absent(void **state)
 {
 	static const char *const typed[] = {"nope", "/srv/envs/a b\n\033[2J"};
@@ -383,7 +416,8 @@ int main(void)
 		cmocka_unit_test(test_pages),  cmocka_unit_test(test_one_line),
 		cmocka_unit_test(test_active), cmocka_unit_test(test_colour),
 		cmocka_unit_test(test_word),   cmocka_unit_test(test_to_the_letter),
-		cmocka_unit_test(test_asked),  cmocka_unit_test(test_absent),
+		cmocka_unit_test(test_asked),  cmocka_unit_test(test_unfound),
+		cmocka_unit_test(test_absent),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -90,11 +90,11 @@ static int decide_item(const struct decisions_step *step, struct item *item, str
 				  .eval = {.facts = &item->facts,
 					   .index = rules != NULL ? rules->index : NULL,
 					   .status = item->has_status ? &item->status : NULL,
+					   .deferred_until_ms = item->ruling.deferred_until_ms,
+					   .deferred_case = item->ruling.deferred_case,
 					   .now_ms = step->now_ms,
 					   .canceled = &step->canceled},
 				  .follows = item->follows,
-				  .deferred_until_ms = item->ruling.deferred_until_ms,
-				  .deferred_case = item->ruling.deferred_case,
 				  .fresh_until_ms = step->orders.fresh_until_ms,
 				  .when_stale = rules != NULL ? rules->policy.defaults.when_stale
 							      : ACTION_ALLOW,

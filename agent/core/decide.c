@@ -12,21 +12,6 @@ const char *decide_follows_id(enum decide_follows follows)
 	return ids[follows];
 }
 
-/* A grace is for the reasons it was taken for: with others there is none. */
-static int evaluate(const struct decide_input *in, struct arena *arena, struct evaluation *out)
-{
-	struct eval_input eval = in->eval;
-	int rc;
-
-	eval.deferred_until_ms = in->deferred_until_ms;
-	rc = policy_eval(&eval, arena, out);
-	if (rc < 0 || in->deferred_until_ms <= eval.now_ms ||
-	    strcmp(out->decision.case_code, in->deferred_case) == 0)
-		return rc;
-	eval.deferred_until_ms = 0;
-	return policy_eval(&eval, arena, out);
-}
-
 /* Behind all reasons that are as strong; it takes the last one's place when there is no room. */
 static void insert(struct decision *d, const struct reason *reason)
 {
@@ -81,7 +66,7 @@ int decide(const struct decide_input *in, struct arena *arena, struct evaluation
 		*out = result;
 		return 0;
 	}
-	rc = evaluate(in, arena, &result);
+	rc = policy_eval(&in->eval, arena, &result);
 	if (rc == 0 && in->eval.now_ms >= fresh_until_ms)
 		rc = add_stale(in, &result.decision);
 	else if (rc == 0 && in->when_stale != ACTION_ALLOW &&

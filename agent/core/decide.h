@@ -23,9 +23,6 @@ struct decide_input {
 	bool logging; /* off: nothing is checked, everything is allowed */
 	struct eval_input eval;
 	enum decide_follows follows; /* what eval.status is, if it is not its own */
-	/* The grace its user took, for the very reasons of this case. */
-	int64_t deferred_until_ms;
-	const char *deferred_case;
 	/* The organisation was heard of so recently that its word counts until then. */
 	int64_t fresh_until_ms; /* INT64_MAX: however old it is */
 	enum action when_stale;

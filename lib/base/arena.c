@@ -42,6 +42,7 @@ void arena_reset(struct arena *a)
 	struct arena_block *kept = a->head;
 
 	a->used = 0;
+	a->full = false;
 	if (!kept)
 		return;
 	free_blocks(kept->older);
@@ -80,15 +81,19 @@ void *arena_alloc(struct arena *a, size_t n)
 	struct arena_block *block = a->head;
 	size_t left = a->max > a->used ? a->max - a->used : 0;
 
-	if (n > left || left - n < ARENA_ALIGN)
+	if (n > left || left - n < ARENA_ALIGN) {
+		a->full = true;
 		return NULL;
+	}
 	n = n ? (n + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN : ARENA_ALIGN;
 	if (block && block->cap - block->used >= n) {
 		a->used += n;
 		return take(block, n);
 	}
-	if (left < sizeof(*block) || left - sizeof(*block) < n)
+	if (left < sizeof(*block) || left - sizeof(*block) < n) {
+		a->full = true;
 		return NULL;
+	}
 	block = block_new(a, n);
 	if (!block)
 		return NULL;

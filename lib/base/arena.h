@@ -6,6 +6,7 @@
 #ifndef ENVWARDEN_LIB_BASE_ARENA_H
 #define ENVWARDEN_LIB_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena_block;
@@ -14,6 +15,7 @@ struct arena {
 	struct arena_block *head; /* the block being filled; older ones hang behind it */
 	size_t used;		  /* bytes handed out and block overhead */
 	size_t max;
+	bool full; /* something was refused for max; else NULL says that there is no memory */
 };
 
 void arena_init(struct arena *a, size_t max);

@@ -337,7 +337,7 @@ static int evaluate(struct evaluating *e, struct evaluation *out)
 	return rc;
 }
 
-int policy_eval(const struct eval_input *in, struct arena *arena, struct evaluation *out)
+static int eval_once(const struct eval_input *in, struct arena *arena, struct evaluation *out)
 {
 	struct evaluating *e = arena_calloc(arena, 1, sizeof(*e));
 	struct evaluation result = {0};
@@ -353,6 +353,22 @@ int policy_eval(const struct eval_input *in, struct arena *arena, struct evaluat
 		rc = evaluate(e, &result);
 	if (rc == 0)
 		rc = compose(e, &result.decision);
+	if (rc == 0)
+		*out = result;
+	return rc;
+}
+
+int policy_eval(const struct eval_input *in, struct arena *arena, struct evaluation *out)
+{
+	struct eval_input without = *in;
+	struct evaluation result;
+	int rc = eval_once(in, arena, &result);
+
+	if (rc == 0 && in->deferred_case && in->deferred_until_ms > in->now_ms &&
+	    strcmp(result.decision.case_code, in->deferred_case) != 0) {
+		without.deferred_until_ms = 0;
+		rc = eval_once(&without, arena, &result);
+	}
 	if (rc == 0)
 		*out = result;
 	return rc;

@@ -24,7 +24,10 @@ struct eval_input {
 	const struct status_entry *status; /* explicit, NULL = none */
 	const struct exception *granted; /* beside the policy's: for this machine's environments */
 	size_t n_granted;
-	int64_t deferred_until_ms;   /* rules' blocks are warnings until then; 0 = not deferred */
+	/* Rules' blocks are warnings until then, 0 = not deferred; but if reasons are others than
+	 * those of this case there is no grace. NULL: whatever they are. */
+	int64_t deferred_until_ms;
+	const char *deferred_case;
 	int64_t now_ms;		     /* trusted time */
 	const atomic_bool *canceled; /* set meanwhile: nobody waits any more; NULL = never */
 };

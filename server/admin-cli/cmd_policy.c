@@ -70,7 +70,9 @@ static enum admin_exit check_source(struct admin *a, const char *path, const str
 		rc = policy_check(&policy, admin_now_ms(), &arena, &problems, &err);
 	problems_sort(&problems);
 	print_problems(a, &problems, path);
-	if (rc < 0 && problems.n_errors > 0)
+	if (rc < 0 && arena.full)
+		result = admin_fail(a, ADMIN_FAILED, "%s: too big a policy", path);
+	else if (rc < 0 && problems.n_errors > 0)
 		result = admin_fail(a, ADMIN_FAILED, "%s: %zu error%s, %zu warning%s", path,
 				    problems.n_errors, plural(problems.n_errors),
 				    problems.n_warnings, plural(problems.n_warnings));

@@ -34,6 +34,19 @@ static void print_totals(struct admin *a, const json_t *plan)
 	}
 }
 
+/* Those are warned about now, and blocked when the grace ends. */
+static void print_deferred(struct admin *a, const json_t *plan)
+{
+	const json_t *tally = json_object_get(plan, "deferred");
+	json_int_t before = number(tally, "before"), after = number(tally, "after");
+
+	if (before > 0 || after > 0)
+		admin_print(a,
+			    "  put off by a grace: " NUMBER " -> " NUMBER
+			    " of the warned; blocked when it ends",
+			    before, after);
+}
+
 /* Nothing for a rule that holds for as many as before. */
 static void print_rule(struct admin *a, const json_t *rule)
 {
@@ -68,6 +81,7 @@ void plan_print(struct admin *a, const json_t *plan)
 	size_t i;
 
 	print_totals(a, plan);
+	print_deferred(a, plan);
 	json_array_foreach(json_object_get(plan, "rules"), i, item) print_rule(a, item);
 	json_array_foreach(json_object_get(plan, "changed"), i, item)
 	{

@@ -58,12 +58,19 @@ int policy_apply_begin(struct request *r)
 	return policy_begin(r, fields, ARRAY_SIZE(fields));
 }
 
-/* Reads what was sent, once; a policy with errors is no failure of the plan. */
+/* Reads what was sent, once; a policy with errors is no failure of the plan, but one that agents
+ * have no room for is. */
 static int take_source(struct request *r)
 {
 	struct policy_request *p = r->data;
+	int rc;
 
-	return p->plan ? 0 : policy_plan_new(p->source, r->now_ms, &p->plan, &r->err);
+	if (p->plan)
+		return 0;
+	rc = policy_plan_new(p->source, r->now_ms, &p->plan, &r->err);
+	if (rc == 0 && policy_plan_good(p->plan))
+		rc = policy_fits(policy_plan_policy(p->plan), POLICY_FITS_MEMORY, &r->err);
+	return rc == ERR_LIMIT ? request_refuse(r, 422, rc, "%s", r->err.text) : rc;
 }
 
 int policy_plan_read(struct db_conn *conn, struct request *r)
@@ -88,12 +95,8 @@ int policy_apply_read(struct db_conn *conn, struct request *r)
 	int rc = take_source(r);
 
 	(void)conn;
-	if (rc < 0)
+	if (rc < 0 || policy_plan_good(p->plan))
 		return rc;
-	if (policy_plan_good(p->plan)) {
-		rc = policy_fits(policy_plan_policy(p->plan), POLICY_FITS_MEMORY, &r->err);
-		return rc == ERR_LIMIT ? request_refuse(r, 422, rc, "%s", r->err.text) : rc;
-	}
 	problems = policy_plan_problems(p->plan);
 	return request_refuse(r, 422, ERR_INVALID, "the policy has %zu errors; line %u: %s",
 			      problems->n_errors, problems->n ? problems->items[0].line : 0,

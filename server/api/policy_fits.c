@@ -21,6 +21,15 @@ static int read_draft(const struct buf *draft, struct arena *arena, struct err *
 	return rc == 0 ? rule_index_new(&read, arena, &index) : rc;
 }
 
+int policy_fits_not(size_t memory_max, struct err *err)
+{
+	(void)err_set(err, ERR_LIMIT,
+		      "the policy is too big for agents: they have %zu MiB for its rules, "
+		      "and patterns and specs take many times their length",
+		      memory_max >> 20);
+	return ERR_LIMIT;
+}
+
 int policy_fits(const struct policy *policy, size_t memory_max, struct err *err)
 {
 	struct arena arena;
@@ -32,11 +41,10 @@ int policy_fits(const struct policy *policy, size_t memory_max, struct err *err)
 	rc = signer_draft_policy(policy, 1, 0, &draft, err);
 	if (rc == 0)
 		rc = read_draft(&draft, &arena, err);
-	if (rc == ERR_NOMEM || rc == ERR_LIMIT)
-		rc = err_set(err, ERR_LIMIT,
-			     "the policy is too big for agents: they have %zu MiB for its rules, "
-			     "and patterns and specs take many times their length",
-			     memory_max >> 20);
+	if (rc == ERR_LIMIT || (rc == ERR_NOMEM && arena.full))
+		rc = policy_fits_not(memory_max, err);
+	else if (rc == ERR_NOMEM)
+		rc = err_nomem(err);
 	arena_deinit(&arena);
 	buf_deinit(&draft);
 	return rc;

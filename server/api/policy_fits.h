@@ -14,7 +14,11 @@
 /* What agents have for a set (LIMIT_BUNDLE_MEMORY) but for its other roles. */
 #define POLICY_FITS_MEMORY ((size_t)192 << 20)
 
-/* Reads the policy as agents do, within so much memory. ERR_LIMIT: it is too big for them. */
+/* Reads the policy as agents do, within so much memory. ERR_LIMIT: it is too big for them;
+ * ERR_NOMEM: there is no memory to tell. */
 int policy_fits(const struct policy *policy, size_t memory_max, struct err *err);
+
+/* ERR_LIMIT, with these words. */
+int policy_fits_not(size_t memory_max, struct err *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "lib/policy/policy_check.h"
 #include "lib/policy/policy_read.h"
 #include "server/api/documents.h"
+#include "server/api/policy_fits.h"
 #include "server/db/db_policy.h"
 #include "server/db/db_scan.h"
 
@@ -37,6 +38,7 @@ struct name {
 	const char *text;
 	struct tally by_action[ACTIONS];
 	struct tally monitored;
+	bool ordered;
 };
 struct names {
 	struct name *buckets[BUCKETS];
@@ -73,21 +75,37 @@ struct policy_plan {
 	int64_t environments;
 	int64_t changes;
 	struct tally by_action[ACTIONS];
+	struct tally deferred;	/* of the warned: blocked but for a grace */
+	struct name **in_order; /* the rules, as the new policy has them, then the present one */
 };
 
 /* --- names --- */
 
-static struct name *name_get(struct policy_plan *p, struct names *names, const char *text)
+static struct name **bucket_of(struct names *names, const char *text)
 {
 	uint32_t hash = 2166136261U;
-	struct name **bucket, *name;
 
 	for (const char *c = text; *c; c++)
 		hash = (hash ^ (unsigned char)*c) * 16777619U;
-	bucket = &names->buckets[hash % BUCKETS];
-	for (name = *bucket; name; name = name->next)
-		if (strcmp(name->text, text) == 0)
-			return name;
+	return &names->buckets[hash % BUCKETS];
+}
+
+static struct name *name_find(struct names *names, const char *text)
+{
+	struct name *name = *bucket_of(names, text);
+
+	while (name && strcmp(name->text, text) != 0)
+		name = name->next;
+	return name;
+}
+
+static struct name *name_get(struct policy_plan *p, struct names *names, const char *text)
+{
+	struct name **bucket = bucket_of(names, text);
+	struct name *name = name_find(names, text);
+
+	if (name)
+		return name;
 	name = arena_calloc(&p->lists, 1, sizeof(*name));
 	if (!name)
 		return NULL;
@@ -125,8 +143,12 @@ int policy_plan_new(const char *source, int64_t now_ms, struct policy_plan **out
 	if (rc == 0)
 		rc = db_scan_new(&p->scan, err);
 	if (rc < 0 && (rc != ERR_INVALID || p->problems.out_of_memory)) {
+		bool full = p->new.arena.full;
+
 		policy_plan_free(p);
-		return rc == ERR_INVALID ? err_nomem(err) : rc;
+		return full		   ? policy_fits_not(POLICY_FITS_MEMORY, err)
+		       : rc == ERR_INVALID ? err_nomem(err)
+					   : rc;
 	}
 	*out = p;
 	return 0;
@@ -186,6 +208,8 @@ static int decide(const struct policy_plan *p, const struct side *side,
 				      .status = env->has_status ? &env->status : NULL,
 				      .granted = env->granted,
 				      .n_granted = env->n_granted,
+				      .deferred_until_ms = env->deferred_until_ms,
+				      .deferred_case = env->deferred_case,
 				      .now_ms = p->now_ms};
 
 	return policy_eval(&in, arena, out);
@@ -289,6 +313,16 @@ static int note_change(struct policy_plan *p, const struct db_scan_env *env,
 	return list_rules(p, lift ? from : to, lift, to->action, listed);
 }
 
+/* Whether it is only warned about since its user took a grace. */
+static bool is_deferred(const struct db_scan_env *env, const struct decision *by)
+{
+	for (size_t i = 0; by->action == ACTION_WARN && i < by->n_reasons; i++)
+		if (env->deferred_until_ms > 0 &&
+		    by->reasons[i].block_from_ms == env->deferred_until_ms)
+			return true;
+	return false;
+}
+
 static int compare(struct policy_plan *p, const struct db_scan_env *env)
 {
 	struct evaluation from, to;
@@ -303,6 +337,8 @@ static int compare(struct policy_plan *p, const struct db_scan_env *env)
 		p->environments++;
 		tally_add(&p->by_action[from.decision.action], false);
 		tally_add(&p->by_action[to.decision.action], true);
+		p->deferred.before += is_deferred(env, &from.decision);
+		p->deferred.after += is_deferred(env, &to.decision);
 		rc = count_rules(p, &from, false);
 	}
 	if (rc == 0)
@@ -311,6 +347,31 @@ static int compare(struct policy_plan *p, const struct db_scan_env *env)
 		rc = note_change(p, env, &from.decision, &to.decision);
 	arena_deinit(&arena);
 	return rc;
+}
+
+static void order_rules(struct policy_plan *p, const struct policy *policy, size_t *n)
+{
+	for (size_t i = 0; i < policy->n_rules && *n < p->rules.n; i++) {
+		struct name *rule = name_find(&p->rules, policy->rules[i].id);
+
+		if (!rule || rule->ordered)
+			continue;
+		rule->ordered = true;
+		p->in_order[(*n)++] = rule;
+	}
+}
+
+/* Every rule that was counted is in one of the two. */
+static int order_all_rules(struct policy_plan *p)
+{
+	size_t n = 0;
+
+	p->in_order = arena_calloc(&p->lists, p->rules.n + 1, sizeof(struct name *));
+	if (!p->in_order)
+		return ERR_NOMEM;
+	order_rules(p, &p->new.policy, &n);
+	order_rules(p, &p->old.policy, &n);
+	return 0;
 }
 
 int policy_plan_step(struct db_conn *conn, struct policy_plan *p, struct err *err)
@@ -326,6 +387,8 @@ int policy_plan_step(struct db_conn *conn, struct policy_plan *p, struct err *er
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = compare(p, &list[i]) < 0 ? err_nomem(err) : 0;
 	arena_deinit(&arena);
+	if (rc == 0 && n < PLAN_STEP && order_all_rules(p) < 0)
+		rc = err_nomem(err);
 	return rc < 0 ? rc : n == PLAN_STEP;
 }
 
@@ -344,15 +407,15 @@ static void write_rules(const struct policy_plan *p, struct json_writer *w)
 {
 	json_key(w, "rules");
 	json_begin_array(w);
-	for (size_t b = 0; b < BUCKETS; b++) {
-		for (const struct name *rule = p->rules.buckets[b]; rule; rule = rule->next) {
-			json_begin_object(w);
-			json_kv_str(w, "rule", rule->text);
-			write_tally(w, "blocked", &rule->by_action[ACTION_BLOCK]);
-			write_tally(w, "warned", &rule->by_action[ACTION_WARN]);
-			write_tally(w, "monitored", &rule->monitored);
-			json_end_object(w);
-		}
+	for (size_t i = 0; p->in_order && p->in_order[i]; i++) {
+		const struct name *rule = p->in_order[i];
+
+		json_begin_object(w);
+		json_kv_str(w, "rule", rule->text);
+		write_tally(w, "blocked", &rule->by_action[ACTION_BLOCK]);
+		write_tally(w, "warned", &rule->by_action[ACTION_WARN]);
+		write_tally(w, "monitored", &rule->monitored);
+		json_end_object(w);
 	}
 	json_end_array(w);
 }
@@ -401,6 +464,7 @@ void policy_plan_write(const struct policy_plan *p, struct json_writer *w)
 	write_tally(w, "blocked", &p->by_action[ACTION_BLOCK]);
 	write_tally(w, "warned", &p->by_action[ACTION_WARN]);
 	write_tally(w, "allowed", &p->by_action[ACTION_ALLOW]);
+	write_tally(w, "deferred", &p->deferred);
 	json_kv_int(w, "changes", p->changes);
 	json_kv_int(w, "users", (int64_t)p->users.n);
 	write_rules(p, w);

@@ -88,7 +88,7 @@ static int package_get(struct db_conn *conn, struct db_scan *scan, int64_t id,
 #define COLUMNS                                                                                    \
 	"e.id, e.uuid, m.uuid, m.hostname, m.labels, e.path, e.name, e.user, e.platform, e.tool, " \
 	"e.made_ms, e.package_count, s.action, s.message, s.until_ms, s.until_fixed, "             \
-	"s.fixed_specs, e.last_used_ms"
+	"s.fixed_specs, e.last_used_ms, d.action, d.deferred_until_ms, d.case_code"
 
 static int env_take(struct sql_rows *rows, struct arena *arena, int64_t now_ms,
 		    struct db_scan_env *out)
@@ -97,6 +97,7 @@ static int env_take(struct sql_rows *rows, struct arena *arena, int64_t now_ms,
 	struct status_entry *s = &out->status;
 	const char *labels = sql_text(rows, 4, arena);
 	const char *specs = sql_text(rows, 16, arena);
+	enum action decided = (enum action)sql_int(rows, 18);
 	struct db_labels split;
 
 	sql_uuid(rows, 1, &f->environment);
@@ -115,8 +116,12 @@ static int env_take(struct sql_rows *rows, struct arena *arena, int64_t now_ms,
 	s->until_ms = sql_int(rows, 14);
 	s->until_fixed = sql_bool(rows, 15);
 	out->has_status = s->action != ACTION_ALLOW && (s->until_ms == 0 || s->until_ms > now_ms);
-	if (!labels || !specs || !out->hostname || !f->path || !f->name || !f->user ||
-	    !f->platform || !f->tool || !s->message ||
+	out->deferred_case = sql_text(rows, 20, arena);
+	/* Where it is blocked although there is one, that is for reasons it does not have now. */
+	if (decided == ACTION_WARN && sql_int(rows, 19) > now_ms)
+		out->deferred_until_ms = sql_int(rows, 19);
+	if (!labels || !specs || !out->deferred_case || !out->hostname || !f->path || !f->name ||
+	    !f->user || !f->platform || !f->tool || !s->message ||
 	    sql_labels_split(labels, arena, &split) < 0 ||
 	    status_specs_split(specs, arena, &s->fixed_specs, &s->n_fixed_specs) < 0)
 		return ERR_NOMEM;
@@ -177,6 +182,8 @@ int db_scan_next(struct db_conn *conn, struct db_scan *scan, int64_t now_ms, siz
 		rc = SQL_OPEN(conn, &rows, err,
 			      "SELECT " COLUMNS " FROM env e JOIN machine m ON m.id = e.machine_id"
 			      " LEFT JOIN env_status s ON s.env_id = e.id"
+			      " LEFT JOIN decision d ON d.machine_id = e.machine_id"
+			      " AND d.environment = e.uuid"
 			      " WHERE e.deleted = 0 AND e.id > $1 ORDER BY e.id LIMIT $2",
 			      ARG_INT(scan->after), ARG_INT(sql_limit(limit)));
 	while (rc >= 0 && got < limit && (rc = sql_next(rows, err)) > 0) {

@@ -18,6 +18,9 @@ struct db_scan_env {
 	struct status_entry status;
 	const struct exception *granted;
 	size_t n_granted;
+	/* The grace its user took, as its machine told last: for the reasons of this case. */
+	int64_t deferred_until_ms; /* 0: none holds */
+	const char *deferred_case;
 };
 
 int db_scan_new(struct db_scan **out, struct err *err);

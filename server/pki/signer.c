@@ -332,6 +332,8 @@ int signer_sign_policy(const struct signer *signer, const struct policy *policy,
 
 	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
 	rc = policy_body(policy, version, now_ms, &arena, &body, err);
+	if (rc == ERR_NOMEM && arena.full)
+		rc = err_set(err, ERR_LIMIT, ROLE_POLICY ": larger than a bundle may be");
 	if (rc == 0)
 		rc = sign(signer, R_POLICY, &body, out, err);
 	arena_deinit(&arena);
@@ -347,6 +349,8 @@ int signer_draft_policy(const struct policy *policy, uint64_t version, int64_t n
 
 	arena_init(&arena, LIMIT_BUNDLE_MEMORY);
 	rc = policy_body(policy, version, now_ms, &arena, &body, err);
+	if (rc == ERR_NOMEM && arena.full)
+		rc = err_set(err, ERR_LIMIT, ROLE_POLICY ": larger than a bundle may be");
 	body.role = wire_text(ROLE_POLICY);
 	if (rc == 0)
 		rc = signed_make(&body, NULL, 0, out, err);

@@ -89,6 +89,60 @@ class Policy(harness.Case):
         for what in ("policy.apply", "exception.grant", "exception.revoke"):
             self.assertIn(what, audit)
 
+    def rules(self, name, text):
+        path = self.site.dir / name
+        path.write_text('policy: 1\ndefaults: {defer: 1d}\nrules:\n' + text)
+        return path
+
+    def test_plan_is_in_the_order_of_the_file(self):
+        text = "".join(f"  - {{id: r{i}, when: {{package: ca-certificates}}, action: warn}}\n"
+                       for i in (7, 3, 9, 1, 8, 2, 6, 4, 0, 5))
+        planned = self.rules("many.yaml", text)
+        plan = self.site.admin("policy", "plan", planned, "--json").json()
+        self.assertEqual([rule["rule"] for rule in plan["rules"]],
+                         ["r7", "r3", "r9", "r1", "r8", "r2", "r6", "r4", "r0", "r5"])
+        self.assertRun(self.site.admin("policy", "apply", planned, "--yes"), 0)
+        # What is no longer there comes behind.
+        less = self.rules("less.yaml", text.replace("r9,", "new,"))
+        plan = self.site.admin("policy", "plan", less, "--json").json()
+        self.assertEqual([rule["rule"] for rule in plan["rules"]],
+                         ["r7", "r3", "new", "r1", "r8", "r2", "r6", "r4", "r0", "r5", "r9"])
+
+    def test_plan_reckons_with_graces(self):
+        site = self.site
+        one = "  - {id: old, when: {package: ca-certificates}, action: block}\n"
+        two = one + "  - {id: more, when: {env_name: old}, action: block}\n"
+        self.assertRun(site.admin("policy", "apply", self.rules("one.yaml", one), "--yes"), 0)
+        self.wait_check(4)
+        self.assertRun(site.ew("defer", "--prefix", self.prefix), 0)
+
+        def plan(text):
+            return site.admin("policy", "plan", self.rules("next.yaml", text), "--json").json()
+
+        harness.wait_for("the server's knowing of it",
+                         lambda: plan(one)["deferred"]["before"] == 1, SOON_S)
+        same, more, none = plan(one), plan(two), plan("  []\n")
+        self.assertEqual((same["changes"], same["deferred"]), (0, {"before": 1, "after": 1}))
+        # Other reasons are another case: the grace is not for them.
+        self.assertEqual((more["changes"], more["deferred"]), (1, {"before": 1, "after": 0}))
+        self.assertEqual((more["blocked"], more["warned"]),
+                         ({"before": 0, "after": 1}, {"before": 1, "after": 0}))
+        self.assertEqual((none["changes"], none["deferred"]), (1, {"before": 1, "after": 0}))
+        told = site.admin("policy", "plan", self.rules("next.yaml", two))
+        self.assertRun(told, 0, out="put off by a grace: 1 -> 0")
+
+    def test_plan_of_what_is_too_big(self):
+        big = self.site.dir / "big.yaml"
+        with big.open("w") as out:
+            out.write("policy: 1\nrules:\n")
+            for i in range(350):
+                specs = ",".join(f'"*q{i:03}{k:03}*"' for k in range(1000))
+                out.write(f"  - {{id: r{i}, when: {{package: [{specs}]}}, action: warn}}\n")
+        planned = self.site.admin("policy", "plan", big)
+        applied = self.site.admin("policy", "apply", big, "--yes")
+        self.assertRun(planned, 1, "too big for agents: they have 192 MiB")
+        self.assertEqual((applied.code, applied.err), (planned.code, planned.err))
+
 
 if __name__ == "__main__":
     harness.main()

@@ -174,10 +174,11 @@ static void a_grace_is_for_the_case_whatever_the_news(void **state)
 	};
 	struct policy policy;
 	struct decide_input in = {.logging = true,
-				  .eval = {.facts = &facts, .now_ms = 1000},
+				  .eval = {.facts = &facts,
+					   .deferred_case = "",
+					   .now_ms = 1000},
 				  .fresh_until_ms = 2000,
-				  .when_stale = ACTION_WARN,
-				  .deferred_case = ""};
+				  .when_stale = ACTION_WARN};
 	struct rule_index *index;
 	struct evaluation fresh, stale, deferred;
 	struct arena arena;
@@ -194,8 +195,8 @@ static void a_grace_is_for_the_case_whatever_the_news(void **state)
 	assert_int_equal(decide(&in, &arena, &stale), 0);
 	assert_int_equal(stale.decision.n_reasons, 2);
 	assert_string_equal(fresh.decision.case_code, stale.decision.case_code);
-	in.deferred_until_ms = 1500;
-	in.deferred_case = stale.decision.case_code;
+	in.eval.deferred_until_ms = 1500;
+	in.eval.deferred_case = stale.decision.case_code;
 	assert_int_equal(decide(&in, &arena, &deferred), 0);
 	assert_int_equal(deferred.decision.action, ACTION_WARN);
 	assert_int_equal(deferred.decision.valid_until_ms, 1500);

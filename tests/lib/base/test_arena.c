@@ -46,7 +46,9 @@ static void stays_below_its_maximum(void **state)
 	(void)state;
 
 	arena_init(&a, 10000);
+	assert_false(a.full);
 	assert_null(arena_alloc(&a, 10000));
+	assert_true(a.full);
 	assert_null(arena_alloc(&a, SIZE_MAX));
 	assert_null(arena_alloc(&a, SIZE_MAX - 8));
 	assert_null(arena_calloc(&a, SIZE_MAX / 2, 3));

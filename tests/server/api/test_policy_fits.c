@@ -12,6 +12,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/compiler.h"
 #include "lib/policy/policy_read.h"
+#include "tests/support/fault.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -62,9 +63,33 @@ static void test_fits(void **state)
 	}
 }
 
+static int fits(void *ctx)
+{
+	struct err err = ERR_INIT;
+	int rc = policy_fits(ctx, POLICY_FITS_MEMORY, &err);
+
+	if (rc == ERR_NOMEM)
+		assert_null(strstr(err.text, "too big"));
+	return rc;
+}
+
+/* The server has no memory: that says nothing of the policy. */
+static void test_no_memory(void **state)
+{
+	struct policy policy;
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, POLICY_MEMORY_MAX);
+	policy_of("{package: [\"a*b >=1.2,<2|3.*\", openssl]}", 3, &arena, &policy);
+	(void)fault_each_alloc(fits, &policy, 3);
+	arena_deinit(&arena);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_fits)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_fits),
+					   cmocka_unit_test(test_no_memory)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

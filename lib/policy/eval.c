@@ -25,6 +25,10 @@ struct evaluating {
 	struct list blocks;
 	struct list warnings;
 	struct list monitored;
+	/* What the case is about, without words: of rules that block, at some time, and of those
+	 * that only warn. */
+	struct list case_blocks;
+	struct list case_warnings;
 };
 
 static void holds_until(struct evaluating *e, int64_t ms)
@@ -122,6 +126,15 @@ static int64_t block_from(const struct evaluating *e, const struct rule *rule)
 	return rule->from_ms > deferred_ms ? rule->from_ms : deferred_ms;
 }
 
+/* Which reasons make the case must not change when one of them begins to block or is put off. */
+static void add_to_case(struct evaluating *e, const struct reason *reason, enum action strictest)
+{
+	struct list *list = strictest == ACTION_BLOCK ? &e->case_blocks : &e->case_warnings;
+
+	if (list->n < DECISION_REASONS_MAX)
+		list->items[list->n++] = *reason;
+}
+
 static int add_reason(struct evaluating *e, const struct rule *rule, const struct package *package)
 {
 	const struct template_values values = {
@@ -134,13 +147,15 @@ static int add_reason(struct evaluating *e, const struct rule *rule, const struc
 	struct list *list = rule->mode == RULE_MONITOR ? &e->monitored
 			    : action == ACTION_BLOCK   ? &e->blocks
 						       : &e->warnings;
+	struct reason made = {.kind = "rule", .id = rule->id, .package = package, .action = action};
 	struct reason *reason = &list->items[list->n];
 	int rc;
 
+	if (rule->mode != RULE_MONITOR)
+		add_to_case(e, &made, rule->action);
 	if (list->n == DECISION_REASONS_MAX)
 		return 0;
-	*reason = (struct reason){
-		.kind = "rule", .id = rule->id, .package = package, .action = action};
+	*reason = made;
 	if (action != rule->action)
 		reason->block_from_ms = block_from(e, rule);
 	rc = template_message(rule->message, &values, DECISION_MESSAGE_MAX, e->arena,
@@ -279,16 +294,29 @@ static int status_reason(struct evaluating *e, struct reason *out)
 
 /* --- the decision --- */
 
-static void append(struct decision *d, const struct list *list)
+static void append(struct list *to, const struct list *from)
 {
-	for (size_t i = 0; i < list->n && d->n_reasons < DECISION_REASONS_MAX; i++)
-		d->reasons[d->n_reasons++] = list->items[i];
+	for (size_t i = 0; i < from->n && to->n < DECISION_REASONS_MAX; i++)
+		to->items[to->n++] = from->items[i];
+}
+
+/* An explicit status, which can't be put off, and then the rules' reasons. */
+static int make_case(struct evaluating *e, const struct list *status, char out[CASE_CODE_MAX])
+{
+	struct list *all = arena_dup(e->arena, status, sizeof(*status));
+
+	if (!all)
+		return ERR_NOMEM;
+	append(all, &e->case_blocks);
+	append(all, &e->case_warnings);
+	return case_code_make(&e->in->facts->environment, all->items, all->n, out);
 }
 
 static int compose(struct evaluating *e, struct decision *out)
 {
 	struct decision d = {.action = ACTION_ALLOW, .valid_until_ms = INT64_MAX};
 	struct list status = {.n = 0};
+	struct list *told;
 	bool explicit = false;
 	int rc = status_holds(e, &explicit);
 
@@ -296,19 +324,20 @@ static int compose(struct evaluating *e, struct decision *out)
 		rc = status_reason(e, &status.items[status.n++]);
 	if (rc < 0)
 		return rc;
-	d.reasons = arena_calloc(e->arena, DECISION_REASONS_MAX, sizeof(*d.reasons));
-	if (!d.reasons)
+	told = arena_calloc(e->arena, 1, sizeof(*told));
+	if (!told)
 		return ERR_NOMEM;
 	if (explicit && status.items[0].action == ACTION_BLOCK)
-		append(&d, &status);
-	append(&d, &e->blocks);
+		append(told, &status);
+	append(told, &e->blocks);
 	if (explicit && status.items[0].action == ACTION_WARN)
-		append(&d, &status);
-	append(&d, &e->warnings);
+		append(told, &status);
+	append(told, &e->warnings);
+	d.reasons = told->items;
+	d.n_reasons = told->n;
 	if (d.n_reasons > 0) {
 		d.action = d.reasons[0].action;
-		rc = case_code_make(&e->in->facts->environment, d.reasons, d.n_reasons,
-				    d.case_code);
+		rc = make_case(e, &status, d.case_code);
 	}
 	d.valid_until_ms = e->until_ms;
 	if (rc == 0)

@@ -5,7 +5,9 @@
  *   explicit block > rule's block > explicit warning > rule's warning > allow
  *
  * Exceptions lift rules; one that says so lifts an explicit block too. All reasons are told, the
- * strongest first.
+ * strongest first; of more than DECISION_REASONS_MAX the first ones, by the order above, then that
+ * of the rules, then that of the packages. The case is made of the first ones that there are in the
+ * same order, but as if nothing were put off or dated: it stays the same when they begin to block.
  */
 #ifndef ENVWARDEN_LIB_POLICY_EVAL_H
 #define ENVWARDEN_LIB_POLICY_EVAL_H

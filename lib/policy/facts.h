@@ -43,9 +43,9 @@ struct policy_facts {
 	const char *tool;
 	struct texts_list labels; /* of the machine */
 	int64_t created_ms;
-	int64_t last_used_ms; /* 0: since it was created, as far as is known */
-	const struct policy_package *packages;
-	size_t n_packages; /* at most POLICY_PACKAGES_MAX */
+	int64_t last_used_ms;		       /* 0: since it was created, as far as is known */
+	const struct policy_package *packages; /* in package_cmp's order: the first reasons count */
+	size_t n_packages;		       /* at most POLICY_PACKAGES_MAX */
 };
 
 #endif

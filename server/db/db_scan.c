@@ -1,5 +1,7 @@
 #include "server/db/db_scan.h"
 
+#include <stdlib.h>
+
 #include "lib/base/mem.h"
 #include "server/db/db_apply.h"
 #include "server/db/db_exception.h"
@@ -129,6 +131,14 @@ static int env_take(struct sql_rows *rows, struct arena *arena, int64_t now_ms,
 	return 0;
 }
 
+static int cmp_packages(const void *a, const void *b)
+{
+	const struct policy_package *p = a;
+	const struct policy_package *q = b;
+
+	return package_cmp(p->package, q->package);
+}
+
 static int packages_get(struct db_conn *conn, struct db_scan *scan, int64_t row, size_t count,
 			struct arena *arena, struct policy_facts *f, struct err *err)
 {
@@ -145,6 +155,8 @@ static int packages_get(struct db_conn *conn, struct db_scan *scan, int64_t row,
 	sql_close(rows);
 	if (rc < 0)
 		return rc;
+	if (n > 1)
+		qsort(list, n, sizeof(*list), cmp_packages);
 	f->packages = list;
 	f->n_packages = n;
 	return 0;

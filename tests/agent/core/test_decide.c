@@ -174,9 +174,7 @@ static void a_grace_is_for_the_case_whatever_the_news(void **state)
 	};
 	struct policy policy;
 	struct decide_input in = {.logging = true,
-				  .eval = {.facts = &facts,
-					   .deferred_case = "",
-					   .now_ms = 1000},
+				  .eval = {.facts = &facts, .deferred_case = "", .now_ms = 1000},
 				  .fresh_until_ms = 2000,
 				  .when_stale = ACTION_WARN};
 	struct rule_index *index;

@@ -356,6 +356,47 @@ static void an_explicit_status_comes_first(void **state)
 	arena_deinit(&w.arena);
 }
 
+/* More than there is room for: blocks first, then as written; and one case, whatever blocks now. */
+static void more_reasons_than_are_told(void **state)
+{
+	struct eval_input put_off = {.deferred_until_ms = NOW + DAY_MS};
+	char yaml[8192] = "policy: 1\nrules:\n";
+	const struct decision *d;
+	char code[CASE_CODE_MAX];
+	struct world w;
+	size_t n = strlen(yaml);
+
+	(void)state;
+	for (size_t i = 0; i < 100; i++)
+		n += (size_t)snprintf(yaml + n, sizeof(yaml) - n,
+				      "  - {id: r%02zu, " SSL ", action: %s}\n", i,
+				      i < 60 ? "warn" : "block");
+	assert_int_equal(read_policy(&w, yaml), 0);
+	assert_int_equal(decide_with(&w, NULL), 0);
+	d = &w.evaluation.decision;
+	assert_int_equal(d->action, ACTION_BLOCK);
+	assert_int_equal(d->n_reasons, DECISION_REASONS_MAX);
+	for (size_t i = 0; i < d->n_reasons; i++) {
+		char id[32];
+
+		(void)snprintf(id, sizeof(id), "r%02zu", i < 40 ? 60 + i : i - 40);
+		assert_string_equal(d->reasons[i].id, id);
+		assert_int_equal(d->reasons[i].action, i < 40 ? ACTION_BLOCK : ACTION_WARN);
+	}
+	memcpy(code, d->case_code, sizeof(code));
+	/* A grace for this case counts, though other reasons are told while it lasts. */
+	put_off.deferred_case = code;
+	assert_int_equal(decide_with(&w, &put_off), 0);
+	assert_int_equal(d->action, ACTION_WARN);
+	assert_string_equal(d->reasons[0].id, "r00");
+	assert_string_equal(d->case_code, code);
+	put_off.deferred_case = "EW-OTHR";
+	assert_int_equal(decide_with(&w, &put_off), 0);
+	assert_int_equal(d->action, ACTION_BLOCK);
+	assert_string_equal(d->case_code, code);
+	arena_deinit(&w.arena);
+}
+
 static void texts_are_filled_in(void **state)
 {
 	struct world w;
@@ -763,6 +804,7 @@ int main(void)
 		cmocka_unit_test(conditions_hold_as_they_read),
 		cmocka_unit_test(rules_decide_in_order),
 		cmocka_unit_test(times_beyond_all_clocks),
+		cmocka_unit_test(more_reasons_than_are_told),
 		cmocka_unit_test(an_explicit_status_comes_first),
 		cmocka_unit_test(texts_are_filled_in),
 		cmocka_unit_test(a_name_made_to_hurt_stays_one_word),

@@ -5,18 +5,33 @@
 #include "lib/conda/match_test.h"
 #include "lib/conda/version_bounds.h"
 
+/* A spec asks at most once for a version. */
+static void bounds_of(const struct match_spec *spec, struct version_bounds *out)
+{
+	*out = (struct version_bounds){.whole = true};
+	for (size_t i = 0; i < spec->n; i++)
+		if (spec->tests[i].field == MATCH_VERSION)
+			version_bounds_of(&spec->tests[i].versions, out);
+}
+
 bool match_spec_never(const struct match_spec *spec)
 {
-	for (size_t i = 0; i < spec->n; i++) {
-		struct version_bounds bounds;
+	struct version_bounds bounds;
 
-		if (spec->tests[i].field != MATCH_VERSION)
-			continue;
-		version_bounds_of(&spec->tests[i].versions, &bounds);
-		if (version_bounds_empty(&bounds))
-			return true;
-	}
-	return false;
+	bounds_of(spec, &bounds);
+	return version_bounds_empty(&bounds);
+}
+
+bool match_spec_apart(const struct match_spec *a, const struct match_spec *b)
+{
+	struct version_bounds of_a, of_b, both;
+
+	if (a->name && b->name && strcmp(a->name, b->name) != 0)
+		return true;
+	bounds_of(a, &of_a);
+	bounds_of(b, &of_b);
+	version_bounds_meet(&of_a, &of_b, &both);
+	return version_bounds_empty(&both);
 }
 
 static bool test_within(const struct match_test *inner, const struct match_test *outer)

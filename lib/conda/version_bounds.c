@@ -59,6 +59,19 @@ void version_bounds_of(const struct version_spec *spec, struct version_bounds *o
 	take(spec->root, out);
 }
 
+void version_bounds_meet(const struct version_bounds *a, const struct version_bounds *b,
+			 struct version_bounds *out)
+{
+	struct version_bounds both = *a;
+
+	if (b->low.version)
+		tighten(&both.low, b->low.version, b->low.open, 1);
+	if (b->high.version)
+		tighten(&both.high, b->high.version, b->high.open, -1);
+	both.whole = a->whole && b->whole;
+	*out = both;
+}
+
 bool version_bounds_empty(const struct version_bounds *b)
 {
 	int c;

@@ -22,6 +22,10 @@ struct version_bounds {
 
 void version_bounds_of(const struct version_spec *spec, struct version_bounds *out);
 
+/* Between which versions lies what lies within both. */
+void version_bounds_meet(const struct version_bounds *a, const struct version_bounds *b,
+			 struct version_bounds *out);
+
 /* No version lies within. */
 bool version_bounds_empty(const struct version_bounds *b);
 

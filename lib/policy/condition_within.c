@@ -12,6 +12,21 @@ static bool take(size_t *steps)
 	return true;
 }
 
+/* Comparing two specs, which takes the longer the longer they are. */
+#define STEP_BYTES 16
+
+static bool take_specs(size_t *steps, const struct match_spec *a, const struct match_spec *b)
+{
+	size_t n = 1 + (strlen(a->source) + strlen(b->source)) / STEP_BYTES;
+
+	if (*steps < n) {
+		*steps = 0;
+		return false;
+	}
+	*steps -= n;
+	return true;
+}
+
 /* --- lists --- */
 
 static bool has_text(const struct texts_list *list, const char *text, size_t *steps)
@@ -37,7 +52,8 @@ static bool specs_within(const struct condition *inner, const struct condition *
 	for (size_t i = 0; i < inner->n_specs; i++) {
 		size_t k = 0;
 
-		while (k < outer->n_specs && take(steps) &&
+		while (k < outer->n_specs &&
+		       take_specs(steps, &inner->specs[i], &outer->specs[k]) &&
 		       !match_spec_within(&inner->specs[i], &outer->specs[k]))
 			k++;
 		if (k == outer->n_specs || *steps == 0)
@@ -143,14 +159,53 @@ static bool have_common(const struct texts_list *a, const struct texts_list *b, 
 	return false;
 }
 
+/* All are asked of the same package. */
+static bool are_apart(const struct condition *a, const struct condition *b, size_t *steps)
+{
+	for (size_t i = 0; i < a->n_specs; i++)
+		for (size_t k = 0; k < b->n_specs; k++)
+			if (!take_specs(steps, &a->specs[i], &b->specs[k]) ||
+			    !match_spec_apart(&a->specs[i], &b->specs[k]))
+				return false;
+	return a->n_specs > 0 && b->n_specs > 0;
+}
+
+static bool exclude_each_other(const struct condition *a, const struct condition *b, size_t *steps);
+
+/* `of` is made of others: all of which must hold, or any. */
+static bool excludes_children(const struct condition *a, const struct condition *of, size_t *steps)
+{
+	bool any = of->kind == CONDITION_ANY;
+	size_t i = 0;
+
+	while (i < of->n_children && exclude_each_other(a, &of->children[i], steps) == any)
+		i++;
+	return (i == of->n_children) == any && *steps > 0;
+}
+
+static bool is_of_several(const struct condition *c)
+{
+	return c->kind == CONDITION_ANY || c->kind == CONDITION_ALL;
+}
+
+/* No deeper than the conditions are. */
 static bool exclude_each_other(const struct condition *a, const struct condition *b, size_t *steps)
 {
+	if (!take(steps))
+		return false;
 	if (b->kind == CONDITION_NOT)
 		return condition_within(a, b->children, steps);
 	if (a->kind == CONDITION_NOT)
 		return condition_within(b, a->children, steps);
-	return a->kind == b->kind && is_of_one_word(a) &&
-	       !have_common(&a->texts, &b->texts, steps) && *steps > 0;
+	if (is_of_several(b))
+		return excludes_children(a, b, steps);
+	if (is_of_several(a))
+		return excludes_children(b, a, steps);
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == CONDITION_PACKAGE)
+		return are_apart(a, b, steps);
+	return is_of_one_word(a) && !have_common(&a->texts, &b->texts, steps) && *steps > 0;
 }
 
 static bool all_never(const struct condition *all, size_t *steps)

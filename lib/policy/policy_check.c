@@ -20,7 +20,8 @@ struct checking {
 	int64_t now_ms;
 	struct arena *arena;
 	struct problems *problems;
-	size_t steps; /* left */
+	size_t steps;	/* left */
+	bool two_names; /* a rule was told to ask for two packages at once */
 };
 
 /* Where something stands; of rules, exceptions and conditions. */
@@ -112,6 +113,7 @@ static void check_all(struct checking *c, const struct condition *all)
 		const char *other = only_name(&all->children[i]);
 
 		if (other && name && strcmp(name, other) != 0) {
+			c->two_names = true;
 			tell(c, PROBLEM_WARNING, AT(&all->children[i]),
 			     "a rule is about one package at a time; use any:, or two rules",
 			     "no package is both \"%s\" and \"%s\"", name, other);
@@ -372,14 +374,15 @@ static void check_rule(struct checking *c, const struct rule *rule)
 		tell(c, PROBLEM_WARNING, AT(rule),
 		     "a rule is about one package at a time; say with all: which ones",
 		     "rule \"%s\" holds for every package but a few", rule->id);
-	if (condition_never(&rule->when, &c->steps))
+	c->two_names = false;
+	check_condition(c, &rule->when);
+	if (!c->two_names && condition_never(&rule->when, &c->steps))
 		tell(c, PROBLEM_WARNING, AT(rule), "what it asks leaves no package",
 		     "rule \"%s\" can never hold", rule->id);
 	check_scope(c, rule, &rule->scope);
 	check_template(c, rule, "message", rule->message);
 	check_template(c, rule, "fix", rule->fix);
 	check_fix(c, rule);
-	check_condition(c, &rule->when);
 }
 
 /* --- shadowed rules --- */
@@ -499,7 +502,11 @@ static void check_defaults(struct checking *c)
 int policy_check(const struct policy *policy, int64_t now_ms, struct arena *arena,
 		 struct problems *problems, struct err *err)
 {
-	struct checking c = {policy, now_ms, arena, problems, STEPS_MAX};
+	struct checking c = {.policy = policy,
+			     .now_ms = now_ms,
+			     .arena = arena,
+			     .problems = problems,
+			     .steps = STEPS_MAX};
 	int rc = check_ids(&c);
 
 	for (size_t i = 0; i < policy->n_rules; i++)

@@ -640,6 +640,34 @@ static const struct check_case check_cases[] = {
 	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
 	{CR "  - {id: a, when: {package: [\"x >2,<1\", \"y >=1,<=1\"]}, action: warn}",
 	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {all: [{package: \"x <1\"}, {package: \"x >2\"}]}, action: warn}",
+	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
+	{CR "  - {id: a, when: {all: [{package: x}, {package: [y, z]}]}, action: warn}",
+	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
+	{CR "  - {id: a, when: {all: [{package: [\"x <1\", y]}, {package: [\"x >2\", z]}]}, "
+	    "action: warn}",
+	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
+	{CR "  - {id: a, when: {all: [{package: [\"x <1\", y]}, {package: [\"x >2\", y]}]}, "
+	    "action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {all: [{package: \"x <1\"}, {any: [{package: \"x >2\"}, {package: "
+	    "y}]}]}, action: warn}",
+	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
+	{CR "  - {id: a, when: {all: [{package: \"x <1\"}, {any: [{package: \"x >2\"}, {manager: "
+	    "conda}]}]}, action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {all: [{package: \"x <1\"}, {all: [{manager: conda}, {package: \"x "
+	    ">2\"}]}]}, action: warn}",
+	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
+	{CR "  - {id: a, when: {all: [{any: [{package: a}, {package: b}]}, {any: [{package: c}, "
+	    "{package: d}]}]}, action: warn}",
+	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},
+	{CR "  - {id: a, when: {all: [{any: [{package: a}, {package: b}]}, {any: [{package: c}, "
+	    "{package: b}]}]}, action: warn}",
+	 PROBLEM_ERROR, 0, NULL},
+	{CR "  - {id: a, when: {all: [{package: \"x <1\"}, {not: {package: \"x >2\"}}]}, action: "
+	    "warn}",
+	 PROBLEM_ERROR, 0, NULL},
 	{CR "  - {id: a, when: {all: [{package: \"x <2\"}, {not: {package: \"x <3\"}}]}, action: "
 	    "warn}",
 	 PROBLEM_WARNING, 4, "rule \"a\" can never hold"},

@@ -182,7 +182,7 @@ static void a_grace_is_for_the_case_whatever_the_news(void **state)
 	struct arena arena;
 
 	(void)state;
-	arena_init(&arena, 1 << 16);
+	arena_init(&arena, 1 << 18);
 	policy_init(&policy);
 	policy.rules = &rule;
 	policy.n_rules = 1;

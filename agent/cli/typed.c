@@ -63,7 +63,16 @@ static bool take_target(const char *word, struct words *w, struct typed *out)
 	return value != NULL;
 }
 
-static struct typed read_activate(struct words *w)
+/* To conda any other word is an environment's name, "-x" too. */
+static bool is_name(const char *word, bool conda)
+{
+	static const char *const options[] = {"--stack", "--no-stack", "--dev",	  "-n",
+					      "--name",	 "-p",	       "--prefix"};
+
+	return *word != '-' || (conda && !is_one_of(word, options, ARRAY_SIZE(options)));
+}
+
+static struct typed read_activate(struct words *w, bool conda)
 {
 	struct typed out = {TYPED_ENV, "base", NULL};
 	const char *word;
@@ -71,7 +80,7 @@ static struct typed read_activate(struct words *w)
 	while ((word = next(w))) {
 		if (is_help(word))
 			return (struct typed){TYPED_NOTHING, NULL, NULL};
-		if (*word == '-')
+		if (!is_name(word, conda))
 			(void)take_target(word, w, &out);
 		else if (*word)
 			out = (struct typed){TYPED_ENV, word, NULL};
@@ -147,7 +156,7 @@ struct typed typed_read(const char *tool, size_t n, char *const *words)
 	while (word && *word == '-' && !is_help(word))
 		word = next(&w);
 	if (word && strcmp(word, "activate") == 0)
-		return read_activate(&w);
+		return read_activate(&w, strcmp(tool, "conda") == 0);
 	if (word && strcmp(word, "run") == 0)
 		return read_run(&w);
 	return (struct typed){TYPED_NOTHING, NULL, NULL};

@@ -25,7 +25,7 @@ echo "$(date -u +%Y-%m-%d), $(nproc) x ${cpu:-$(uname -m)}, Linux $(uname -r), $
 echo
 echo "| what | figure | reference | ratio | budget | |"
 echo "|---|---|---|---|---|---|"
-for program in check busy pth scan reread durable policy fleet plan; do
+for program in check busy hung pth scan reread durable policy fleet plan; do
 	python3 "tests/bench/bench_$program.py"
 done
 # These two mostly wait, and do not mind each other.

@@ -5,7 +5,7 @@ shells and conda speak: `conda shell.SHELL hook` prints text that defines a func
 tcsh) `conda`; that one evaluates what `conda shell.SHELL activate ENV` prints if it ends well.
 `conda run` starts the program in an inner shell that activates, and goes on if that fails, as conda
 does. Environments are looked up in <base>/envs. What it prints is less than what conda prints: the
-variables CONDA_PREFIX and CONDA_SHLVL are all there is to an activation here.
+variables CONDA_PREFIX, CONDA_SHLVL and CONDA_PREFIX_1 ... are all there is to an activation here.
 """
 
 import os
@@ -53,10 +53,13 @@ def _conda_main(args=None):
         raise RuntimeError('exited')
 aliases['conda'] = _conda_main
 """,
-    "csh": "setenv CONDA_EXE '%(conda)s' ;\nalias conda source '%(base)s/etc/profile.d/conda.csh'\n",
+    # As conda's own does, it forgets what is active already.
+    "csh": "setenv CONDA_EXE '%(conda)s' ;\nsetenv CONDA_SHLVL 0 ;\n"
+           "alias conda source '%(base)s/etc/profile.d/conda.csh'\n",
 }
-SET = {"posix": "export %s='%s'\n", "fish": 'set -gx %s "%s";\n', "csh": "setenv %s '%s';\n",
+SET = {"posix": "export %s='%s'\n", "fish": "set -gx %s '%s';\n", "csh": "setenv %s '%s';\n",
        "xonsh": "$%s = '%s'\n"}
+QUOTE = {"posix": "'\\''", "fish": "\\'", "csh": "'\\''", "xonsh": "\\'"}
 
 
 def fail(text):
@@ -83,9 +86,19 @@ def shell(name, words):
         sys.stdout.write(HOOKS[kind] % {"conda": CONDA, "base": BASE})
         return
     named = [w for w in words[1:] if w not in ("", "--dev", "--stack", "--no-stack")]
-    prefix = locate(named[0] if named else "base") if words[0] == "activate" else ""
-    sys.stdout.write(SET[kind] % ("CONDA_PREFIX", prefix))
-    sys.stdout.write(SET[kind] % ("CONDA_SHLVL", "1" if prefix else "0"))
+    level, variables = int(os.environ.get("CONDA_SHLVL") or 0), {}
+    if words[0] == "activate":
+        prefix = locate(named[0] if named else "base")
+        variables["CONDA_PREFIX_%d" % level] = os.environ.get("CONDA_PREFIX", "")
+        level += 1
+    elif level == 0:
+        return
+    else:
+        level -= 1
+        prefix = os.environ.get("CONDA_PREFIX_%d" % level, "") if level else ""
+    variables.update(CONDA_PREFIX=prefix, CONDA_SHLVL=str(level))
+    for name, value in variables.items():
+        sys.stdout.write(SET[kind] % (name, value.replace("'", QUOTE[kind])))
 
 
 def run(words):
@@ -116,7 +129,7 @@ if __name__ == "__main__":
 CSH = """switch ("$1")
 case "activate":
 case "deactivate":
-    set told = "`'%(conda)s' shell.csh $argv:q`"
+    set told = "`'%(conda)s' shell.csh '${1}' '${2}' ${argv[3-]}`"
     set conda_status = $status
     if ($conda_status != 0) exit $conda_status
     eval "$told"

@@ -3,6 +3,7 @@
 # Evaluated, at the end of ~/.bashrc, by: eval "$(envwarden shell-init bash)"
 # Nothing is declared local, which fails where somebody has a readonly variable of that name.
 __envwarden_wrapped= # read again: they were, too
+__envwarden_passing= # nothing of it comes from outside
 
 # Aliases are for what people type, not for what is read here, from the next line on.
 if \shopt -q expand_aliases; then __envwarden_aliases=-s; else __envwarden_aliases=-u; fi

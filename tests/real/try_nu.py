@@ -166,7 +166,8 @@ def main():
     parser.add_argument("--bin", default=os.environ.get("EW_BIN", ROOT / "build/asan/bin"))
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ewn-") as folder:
-        nu = Nu(words.nu.absolute(), pathlib.Path(folder), pathlib.Path(words.bin) / "envwarden")
+        programs = pathlib.Path(words.bin).absolute()  # as shell-init writes it
+        nu = Nu(words.nu.absolute(), pathlib.Path(folder), programs / "envwarden")
         nu.scripts()
         nu.without()
         nu.prompts()

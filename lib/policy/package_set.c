@@ -1,235 +1,12 @@
 #include "lib/policy/package_set.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
-#include "lib/base/grams.h"
 #include "lib/base/wildcard.h"
-#include "lib/conda/channel_name.h"
 #include "lib/conda/match_spec.h"
-
-/* The packages that share a value of one kind. */
-struct group {
-	const char *value;
-	const uint32_t *members;
-	size_t n;
-};
-
-struct groups {
-	struct group *items;
-	size_t n;
-	struct grams *grams; /* of what patterns are matched with; NULL: not made yet */
-};
-
-/* A package prepared for matching when a spec first asks about it. */
-struct subject {
-	enum {
-		SUBJECT_NEW,
-		SUBJECT_MADE,
-		SUBJECT_ODD, /* nothing a spec could say is true of it */
-	} state;
-	struct match_subject match;
-};
-
-struct universe {
-	const struct policy_facts *facts;
-	int64_t now_ms;
-	struct arena *arena;
-	size_t size;
-	struct groups names;
-	struct groups channels; /* these when a condition first asks: */
-	struct groups licenses;
-	struct groups managers;
-	struct subject *subjects;	    /* by package */
-	struct channel_name *channel_names; /* by group of channels */
-	set_word *scratch;		    /* a set for each level of conditions in conditions */
-	unsigned depth;
-	const atomic_bool *canceled; /* or NULL */
-};
-
-#define LEVELS (POLICY_DEPTH_MAX + 2)
-
-/* --- grouping --- */
-
-typedef const char *(*value_of)(const struct package *package);
-
-static const char *name_of(const struct package *p)
-{
-	return p->name;
-}
-
-static const char *channel_of(const struct package *p)
-{
-	return p->channel;
-}
-
-static const char *license_of(const struct package *p)
-{
-	return p->license;
-}
-
-static const char *manager_of(const struct package *p)
-{
-	return p->manager;
-}
-
-struct keyed {
-	const char *value;
-	uint32_t member;
-};
-
-static int cmp_keyed(const void *a, const void *b)
-{
-	const struct keyed *p = a;
-	const struct keyed *q = b;
-	int c = strcmp(p->value, q->value);
-
-	return c != 0 ? c : p->member < q->member ? -1 : 1;
-}
-
-static int group_by(const struct universe *u, value_of value, struct groups *out)
-{
-	const struct policy_facts *facts = u->facts;
-	size_t n = facts->n_packages;
-	struct keyed *keyed = arena_calloc(u->arena, n + 1, sizeof(*keyed));
-	uint32_t *members = arena_calloc(u->arena, n + 1, sizeof(*members));
-	struct group *items = arena_calloc(u->arena, n + 1, sizeof(*items));
-
-	if (!keyed || !members || !items)
-		return ERR_NOMEM;
-	for (size_t i = 0; i < n; i++)
-		keyed[i] = (struct keyed){value(facts->packages[i].package), (uint32_t)i};
-	if (n > 1)
-		qsort(keyed, n, sizeof(*keyed), cmp_keyed);
-	out->items = items;
-	for (size_t i = 0; i < n; i++) {
-		struct group *last = out->n > 0 ? &items[out->n - 1] : NULL;
-
-		members[i] = keyed[i].member;
-		if (!last || strcmp(last->value, keyed[i].value) != 0) {
-			last = &items[out->n++];
-			*last = (struct group){keyed[i].value, &members[i], 0};
-		}
-		last->n++;
-	}
-	return 0;
-}
-
-static int group_once(const struct universe *u, value_of value, struct groups *groups)
-{
-	return groups->items ? 0 : group_by(u, value, groups);
-}
-
-/* For patterns: there may be so many that each is to be passed over quickly. */
-static int gram_once(const struct universe *u, struct groups *groups)
-{
-	struct grams *grams;
-
-	if (groups->grams)
-		return 0;
-	grams = arena_calloc(u->arena, 1, sizeof(*grams));
-	if (!grams)
-		return ERR_NOMEM;
-	for (size_t i = 0; i < groups->n; i++)
-		grams_add(grams, groups->items[i].value);
-	groups->grams = grams;
-	return 0;
-}
-
-/* What patterns about a channel may be about; some are NULL. */
-#define CHANNEL_FORMS 4
-
-static void channel_forms(const struct universe *u, size_t i, const char *forms[CHANNEL_FORMS])
-{
-	const struct channel_name *name = &u->channel_names[i];
-
-	forms[0] = u->channels.items[i].value;
-	forms[1] = name->canonical;
-	forms[2] = name->name;
-	forms[3] = name->base_url;
-}
-
-static int group_channels(struct universe *u)
-{
-	struct channel_name *names;
-	int rc = group_once(u, channel_of, &u->channels);
-
-	if (rc < 0 || u->channel_names)
-		return rc;
-	names = arena_calloc(u->arena, u->channels.n + 1, sizeof(*names));
-	if (!names)
-		return ERR_NOMEM;
-	for (size_t i = 0; i < u->channels.n; i++) {
-		const char *channel = u->channels.items[i].value;
-
-		/* One that is no channel has the text it has, and no other names. */
-		if (channel_name_parse(channel, strlen(channel), u->arena, &names[i], NULL) ==
-		    ERR_NOMEM)
-			return ERR_NOMEM;
-	}
-	u->channel_names = names;
-	rc = gram_once(u, &u->channels);
-	for (size_t i = 0; rc == 0 && i < u->channels.n; i++) {
-		const char *forms[CHANNEL_FORMS];
-
-		channel_forms(u, i, forms);
-		for (size_t k = 1; k < CHANNEL_FORMS; k++)
-			if (forms[k])
-				grams_add(u->channels.grams, forms[k]);
-	}
-	return rc;
-}
-
-int universe_new(const struct policy_facts *facts, int64_t now_ms, struct arena *arena,
-		 struct universe **out)
-{
-	struct universe *u = arena_calloc(arena, 1, sizeof(*u));
-	int rc;
-
-	if (!u)
-		return ERR_NOMEM;
-	CHECK(facts->n_packages <= POLICY_PACKAGES_MAX);
-	u->facts = facts;
-	u->now_ms = now_ms;
-	u->arena = arena;
-	u->size = facts->n_packages > 0 ? facts->n_packages : 1;
-	u->subjects = arena_calloc(arena, u->size, sizeof(*u->subjects));
-	u->scratch = arena_calloc(arena, LEVELS * SET_WORDS(u->size), sizeof(*u->scratch));
-	if (!u->subjects || !u->scratch)
-		return ERR_NOMEM;
-	rc = group_by(u, name_of, &u->names);
-	if (rc == 0)
-		*out = u;
-	return rc;
-}
-
-void universe_heed(struct universe *u, const atomic_bool *canceled)
-{
-	u->canceled = canceled;
-}
-
-/* Asked at every condition and every spec for many names: some milliseconds apart at most. */
-static bool is_canceled(const struct universe *u)
-{
-	return u->canceled && atomic_load_explicit(u->canceled, memory_order_relaxed);
-}
-
-size_t universe_size(const struct universe *u)
-{
-	return u->size;
-}
-
-size_t universe_names(const struct universe *u)
-{
-	return u->names.n;
-}
-
-const char *universe_name(const struct universe *u, size_t i)
-{
-	return u->names.items[i].value;
-}
+#include "lib/policy/universe.h"
 
 /* --- sets --- */
 
@@ -265,6 +42,12 @@ static void set_group(set_word *set, const struct group *group)
 }
 
 /* --- conditions about a package --- */
+
+/* Asked at every condition and every spec for many names: some milliseconds apart at most. */
+static bool is_canceled(const struct universe *u)
+{
+	return u->canceled && atomic_load_explicit(u->canceled, memory_order_relaxed);
+}
 
 static const char *or_null(const char *text)
 {
@@ -357,7 +140,7 @@ static int test_group(struct universe *u, const struct match_spec *spec, const s
 /* A spec for packages of several names. */
 static int test_names(struct universe *u, const struct match_spec *spec, set_word *set)
 {
-	int rc = is_canceled(u) ? ERR_CANCELED : spec->name_glob ? gram_once(u, &u->names) : 0;
+	int rc = is_canceled(u) ? ERR_CANCELED : spec->name_glob ? universe_gram_names(u) : 0;
 
 	if (rc == 0 && spec->name_glob && !grams_may_match(u->names.grams, spec->name_glob))
 		return 0;
@@ -407,12 +190,12 @@ static bool has_group(const set_word *set, const struct group *group)
 static void add_channels(const struct universe *u, const char *pattern, set_word *set)
 {
 	for (size_t i = 0; i < u->channels.n; i++) {
-		const char *forms[CHANNEL_FORMS];
+		const char *forms[UNIVERSE_CHANNEL_FORMS];
 
 		if (has_group(set, &u->channels.items[i]))
 			continue;
-		channel_forms(u, i, forms);
-		for (size_t k = 0; k < CHANNEL_FORMS; k++)
+		universe_channel_forms(u, i, forms);
+		for (size_t k = 0; k < UNIVERSE_CHANNEL_FORMS; k++)
 			if (forms[k] && wildcard_match(pattern, forms[k]))
 				set_group(set, &u->channels.items[i]);
 	}
@@ -420,7 +203,7 @@ static void add_channels(const struct universe *u, const char *pattern, set_word
 
 static int eval_channel(struct universe *u, const struct condition *c, set_word *set)
 {
-	int rc = group_channels(u);
+	int rc = universe_group_channels(u);
 
 	for (size_t i = 0; rc == 0 && i < c->texts.n; i++)
 		if (grams_may_match(u->channels.grams, c->texts.items[i]))
@@ -438,10 +221,8 @@ static void add_groups(const struct groups *groups, const char *pattern, text_ma
 
 static int eval_license(struct universe *u, const struct condition *c, set_word *set)
 {
-	int rc = group_once(u, license_of, &u->licenses);
+	int rc = universe_group_licenses(u);
 
-	if (rc == 0)
-		rc = gram_once(u, &u->licenses);
 	for (size_t i = 0; rc == 0 && i < c->texts.n; i++)
 		if (grams_may_match(u->licenses.grams, c->texts.items[i]))
 			add_groups(&u->licenses, c->texts.items[i], wildcard_match_fold, set);
@@ -450,7 +231,7 @@ static int eval_license(struct universe *u, const struct condition *c, set_word 
 
 static int eval_manager(struct universe *u, const struct condition *c, set_word *set)
 {
-	int rc = group_once(u, manager_of, &u->managers);
+	int rc = universe_group_managers(u);
 
 	for (size_t i = 0; rc == 0 && i < c->texts.n; i++)
 		add_groups(&u->managers, c->texts.items[i], manager_matches, set);
@@ -600,7 +381,7 @@ static int eval_children(struct universe *u, const struct condition *c, set_word
 	bool all = c->kind == CONDITION_ALL;
 	int rc = 0;
 
-	CHECK(u->depth < LEVELS);
+	CHECK(u->depth < UNIVERSE_LEVELS);
 	if (all && fails_at_once(u, c, until_ms))
 		return 0;
 	u->depth++;
@@ -620,7 +401,7 @@ static int eval_not(struct universe *u, const struct condition *c, set_word *set
 	set_word *child = u->scratch + u->depth * words_of(u);
 	int rc;
 
-	CHECK(u->depth < LEVELS);
+	CHECK(u->depth < UNIVERSE_LEVELS);
 	u->depth++;
 	rc = condition_eval(u, c->children, child, until_ms);
 	u->depth--;

@@ -118,7 +118,7 @@ const char *entry_path(const struct entry *e);
  * All leases end together, when one of them is not at rest any more.
  */
 uint64_t entry_lend(struct entry *e);
-uint64_t entries_epoch(struct entries *all); /* of the leases that are good now */
+uint64_t entries_epoch(const struct entries *all); /* of the leases that are good now */
 void entry_inode(const struct entry *e, uint64_t *dev, uint64_t *ino);
 
 /* What a watch of an entry saw. */

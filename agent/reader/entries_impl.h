@@ -17,7 +17,7 @@
 #define IDLE_READERS 2	     /* of JSON, kept for the next looks */
 #define RETRY_MS 1000	     /* after a look that failed; doubles each time */
 #define DUE_URGENT INT64_MIN /* before all others */
-#define LENT_MAX 64	     /* at a time: each is looked at again whenever the reader has run */
+#define LENT_MAX 64	     /* at a time */
 
 struct entry {
 	RB_ENTRY(entry) by_path;
@@ -166,7 +166,7 @@ void entries_discard_watches(const struct entries *all, const struct look_job *j
 
 /* --- leases (entries_lease.c) --- */
 
-void entry_take_back(struct entry *e); /* it is not there any more */
+void entry_take_back(struct entry *e); /* it is not at rest any more, or not there */
 
 /* --- what a look means (entries_found.c) --- */
 

@@ -4,7 +4,8 @@
 
 _Static_assert(LEASE_NONE == 0, "epochs begin above it");
 
-/* Watched, with nothing to be done about it: only an event can change that. */
+/* Watched, with nothing to be done about it: that changes only by its being made due, or dropped,
+ * even if it has been looked at, and is at rest again, before this turn of the loop ends. */
 static bool rests(const struct entry *e)
 {
 	return entry_state(e) == ENTRY_CLEAN && !e->dirty && !e->polled && !e->remote &&
@@ -38,12 +39,7 @@ uint64_t entry_lend(struct entry *e)
 	return all->epoch;
 }
 
-uint64_t entries_epoch(struct entries *all)
+uint64_t entries_epoch(const struct entries *all)
 {
-	for (size_t i = 0; i < all->n_lent; i++)
-		if (!rests(all->lent[i])) {
-			take_back(all);
-			break;
-		}
 	return all->epoch;
 }

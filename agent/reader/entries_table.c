@@ -167,6 +167,7 @@ void entry_drop(struct entry *e, int rc_for_askers)
 
 void entry_make_due(struct entry *e, int64_t due_ms)
 {
+	entry_take_back(e);
 	entry_unqueue(e);
 	e->due_ms = due_ms;
 	if (!e->looked && !e->counted && !e->aside) {

@@ -58,6 +58,19 @@ static void test_lent_while_at_rest(void **state)
 	assert_int_equal(stage_await(f, 0, SAID_FACTS, "a")->packages, 2);
 }
 
+/* However short: facts may be told, and it is at rest again, before the next turn of the loop. */
+static void test_looked_at_and_at_rest_again(void **state)
+{
+	struct stage *f = *state;
+	uint64_t epoch;
+
+	make_resting(f, "a");
+	epoch = entry_lend(find(f, "a"));
+	entries_sweep(f->entries);
+	stage_await_state(f, "a", ENTRY_CLEAN);
+	assert_true(entries_epoch(f->entries) > epoch);
+}
+
 /* What is not lent may change as it likes. */
 static void test_others_do_not_matter(void **state)
 {
@@ -146,11 +159,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test_setup_teardown(test, stage_setup, stage_teardown)
-		T(test_lent_while_at_rest),
-		T(test_others_do_not_matter),
-		T(test_gone_or_elsewhere),
-		T(test_what_is_polled_is_not_lent),
-		T(test_many),
+		T(test_lent_while_at_rest),	    T(test_looked_at_and_at_rest_again),
+		T(test_others_do_not_matter),	    T(test_gone_or_elsewhere),
+		T(test_what_is_polled_is_not_lent), T(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

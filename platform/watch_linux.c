@@ -151,11 +151,12 @@ static void note_orphan(struct watcher *w, const struct inotify_fact *fact)
 	size_t n = w->next_orphan < ORPHANS ? w->next_orphan : ORPHANS;
 	for (size_t i = 0; i < n; i++) {
 		if (w->orphans[i].wd == fact->wd) {
-			w->orphans[i].ended |= fact->ended;
+			w->orphans[i].ended |= fact->kind == WATCH_GONE;
 			return;
 		}
 	}
-	w->orphans[w->next_orphan++ % ORPHANS] = (struct orphan){fact->wd, fact->ended};
+	w->orphans[w->next_orphan++ % ORPHANS] =
+		(struct orphan){fact->wd, fact->kind == WATCH_GONE};
 }
 
 static void deliver(struct watcher *w, const struct inotify_fact *fact)
@@ -282,8 +283,11 @@ int watcher_adopt(struct watcher *w, int watch, unsigned flags, void *user, bool
 {
 	*missed = false;
 	for (size_t i = 0; i < ORPHANS; i++) {
-		if (w->orphans[i].wd == watch && w->orphans[i].ended)
+		if (w->orphans[i].wd == watch && w->orphans[i].ended) {
+			(void)inotify_rm_watch(w->fd, watch); /* of one that moved */
+			*missed = true;
 			return ERR_NOTFOUND;
+		}
 		*missed = *missed || w->orphans[i].wd == watch;
 	}
 	if (is_used_by(w, watch, user))

@@ -128,9 +128,6 @@ static struct look_job *job_new(struct entry *e)
 	(void)snprintf(job->prefix, sizeof job->prefix, "%s", e->path);
 	job->watcher = all->watcher;
 	job->exclude = all->config.exclude;
-	job->meta.wanted = e->meta.watch == WATCH_NONE;
-	job->site.wanted = e->site.watch == WATCH_NONE;
-	job->folder.wanted = e->prefix.watch == WATCH_NONE;
 	job->recall = all->config.recall;
 	job->now_ms = clock->wall_ms(clock);
 	job->reads = e->reads;
@@ -288,7 +285,9 @@ void entries_sweep(struct entries *all)
 	all->told_exhausted = false;
 	RB_FOREACH(e, path_tree, &all->paths)
 	{
-		if (!e->dirty && !e->away && !e->automount)
+		bool rests = !e->dirty || e->calm || e->plain;
+
+		if (rests && !e->away && !e->automount)
 			entry_make_due_in_background(e, entries_now(all));
 	}
 	pump(all);

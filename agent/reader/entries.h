@@ -46,7 +46,8 @@ struct entries_callbacks {
 	void (*refresh_mounts)(void *ctx);
 	/* A reading somebody asked for is over. */
 	void (*read_done)(void *ctx, uint64_t id, int rc, const char *prefix);
-	/* It is an environment: look where its neighbours may be. Told once per environment. */
+	/* It is an environment: look where its neighbours may be. Told once per environment, and
+	   when it is back: what it is in may have been away, and is not watched then. */
 	void (*environment)(void *ctx, const char *prefix);
 	/* Nothing found so far is waiting for its first look any more; may come more than once. */
 	void (*caught_up)(void *ctx);

@@ -253,7 +253,6 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 {
 	struct entries *all = e->all;
 	struct entry *same = entries_find(all, job->canonical);
-	bool other = false;
 
 	e->found_dev = job->dev;
 	e->found_ino = job->ino;
@@ -275,18 +274,9 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 		take_place(e, same);
 		leave_path(same);
 	}
-	if (e->ino != job->ino || e->dev != job->dev) {
-		other = e->ino != 0;
+	if (e->ino != job->ino || e->dev != job->dev)
 		entry_change_inode(e, job->dev, job->ino);
-	}
-	if (other) {
-		/* What is watched moved away with the one that was there: look with new watches. */
-		entry_unwatch(all, &e->meta);
-		entry_unwatch(all, &e->site);
-		entry_make_due(e, entries_now(all));
-		e->busy = true;
-	}
-	return !other;
+	return true;
 }
 
 /* --- facts --- */
@@ -294,7 +284,7 @@ static bool settle_aliases(struct entry *e, const struct look_job *job)
 static void send_facts(struct entry *e, struct look_job *job)
 {
 	struct entries *all = e->all;
-	bool first = !e->known;
+	bool comes = !e->known || e->vanished;
 	struct entry *source;
 
 	entry_let_go(e);
@@ -319,7 +309,7 @@ static void send_facts(struct entry *e, struct look_job *job)
 	    (source = entries_find(all, job->renamed_from)) != NULL && source != e)
 		entry_make_due(source, entries_now(all)); /* something new may be there already */
 	entry_answer(e, 0);
-	if (first)
+	if (comes)
 		all->config.callbacks->environment(all->config.ctx, e->path);
 }
 
@@ -347,7 +337,7 @@ static void after_clean(struct entry *e)
 
 	e->at_start = false;
 	tell_away(e, false);
-	e->polled = e->polled || e->remote;
+	e->polled = e->polled || e->remote || e->meta.watch == WATCH_NONE;
 	if (e->polled && !e->automount && !e->dirty)
 		entry_make_due_in_background(e, entries_now(all) + spread(e, all->config.poll_ms));
 }
@@ -436,6 +426,8 @@ static void found_environment(struct entry *e, struct look_job *job)
 
 static void found_unchanged(struct entry *e, const struct look_job *job)
 {
+	bool comes = e->vanished;
+
 	entry_let_go(e);
 	e->unsettled_ms = 0;
 	e->vanished = false;
@@ -445,6 +437,8 @@ static void found_unchanged(struct entry *e, const struct look_job *job)
 	e->busy = false;
 	entry_answer(e, 0);
 	after_facts(e, job);
+	if (comes)
+		e->all->config.callbacks->environment(e->all->config.ctx, e->path);
 }
 
 static void found_failure(struct entry *e, struct look_job *job)

@@ -252,14 +252,22 @@ void entry_unwatch(struct entries *all, struct watch_user *user)
 	user->watch = WATCH_NONE;
 }
 
-/* Takes over the watch a look has placed. False: it can't be watched. */
+/*
+ * Takes over the watch a look has placed. If it is not the one there was, that one is of a
+ * directory that is not at the path any more, however that came about: an end, or a move, may have
+ * been among events that were lost. False: it can't be watched.
+ */
 static bool adopt_watch(struct entry *e, struct look_watch *placed, struct watch_user *user)
 {
 	struct entries *all = e->all;
 	bool missed = false;
 
-	if (user->watch != WATCH_NONE)
+	if (user->watch != WATCH_NONE &&
+	    (placed->rc == 1 || (placed->rc == 0 && placed->watch == user->watch))) {
+		placed->rc = 1;
 		return true;
+	}
+	entry_unwatch(all, user);
 	if (placed->rc == 0 && all->watcher != NULL) {
 		placed->rc =
 			watcher_adopt(all->watcher, placed->watch, placed->flags, user, &missed);

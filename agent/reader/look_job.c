@@ -81,17 +81,20 @@ static void place_watch(const struct look_job *job, struct look_watch *watch, co
 
 	watch->rc = 1;
 	watch->flags = flags;
-	if (watch->wanted && job->watcher != NULL && n > 0 && (size_t)n < sizeof path)
+	if (job->watcher != NULL && n > 0 && (size_t)n < sizeof path)
 		watch->rc = watcher_mark(job->watcher, path, flags, &watch->watch, NULL);
 }
 
-/* Watches come before the look, so that nothing falls between the two. */
+/*
+ * Watches come before the look, so that nothing falls between the two; and at each look, since what
+ * is watched may not be what is at the path any more. One that is there already stays as it is.
+ */
 static void place_watches(struct look_job *job)
 {
+	job->folder.rc = 1;
 	place_watch(job, &job->meta, "conda-meta", 0);
-	job->folder.wanted =
-		job->folder.wanted && (job->meta.rc == ERR_NOTFOUND || job->meta.rc == ERR_INVALID);
-	place_watch(job, &job->folder, "", WATCH_FOLDERS);
+	if (job->meta.rc == ERR_NOTFOUND || job->meta.rc == ERR_INVALID)
+		place_watch(job, &job->folder, "", WATCH_FOLDERS);
 }
 
 /* After the look, which has found it: the next one sees what came before the watch. */

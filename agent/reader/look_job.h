@@ -22,10 +22,9 @@ struct watcher;
 
 /* A watch that a look places before it lists the folder, to be adopted on the loop. */
 struct look_watch {
-	bool wanted; /* in: there is none yet */
-	int rc;	     /* out: 0 placed, 1 not tried, else why not */
+	int rc; /* 0 placed, or there already; 1 not tried, else why not */
 	int watch;
-	unsigned flags; /* out: as placed */
+	unsigned flags; /* as placed */
 };
 
 struct look_job {

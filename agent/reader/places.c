@@ -93,7 +93,7 @@ struct scan {
 	size_t cut;
 	bool personal;
 	bool no_accounts;
-	struct watcher *watcher; /* NULL: there is a watch, or none can be */
+	struct watcher *watcher; /* NULL: no watch is to be placed */
 	unsigned watch_flags;
 	int watch_rc;
 	int watch;
@@ -206,15 +206,27 @@ static void uncount(struct place *p)
 	p->counted = false;
 }
 
+static void unwatch(struct place *p)
+{
+	if (p->user.watch != WATCH_NONE && p->all->watcher != NULL)
+		watcher_remove(p->all->watcher, p->user.watch, &p->user);
+	p->user.watch = WATCH_NONE;
+}
+
 /* Takes over the watch the scan has placed. True: something happened before it could be heard. */
 static bool adopt_watch(struct place *p, const struct scan *scan)
 {
 	struct places *all = p->all;
 	bool missed = false;
 
-	if (scan->watch_rc != 0 || all->watcher == NULL)
+	if (scan->watcher == NULL || all->watcher == NULL ||
+	    (scan->watch_rc == 0 && scan->watch == p->user.watch))
 		return false;
-	if (all->stopping || p->user.watch != WATCH_NONE) {
+	if (!all->stopping)
+		unwatch(p); /* of what was there before */
+	if (scan->watch_rc != 0)
+		return false;
+	if (all->stopping) {
 		watcher_discard(all->watcher, scan->watch);
 		return false;
 	}
@@ -336,7 +348,7 @@ static bool scan_begin(struct piece *piece)
 		return false;
 	}
 	scan->watch_rc = ERR_UNSUPPORTED;
-	if ((p->kinds & WATCHED_KINDS) != 0 && p->user.watch == WATCH_NONE)
+	if ((p->kinds & WATCHED_KINDS) != 0 && (p->user.watch == WATCH_NONE || !p->remote))
 		scan->watcher = p->all->watcher;
 	scan->watch_flags = watch_flags(p);
 	p->scan = scan;
@@ -372,13 +384,6 @@ static void scan_start_ranked(struct place *p, enum piece_rank rank)
 static void scan_start(struct place *p)
 {
 	scan_start_ranked(p, PIECE_SHORT);
-}
-
-static void unwatch(struct place *p)
-{
-	if (p->user.watch != WATCH_NONE && p->all->watcher != NULL)
-		watcher_remove(p->all->watcher, p->user.watch, &p->user);
-	p->user.watch = WATCH_NONE;
 }
 
 static void scan_personal(struct places *all)

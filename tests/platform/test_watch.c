@@ -395,8 +395,30 @@ static void ended_before_it_was_adopted(void **state)
 	}
 	drain(p);
 	assert_int_equal(watcher_adopt(p->watcher, gone, 0, &user, &missed), ERR_NOTFOUND);
+	assert_true(missed);
 	assert_int_equal(watcher_adopt(p->watcher, busy, 0, &user, &missed), 0);
 	assert_true(missed);
+}
+
+/* It is elsewhere now, which nobody asked to be told of. */
+static void moved_before_it_was_adopted(void **state)
+{
+	struct place *p = *state;
+	char a[TMPDIR_PATH_MAX], c[TMPDIR_PATH_MAX];
+	int user;
+	int id = 0, again = 0;
+	bool missed = false;
+	tmpdir_path(&p->tmp, "a", a);
+	tmpdir_path(&p->tmp, "c", c);
+	assert_int_equal(watcher_mark(p->watcher, a, 0, &id, NULL), 0);
+	assert_int_equal(rename(a, c), 0);
+	drain(p);
+	assert_int_equal(watcher_adopt(p->watcher, id, 0, &user, &missed), ERR_NOTFOUND);
+	assert_true(missed);
+	assert_int_equal(watcher_mark(p->watcher, c, 0, &again, NULL), 0);
+	assert_int_not_equal(again, id);
+	assert_int_equal(watcher_adopt(p->watcher, again, 0, &user, &missed), 0);
+	assert_false(missed);
 }
 
 static void refusals(void **state)
@@ -502,6 +524,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(removed_tells_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(several_users, setup, teardown),
 		cmocka_unit_test_setup_teardown(ended_before_it_was_adopted, setup, teardown),
+		cmocka_unit_test_setup_teardown(moved_before_it_was_adopted, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(by_open_directory, setup, teardown),
 		cmocka_unit_test_setup(stop_in_callback, setup),

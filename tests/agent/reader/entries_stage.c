@@ -144,7 +144,7 @@ static void on_watch(void *ctx, int watch, void *user, enum watch_kind kind, con
 	char path[TMPDIR_PATH_MAX];
 
 	(void)watch;
-	if (f->ending)
+	if (f->ending || f->deaf)
 		return;
 	if (kind == WATCH_OVERFLOW) {
 		entries_sweep(f->entries);

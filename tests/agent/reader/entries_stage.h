@@ -55,6 +55,7 @@ struct stage {
 	bool caught_up;
 	bool blocked;	  /* the core is behind */
 	const char *tear; /* something happens there as a look that found no environment ends */
+	bool deaf;	  /* what watches tell is lost */
 	bool ending;
 	unsigned stopped;
 };

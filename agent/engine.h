@@ -148,6 +148,7 @@ struct engine {
 	struct envs envs;
 	uint64_t sent; /* messages to the server so far (sent.c) */
 	struct inlet *inlet;
+	struct inlet *storing; /* told as a whole, not in the table yet */
 	struct waiter *waiters;
 	uint64_t next_id; /* of probes and readings */
 	struct lookups *lookups;
@@ -270,15 +271,21 @@ void readers_pause(struct engine *e, int64_t ms); /* none comes for so long */
 /* Closes the link, so that a fresh reader comes and is told the present configuration. */
 void readers_restart(struct engine *e);
 /* This account asks: the reader is to look in its home, too, which nobody may list. */
-void readers_account(struct engine *e, uint32_t uid);
+bool readers_account(struct engine *e, uint32_t uid); /* false: it could not be told */
 
 /* --- facts.c --- */
 int facts_message(struct engine *e, const Envwarden__Reader__Envelope *message);
 void facts_link_lost(struct engine *e);
 /* Asks the reader to read a prefix; done(ctx, rc) once, when what it found is in the store, or
- * can't be. Returns an id for facts_forget, 0 when there is no reader (done is not called then). */
+ * can't be. Returns an id for facts_forget, 0 when there is no reader (done is not called then).
+ * ERR_CANCELED: the reader has gone. */
 typedef void (*facts_read_cb)(void *ctx, int rc);
 uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, void *ctx);
+/* Facts of this prefix have come, and are not in the table yet. */
+bool facts_on_their_way(const struct engine *e, const char *prefix);
+/* done(ctx, rc) once, when all facts that have come are in the table. Otherwise as facts_read; 0
+ * without memory, too. */
+uint64_t facts_await(struct engine *e, facts_read_cb done, void *ctx);
 void facts_forget(struct engine *e, uint64_t id); /* done is not called any more */
 /*
  * Puts a sealed snapshot that came in another way into the store and the table; stored(ctx, rc)

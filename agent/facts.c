@@ -14,6 +14,7 @@ _Static_assert(SNAPSHOT_NETWORK == FS_NETWORK, "the core's pure part has its own
 
 /* One environment on its way from the link to the store. */
 struct inlet {
+	struct inlet *next; /* that are being stored */
 	struct job job;
 	struct intake intake;
 	facts_stored_cb stored; /* of a report; NULL = the reader is told */
@@ -208,11 +209,21 @@ static void read_again(struct engine *e, struct inlet *in)
 	inlet_free(in);
 }
 
+static void leave_storing(struct engine *e, const struct inlet *in)
+{
+	struct inlet **p = &e->storing;
+
+	while (*p != in)
+		p = &(*p)->next;
+	*p = in->next;
+}
+
 static void apply_done(struct job *job)
 {
 	struct inlet *in = container_of(job, struct inlet, job);
 	struct engine *e = job->e;
 
+	leave_storing(e, in);
 	if (in->outdated) {
 		read_again(e, in);
 		return;
@@ -236,7 +247,17 @@ static void apply(struct engine *e, struct inlet *in)
 {
 	in->job.run = apply_run;
 	in->job.done = apply_done;
+	in->next = e->storing;
+	e->storing = in;
 	engine_submit(e, &in->job);
+}
+
+bool facts_on_their_way(const struct engine *e, const char *prefix)
+{
+	for (const struct inlet *in = e->storing; in != NULL; in = in->next)
+		if (strcmp(in->intake.snapshot.prefix, prefix) == 0)
+			return true;
+	return false;
 }
 
 int facts_store(struct engine *e, struct intake *intake, facts_stored_cb stored, void *ctx)
@@ -451,21 +472,42 @@ static int on_read_done(struct engine *e, const Envwarden__Reader__ReadDone *don
 	return after_jobs(e, &(struct barrier){.id = done->id, .rc = done->code});
 }
 
+static struct waiter *add_waiter(struct engine *e, facts_read_cb done, void *ctx)
+{
+	struct waiter *w = e->link != NULL ? mem_calloc(1, sizeof *w) : NULL;
+
+	if (w == NULL)
+		return NULL;
+	w->id = ++e->next_id;
+	w->done = done;
+	w->ctx = ctx;
+	w->next = e->waiters;
+	e->waiters = w;
+	return w;
+}
+
+uint64_t facts_await(struct engine *e, facts_read_cb done, void *ctx)
+{
+	struct waiter *w = add_waiter(e, done, ctx);
+
+	if (w == NULL)
+		return 0;
+	if (after_jobs(e, &(struct barrier){.id = w->id}) < 0) {
+		facts_forget(e, w->id);
+		return 0;
+	}
+	return w->id;
+}
+
 uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, void *ctx)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Read request = ENVWARDEN__READER__READ__INIT;
 	const struct env *env = envs_by_path(&e->envs, prefix);
-	struct waiter *w;
+	struct waiter *w = add_waiter(e, done, ctx);
 
-	if (e->link == NULL)
-		return 0;
-	w = mem_calloc(1, sizeof *w);
 	if (w == NULL)
 		return 0;
-	w->id = ++e->next_id;
-	w->done = done;
-	w->ctx = ctx;
 	request.id = w->id;
 	request.prefix = wire_text(prefix);
 	if (env != NULL && env->lives) {
@@ -476,11 +518,9 @@ uint64_t facts_read(struct engine *e, const char *prefix, facts_read_cb done, vo
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_READ;
 	envelope.read = &request;
 	if (link_send(e->link, &envelope) < 0) {
-		mem_free(w);
+		facts_forget(e, w->id);
 		return 0;
 	}
-	w->next = e->waiters;
-	e->waiters = w;
 	return w->id;
 }
 

@@ -22,7 +22,8 @@ struct lookup {
 	struct lookup *next; /* in the order of their deadlines, which is that of their coming */
 	struct engine *e;
 	uint64_t probe; /* id, 0 = answered */
-	uint64_t read;	/* id of the reading waited for, 0 none */
+	uint64_t read;	/* id of the reading, or the storing, waited for, 0 none */
+	uint64_t lease; /* lent with the answer that it is clean */
 	int64_t deadline_ms;
 	uint32_t uid;
 	char *prefix; /* canonical, once known; else the first candidate */
@@ -187,8 +188,65 @@ static void on_read(void *ctx, int rc)
 	struct lookup *l = ctx;
 
 	l->read = 0; /* what is known by now is the answer */
-	l->unreadable = rc == ERR_PERM;
-	finish(l, 0, NULL);
+	switch (rc) {
+	case 0:
+	case ERR_NOTFOUND:
+	case ERR_PERM:
+		l->unreadable = rc == ERR_PERM;
+		finish(l, 0, NULL);
+		return;
+	case ERR_BUSY:
+		l->notice = notice_busy;
+		finish(l, 0, NULL);
+		return;
+	case ERR_UNREACHABLE:
+		finish_unprobed(l, away_notice(l));
+		return;
+	default:
+		finish_unprobed(l, notice_blind);
+	}
+}
+
+static void have_read(struct lookup *l)
+{
+	l->read = facts_read(l->e, l->prefix, on_read, l);
+	if (l->read == 0)
+		finish_unprobed(l, notice_blind);
+}
+
+static void on_stored(void *ctx, int rc);
+
+/*
+ * It is as the reader told last: which may not be in the table yet, or, told by marks that turned
+ * out to be of no use, will have to be told again. Until the reader takes the lease back it need
+ * not be asked about this one.
+ */
+static void finish_clean(struct lookup *l)
+{
+	struct env *env = envs_by_path(&l->e->envs, l->prefix);
+
+	if (facts_on_their_way(l->e, l->prefix)) {
+		l->read = facts_await(l->e, on_stored, l);
+		if (l->read == 0)
+			finish_unprobed(l, notice_slow);
+	} else if (env != NULL && env->unmarked) {
+		have_read(l);
+	} else {
+		if (env != NULL)
+			env->lease = l->lease;
+		finish(l, 0, NULL);
+	}
+}
+
+static void on_stored(void *ctx, int rc)
+{
+	struct lookup *l = ctx;
+
+	l->read = 0;
+	if (rc < 0)
+		finish_unprobed(l, notice_blind);
+	else
+		finish_clean(l);
 }
 
 static struct lookup *find_probe(struct engine *e, uint64_t id)
@@ -205,15 +263,6 @@ static void take_prefix(struct lookup *l, const char *prefix)
 
 	if (copy != NULL)
 		l->prefix = copy;
-}
-
-/* Until the reader takes it back it need not be asked about this one. */
-static void borrow(const struct lookup *l, const Envwarden__Reader__ProbeReply *reply)
-{
-	struct env *env = envs_by_path(&l->e->envs, l->prefix);
-
-	if (env != NULL && reply->state == ENVWARDEN__READER__PROBE_REPLY__STATE__CLEAN)
-		env->lease = reply->lease;
 }
 
 void lookups_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *reply)
@@ -237,9 +286,11 @@ void lookups_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *
 	if (!reply->guessed)
 		l->several = NULL;
 	l->held = NULL;
-	borrow(l, reply);
 	switch (reply->state) {
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__CLEAN:
+		l->lease = reply->lease;
+		finish_clean(l);
+		return;
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__UNREADABLE:
 		finish(l, 0, NULL);
 		return;
@@ -249,9 +300,7 @@ void lookups_probe_reply(struct engine *e, const Envwarden__Reader__ProbeReply *
 		return;
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__DIRTY:
 	case ENVWARDEN__READER__PROBE_REPLY__STATE__UNKNOWN:
-		l->read = facts_read(e, l->prefix, on_read, l);
-		if (l->read == 0)
-			finish(l, 0, NULL);
+		have_read(l);
 		return;
 	default:
 		finish(l, ERR_NOTFOUND, NULL);
@@ -352,10 +401,8 @@ static bool needs_no_probe(struct lookup *l, const Envwarden__Local__Target *t)
 	const struct env *env =
 		resolve_by_name(kind_of(t), t->typed) ? NULL : envs_by_path(&l->e->envs, l->prefix);
 
-	if (env == NULL || !lease_is_good(&l->e->lease, env->lease))
-		return false;
-	readers_account(l->e, l->uid);
-	return true;
+	return env != NULL && !env->unmarked && lease_is_good(&l->e->lease, env->lease) &&
+	       !facts_on_their_way(l->e, l->prefix) && readers_account(l->e, l->uid);
 }
 
 static int send_probe(struct lookup *l, const Envwarden__Local__Target *t,

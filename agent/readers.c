@@ -159,22 +159,24 @@ static int configure(struct engine *e)
 	return link_send(e->link, &envelope);
 }
 
-void readers_account(struct engine *e, uint32_t uid)
+bool readers_account(struct engine *e, uint32_t uid)
 {
 	Envwarden__Reader__Envelope envelope = ENVWARDEN__READER__ENVELOPE__INIT;
 	Envwarden__Reader__Account account = ENVWARDEN__READER__ACCOUNT__INIT;
 
 	for (size_t i = 0; i < e->n_accounts; i++)
 		if (e->accounts[i] == uid)
-			return;
+			return true;
 	if (e->link == NULL || !engine_logging(e) || e->n_accounts == ENGINE_ACCOUNTS_MAX)
-		return;
+		return false;
 	e->accounts[e->n_accounts++] = uid;
 	account.uid = uid;
 	envelope.kind_case = ENVWARDEN__READER__ENVELOPE__KIND_ACCOUNT;
 	envelope.account = &account;
-	if (link_send(e->link, &envelope) < 0)
-		link_stop(e->link);
+	if (link_send(e->link, &envelope) == 0)
+		return true;
+	link_stop(e->link);
+	return false;
 }
 
 static void connect_reader(struct engine *e, int fd, struct lease_ends *lease)
@@ -260,6 +262,7 @@ static void on_readers_may_come(uv_timer_t *timer)
 
 void readers_restart(struct engine *e)
 {
+	lease_holder_close(&e->lease); /* what it told may not have been taken */
 	if (e->link != NULL)
 		link_stop(e->link); /* the supervisor starts another one */
 }

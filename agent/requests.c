@@ -304,7 +304,7 @@ void request_list(void *ctx, struct local_call *call, const Envwarden__Local__Li
 		return;
 	}
 	list->uid = local_call_uid(call);
-	readers_account(e, list->uid);
+	(void)readers_account(e, list->uid);
 	list->all = m->all;
 	list->stream.next = list_next;
 	list->stream.release = list_release;

@@ -5,6 +5,7 @@
  *   DISK_DIES=N     the program is killed where it would do the N-th step (from 1)
  *   DISK_FULL_AT=N  from the N-th step on, there is no space
  *   DISK_FULL=FILE  while this file exists, there is no space
+ *   DISK_SLOW=FILE  while this file exists, each step takes a tenth of a second
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,6 +21,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define SLOW_US 100000
+
 static atomic_long steps;
 
 static long number(const char *name)
@@ -33,11 +36,14 @@ static long number(const char *name)
 static bool step(void)
 {
 	const char *flag = getenv("DISK_FULL");
+	const char *slow = getenv("DISK_SLOW");
 	long n = atomic_fetch_add(&steps, 1) + 1;
 	long full = number("DISK_FULL_AT");
 
 	if (n == number("DISK_DIES"))
 		(void)kill(getpid(), SIGKILL);
+	if (slow != NULL && access(slow, F_OK) == 0)
+		(void)usleep(SLOW_US);
 	return (full > 0 && n >= full) || (flag != NULL && access(flag, F_OK) == 0);
 }
 

@@ -8,7 +8,7 @@ import time
 
 import governed
 import harness
-from governed import SOON_S
+from governed import FIRST, SOON_S
 
 
 class Decisions(governed.Case):
@@ -94,6 +94,37 @@ class Decisions(governed.Case):
         said = harness.wait_for("an answer without a reader", blind, SOON_S)
         self.assertEqual(("block", "timeout"), (said["decision"], said["reasons"][0]["kind"]))
         harness.wait_for("the next reader", lambda: asked(unknown)["decision"] == "allow", 2 * SOON_S)
+
+    def test_change_on_its_way_to_the_store(self):
+        """The reader is done with a change that the core has not stored yet: that is said."""
+        site = self.site
+        slow = site.dir / "slow"
+        site.agent.stop()
+        site.agent.preload("disk_fault", DISK_SLOW=slow)
+        site.start_agent()
+        self.wait_check(4)
+        meta = pathlib.Path(self.prefix, "conda-meta")
+        told = lambda: json.loads(self.check("--json").out)
+        for round_number in range(2):
+            harness.wait_for("it to rest", lambda: not told().get("notice"), SOON_S)
+            before, after = ("block", "allow") if round_number % 2 == 0 else ("allow", "block")
+            self.assertEqual(told()["decision"], before)
+            slow.touch()
+            old = next(meta.glob("ca-certificates-*.json"))
+            new = meta / (FIRST if after == "block" else "ca-certificates-2026.1.1-0")
+            new = new.with_name(f"{new.name}.json")
+            record = json.loads(old.read_text())
+            record["version"], record["build"] = new.stem.split("-")[-2:]
+            new.write_text(json.dumps(record))
+            old.unlink()
+
+            def known():
+                said = told()
+                self.assertTrue(said["decision"] == after or said.get("notice"), said)
+                return said["decision"] == after
+
+            harness.wait_for("the change", known, SOON_S)
+            slow.unlink()
 
     def page(self):
         """What an administrator sees of it, as text."""

@@ -110,7 +110,7 @@ static void found_nothing(struct entry *e, const struct look_job *job)
 	entry_unwatch(all, &e->site);
 	e->busy = false;
 	tell_away(e, false);
-	if ((e->known || e->ino != 0 || e->moved_from != NULL) && !e->vanished) {
+	if ((was_told(e) || e->ino != 0 || e->moved_from != NULL) && !e->vanished) {
 		/* It may have been moved or renamed: whatever took its place speaks up by then. */
 		e->vanished = true;
 		entry_make_due(e, now + GONE_GRACE_SETTLES * all->config.settle_ms);

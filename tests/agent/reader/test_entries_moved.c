@@ -286,6 +286,27 @@ static void test_expected_and_removed(void **state)
 	assert_int_equal(stage_count(f, 0, SAID_FACTS), 0);
 }
 
+/* While nobody looked, or while a reader that begins was looking elsewhere. */
+static void test_expected_and_moved_before(void **state)
+{
+	struct stage *f = *state;
+	struct entries_told told;
+	char path[TMPDIR_PATH_MAX];
+	struct stat st;
+
+	stage_make_env(f, "a");
+	tmpdir_path(&f->dir, "a", path);
+	assert_int_equal(stat(path, &st), 0);
+	told = (struct entries_told){.dev = (uint64_t)st.st_dev, .ino = (uint64_t)st.st_ino};
+	stage_move(f, "a", "b");
+	stage_candidate(f, "b");
+	entries_read(f->entries, path, &told, 1);
+	/* Whoever asked takes this answer for its end: the core must know the new place by then. */
+	assert_int_equal(stage_await(f, 0, SAID_DONE, "a")->rc, ERR_NOTFOUND);
+	assert_true(stage_find(f, 0, SAID_FACTS, "b") < stage_find(f, 0, SAID_DONE, "a"));
+	assert_non_null(stage_find(f, 0, SAID_FACTS, "b"));
+}
+
 /* Taken to another disk, and a link left behind: before or after the copy was seen. */
 static void test_link_in_its_place(void **state)
 {
@@ -396,6 +417,7 @@ int main(void)
 		T(test_moved_and_back),
 		T(test_folder_in_its_place),
 		T(test_expected_and_moved),
+		T(test_expected_and_moved_before),
 		T(test_expected_and_removed),
 		T(test_link_in_its_place),
 		T(test_moved_unseen),

@@ -422,8 +422,8 @@ void decisions_orders(struct decisions *d, const struct orders *orders)
 
 	hold(&held, orders);
 	envs_each(d->envs, turn, &t);
-	if (orders->rules != d->orders.rules)
-		decisions_cancel(d); /* by rules that count no longer */
+	if (orders->rules != d->orders.rules || orders->logging != d->orders.logging)
+		decisions_cancel(d); /* by rules that count no longer, or while none do */
 	drop(&d->orders);
 	d->orders = held;
 	decisions_pump(d);

@@ -70,7 +70,8 @@ void decisions_load(struct decisions_step *step, struct store *store);
 void decisions_make(struct decisions_step *step);
 /* Loop thread, in place of both: there is no memory, or time, for it. */
 void decisions_abandon(struct decisions *d, struct decisions_step *step);
-/* What is being made is not wanted any more: it ends soon, and without a result. */
+/* What is being made is not wanted any more: it ends soon, and what was not finished by then has no
+ * result. */
 void decisions_cancel(struct decisions *d);
 /* Nothing is being made. */
 bool decisions_idle(const struct decisions *d);

@@ -443,6 +443,22 @@ static void other_rules_meanwhile(void **state)
 	(void)turn(w);
 	assert_int_equal(ruling_action(&env->ruling), ACTION_BLOCK);
 
+	/* That nothing is asked of anybody any more does. */
+	w->made = 0;
+	decisions_again(w->d, env);
+	step = w->step;
+	w->step = NULL;
+	decisions_load(step, w->f->store);
+	w->orders.logging = false;
+	decisions_orders(w->d, &w->orders);
+	decisions_make(step);
+	decisions_done(w->d, step);
+	assert_int_equal(w->made, 1); /* allowed, and nothing before */
+	assert_int_equal(ruling_action(&env->ruling), ACTION_ALLOW);
+	say_status(w, NULL, 0, 0);
+	(void)turn(w);
+	assert_int_equal(ruling_action(&env->ruling), ACTION_BLOCK);
+
 	decisions_again(w->d, env);
 	step = w->step;
 	w->step = NULL;

@@ -77,6 +77,13 @@ size_t grace_list_codes(const struct grace_list *list, uint32_t after, const str
 	return n;
 }
 
+uint32_t grace_list_told(const struct grace_list *list, uint32_t told)
+{
+	uint32_t last = list->n > 0 ? list->items[list->n - 1].number : 0;
+
+	return told <= last ? told : 0;
+}
+
 /* --- kept --------------------------------------------------------------------------------- */
 
 static void put(struct buf *out, const struct grace *grace)

@@ -48,6 +48,9 @@ const struct grace *grace_list_find(const struct grace_list *list, const struct 
 /* The codes used after the one of this number, the oldest first, up to max; how many. Borrowed. */
 size_t grace_list_codes(const struct grace_list *list, uint32_t after, const struct grace **out,
 			size_t max);
+/* Up to which number the server has heard of the codes, if it was `told` when this was kept: 0, so
+ * that all are told once more, if the list was lost since and numbers began anew. */
+uint32_t grace_list_told(const struct grace_list *list, uint32_t told);
 
 /* As a setting of the store. Decoding replaces what is there, also what an earlier version wrote;
  * of what was cut off, what is whole. ERR_CORRUPT: not as any version keeps them; ERR_NOMEM. */

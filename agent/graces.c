@@ -129,7 +129,7 @@ static void recall_told(struct engine *e)
 	buf_init(&bytes, sizeof e->graces_told);
 	if (store_kv_get(e->store, ENGINE_KEY_GRACES_TOLD, &bytes, NULL) == 0) {
 		rd_init(&rd, bytes.data, bytes.len);
-		e->graces_told = rd_u32(&rd);
+		e->graces_told = grace_list_told(&e->graces, rd_u32(&rd));
 	}
 	buf_deinit(&bytes);
 }
@@ -337,4 +337,5 @@ void graces_acked(struct engine *e)
 void graces_tell_again(struct engine *e)
 {
 	e->graces_told = e->graces_telling = 0;
+	save_told(e);
 }

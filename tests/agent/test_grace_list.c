@@ -83,6 +83,10 @@ static void test_codes_to_tell(void **state)
 		for (size_t k = 0; k < n; k++)
 			assert_int_equal(out[k]->serial, asked[i].serials[k]);
 	}
+	assert_int_equal(grace_list_told(&list, 0), 0);
+	assert_int_equal(grace_list_told(&list, 5), 5);
+	assert_int_equal(grace_list_told(&list, 6), 0); /* of a list that was lost */
+	assert_int_equal(grace_list_told(&(struct grace_list){.n = 0}, 1), 0);
 	grace_list_deinit(&list);
 }
 

@@ -143,7 +143,8 @@ static void print_message(const struct decision_reply *reply, const struct targe
 	if (width > 0 && width < WIDTH_MAX)
 		style.width = (size_t)width;
 	style.home = shown_home(home);
-	style.unfound = strcmp(reply->source, "agent") != 0 && !find_real(target, real);
+	style.unfound =
+		style.asked && strcmp(reply->source, "agent") != 0 && !find_real(target, real);
 	buf_init(&text, OUTPUT_MAX);
 	buf_init(&env, OUTPUT_MAX);
 	hint_environment(&env, target->wire.typed, reply->prefix, reply->name, style.home);

@@ -34,7 +34,7 @@ def main():
     small, large, light = resting_bytes((few, 400), (many, 400), (many, 40))
     each = (large - small) / (many - few)
     bench.row(f"RssAnon, idle, {few} x 400", small / MIB, None, "MB", "<= 6 MB", small <= 6 * MIB)
-    bench.row(f"RssAnon, idle, {many} x 400", large / MIB, small / MIB, "MB", "", True)
+    bench.row(f"RssAnon, idle, {many} x 400", large / MIB, small / MIB, "MB", "-", True)
     bench.row("... for each environment more", each, None, "B", "<= 2 KB", each <= EACH_BUDGET)
     bench.row(f"RssAnon, idle, {many} x 400, against {many} x 40", large / MIB, light / MIB, "MB",
               "<= 1.2 x", large <= 1.2 * light)

@@ -55,7 +55,7 @@ static const struct arg_option option_table[] = {
 	 offsetof(struct options, active)},
 	{"--prove", NULL, "of what is active: only show that you may see it",
 	 offsetof(struct options, prove)},
-	{"--typed", NULL, "behind -- is what was typed behind the tool's name",
+	{"--typed", NULL, "behind -- is what was typed; its tool too, without --tool",
 	 offsetof(struct options, typed)},
 	{"--timeout-ms", "N", "how long to wait for the agent (150)",
 	 offsetof(struct options, timeout)},
@@ -316,6 +316,22 @@ static bool take_typed(struct target_words *to, const struct typed *typed, char 
 	return false;
 }
 
+/* The tool that a line begins with: cmd.exe's text names it as it is started, "conda.bat". */
+static void take_tool(struct target_words *to, size_t *n_words, char *const **words, char room[16])
+{
+	size_t n;
+
+	if (to->tool || *n_words == 0)
+		return;
+	n = strcspn(**words, ".");
+	n = n < 16 ? n : 15;
+	memcpy(room, **words, n);
+	room[n] = '\0';
+	to->tool = room;
+	(*words)++;
+	(*n_words)--;
+}
+
 static bool is_conda(const char *tool)
 {
 	return tool && strcmp(tool, "conda") == 0;
@@ -326,7 +342,7 @@ int command_check(int argc, char **argv)
 	char *const *words = NULL;
 	size_t n_words = cut_typed(&argc, argv, &words);
 	struct options options = {0};
-	char room[PATHS_MAX];
+	char room[PATHS_MAX], tool[16];
 	struct typed typed;
 	struct err err = ERR_INIT;
 	struct args args = {0};
@@ -341,6 +357,7 @@ int command_check(int argc, char **argv)
 		return output_usage(argv[0], &err);
 	options.words.env = args.n_words > 0 ? args.words[0] : NULL;
 	if (options.typed) {
+		take_tool(&options.words, &n_words, &words, tool);
 		if (is_conda(options.words.tool) && gated_by_base(getenv("CONDA_EXE")))
 			return EXIT_FINE;
 		typed = typed_read(options.words.tool ? options.words.tool : "", n_words, words);

@@ -273,7 +273,7 @@ static void test_texts_of_other_shells(void **state)
 	} texts[] = {
 		{"powershell", "$global:EnvwardenCommand = '", "'\n"},
 		{"nu", "\n    const command = '", "'\n"},
-		{"cmd", "\n@doskey pixi=\"", "\" check --hook --tool pixi --typed -- $* $T if "},
+		{"cmd", "\n:gate\n@\"", "\" check --hook --typed -- %*\n"},
 	};
 	struct fixture *f = *state;
 	struct run_options options = {.home = f->home.path};
@@ -291,15 +291,42 @@ static void test_texts_of_other_shells(void **state)
 	}
 }
 
+/* As cmd's text asks: the tool is the first word, as it is started. */
+static void test_a_whole_line(void **state)
+{
+	static const struct {
+		const char *words[4];
+		int code;
+	} lines[] = {
+		{{"conda.bat", "activate", "legacy-etl"}, 4},
+		{{"mamba", "activate", "legacy-etl"}, 4},
+		{{"conda.bat", "activate", "fine"}, 0},
+		{{"conda.bat", "list", "legacy-etl"}, 0},
+		{{"pixi", "activate", "legacy-etl"}, 0},
+		{{"a-name-longer-than-any-tool"}, 0},
+		{{NULL}, 0},
+	};
+	struct fixture *f = *state;
+	struct run_options options = {.home = f->home.path, .socket = f->socket};
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		const char *const *w = lines[i].words;
+		const char *args[] = {"check", "--timeout-ms", "60000", "--hook", "--typed",
+				      "--",    w[0],	       w[1],	w[2],	  NULL};
+
+		run_envwarden(&options, args, &f->run);
+		if (f->run.code != lines[i].code)
+			fail_msg("%zu: %d %s", i, f->run.code, f->run.err);
+	}
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_known_before),
-		CASE(test_known_after),
-		CASE(test_broken),
-		CASE(test_texts_of_other_shells),
+		CASE(test_known_before),	  CASE(test_known_after),  CASE(test_broken),
+		CASE(test_texts_of_other_shells), CASE(test_a_whole_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "agent/cli/args.h"
 #include "agent/cli/command.h"
 #include "agent/cli/output.h"
+#include "lib/base/text.h"
 #include "platform/paths.h"
 #include "platform/process.h"
 #include "platform/safe_open.h"
@@ -49,21 +50,42 @@ static const struct quoting quotings[] = {
 	{"nu", '\'', "\r\n'"},	      {NULL, '\'', "\\!\r\n'"},
 };
 
+/*
+ * PowerShell reads what we print in the console's encoding, not as UTF-8, and takes some letters
+ * beyond ASCII for quotes: they are told by number, in UTF-16.
+ */
+static void add_by_number(struct buf *out, uint32_t c)
+{
+	if (c > 0xffff) {
+		buf_addf(out, "' + [char]0x%04x + '", 0xd800 + (unsigned)((c - 0x10000) >> 10));
+		c = 0xdc00 + ((c - 0x10000) & 0x3ff);
+	}
+	buf_addf(out, "' + [char]0x%04x + '", (unsigned)c);
+}
+
 static int quote(const char *path, const char *shell, struct buf *out, struct err *err)
 {
 	const struct quoting *q = quotings;
+	bool ascii = strcmp(shell, "powershell") == 0;
 
 	while (q->shell && strcmp(q->shell, shell) != 0)
 		q++;
-	if (strpbrk(path, q->special))
+	if (strpbrk(path, q->special) || (ascii && !text_is_utf8(path, strlen(path))))
 		return err_set(err, ERR_UNSUPPORTED,
 			       "%s: this path can't be quoted for every shell; install elsewhere",
 			       path);
 	buf_addc(out, q->mark);
-	for (const char *p = path; *p; p++) {
+	for (const char *p = path; *p;) {
+		uint32_t c = 0;
+
+		if (ascii && (unsigned char)*p > 127) {
+			p += text_utf8_decode(p, strlen(p), &c);
+			add_by_number(out, c);
+			continue;
+		}
 		if (*p == q->mark)
 			buf_addc(out, q->mark);
-		buf_addc(out, *p);
+		buf_addc(out, *p++);
 	}
 	buf_addc(out, q->mark);
 	return 0;
@@ -137,7 +159,7 @@ static int print(const struct shell_text *text, struct err *err)
 	int rc;
 
 	for (size_t i = 0; i < FILLINGS; i++)
-		buf_init(&fillings[i].text, 4 * PATHS_MAX);
+		buf_init(&fillings[i].text, 16 * PATHS_MAX);
 	buf_init(&out, OUTPUT_MAX);
 	rc = process_own_path(path, sizeof(path), err);
 	if (rc == 0)

@@ -291,6 +291,33 @@ static void test_texts_of_other_shells(void **state)
 	}
 }
 
+/* A name with what PowerShell takes for quotes, and what the console's encoding would change. */
+static void test_a_path_in_powershell(void **state)
+{
+	struct fixture *f = *state;
+	struct run_options options = {.home = f->home.path};
+	const char *args[] = {NULL, "shell-init", "powershell", NULL};
+	char path[TMPDIR_PATH_MAX];
+
+	tmpdir_path(&f->home,
+		    "O\xe2\x80\x99"
+		    "B'\xc3\xa9\xf0\x9f\x90\x8d-envwarden",
+		    path);
+	assert_int_equal(link_or_copy(run_command_path(), path), 0);
+	args[0] = path;
+	run_program(&options, args, &f->run);
+	assert_int_equal(f->run.code, 0);
+	assert_non_null(strstr(f->run.out, "/O' + [char]0x2019 + 'B''' + [char]0x00e9 + '' + "
+					   "[char]0xd83d + '' + [char]0xdc0d + '-envwarden'\n"));
+	for (const char *p = f->run.out; *p; p++)
+		assert_true((unsigned char)*p < 128);
+
+	tmpdir_path(&f->home, "\xff-envwarden", path);
+	assert_int_equal(link_or_copy(run_command_path(), path), 0);
+	run_program(&options, args, &f->run);
+	assert_int_equal(f->run.code, 1);
+}
+
 /* As cmd's text asks: the tool is the first word, as it is started. */
 static void test_a_whole_line(void **state)
 {
@@ -325,8 +352,12 @@ static void test_a_whole_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_known_before),	  CASE(test_known_after),  CASE(test_broken),
-		CASE(test_texts_of_other_shells), CASE(test_a_whole_line),
+		CASE(test_known_before),
+		CASE(test_known_after),
+		CASE(test_broken),
+		CASE(test_texts_of_other_shells),
+		CASE(test_a_path_in_powershell),
+		CASE(test_a_whole_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -318,6 +318,43 @@ static void test_a_path_in_powershell(void **state)
 	assert_int_equal(f->run.code, 1);
 }
 
+/*
+ * What nobody can run here is held by its words at least: nothing that Constrained Language Mode
+ * refuses, nothing that leaves a trace in $Error at each prompt, and no check that may throw.
+ */
+static void test_rules_of_powershell(void **state)
+{
+	static const char *const never[] = {"GetNewClosure", "::Exists",	 "[Console]",
+					    "[IO.",	     "SilentlyContinue", ".Invoke("};
+	static const char *const in_order[] = {
+		"\nfunction global:Test-EnvwardenGate",
+		"\n    $ErrorActionPreference = 'Continue'\n",
+		"\n    $PSNativeCommandUseErrorActionPreference = $false\n",
+		"& $global:EnvwardenCommand check --hook @Words\n",
+		"\n    function global:prompt {\n        $fine = $?\n"
+		"        $code = $global:LASTEXITCODE\n",
+		"Install-EnvwardenGate; Test-EnvwardenActive",
+		"$global:LASTEXITCODE = $code\n            if (-not $fine) { Write-Error ",
+		"& $global:EnvwardenPrompts[$depth]\n",
+	};
+	struct fixture *f = *state;
+	struct run_options options = {.home = f->home.path};
+	const char *args[] = {"shell-init", "powershell", NULL};
+	const char *at;
+
+	run_envwarden(&options, args, &f->run);
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
+		if (strstr(f->run.out, never[i]))
+			fail_msg("%s", never[i]);
+	}
+	at = f->run.out;
+	for (size_t i = 0; i < ARRAY_SIZE(in_order); i++) {
+		at = strstr(at, in_order[i]);
+		if (!at)
+			fail_msg("not, or not there: %s", in_order[i]);
+	}
+}
+
 /* As cmd's text asks: the tool is the first word, as it is started. */
 static void test_a_whole_line(void **state)
 {
@@ -357,6 +394,7 @@ int main(void)
 		CASE(test_broken),
 		CASE(test_texts_of_other_shells),
 		CASE(test_a_path_in_powershell),
+		CASE(test_rules_of_powershell),
 		CASE(test_a_whole_line),
 	};
 

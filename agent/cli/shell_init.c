@@ -37,18 +37,39 @@ static const struct shell_text *find(const char *shell)
 	return NULL;
 }
 
+enum beyond_ascii {
+	AS_IT_IS,
+	BY_NUMBER,
+	REFUSED
+};
+
 /* How a shell quotes, and what it reads even there: a path with that is refused. */
 struct quoting {
 	const char *shell; /* NULL: all others */
 	char mark;
 	const char *special;
+	enum beyond_ascii beyond;
 };
 
 static const struct quoting quotings[] = {
-	{"powershell", '\'', "\r\n"}, {"cmd", '"', "\"$%!\r\n"}, /* in a macro of doskey */
-	{"xonsh", '\'', "\r\n'"},				 /* a raw string */
-	{"nu", '\'', "\r\n'"},	      {NULL, '\'', "\\!\r\n'"},
+	{"powershell", '\'', "\r\n", BY_NUMBER},
+	{"cmd", '"', "\"%!\r\n", REFUSED},  /* read in the console's encoding */
+	{"xonsh", '\'', "\r\n'", AS_IT_IS}, /* a raw string */
+	{"nu", '\'', "\r\n'", AS_IT_IS},
+	{NULL, '\'', "\\!\r\n'", AS_IT_IS},
 };
+
+static bool may_quote(const struct quoting *q, const char *path)
+{
+	bool plain = true;
+
+	for (const char *p = path; *p; p++)
+		plain = plain && (unsigned char)*p < 128;
+	if (strpbrk(path, q->special))
+		return false;
+	return plain || q->beyond == AS_IT_IS ||
+	       (q->beyond == BY_NUMBER && text_is_utf8(path, strlen(path)));
+}
 
 /*
  * PowerShell reads what we print in the console's encoding, not as UTF-8, and takes some letters
@@ -66,11 +87,10 @@ static void add_by_number(struct buf *out, uint32_t c)
 static int quote(const char *path, const char *shell, struct buf *out, struct err *err)
 {
 	const struct quoting *q = quotings;
-	bool ascii = strcmp(shell, "powershell") == 0;
 
 	while (q->shell && strcmp(q->shell, shell) != 0)
 		q++;
-	if (strpbrk(path, q->special) || (ascii && !text_is_utf8(path, strlen(path))))
+	if (!may_quote(q, path))
 		return err_set(err, ERR_UNSUPPORTED,
 			       "%s: this path can't be quoted for every shell; install elsewhere",
 			       path);
@@ -78,7 +98,7 @@ static int quote(const char *path, const char *shell, struct buf *out, struct er
 	for (const char *p = path; *p;) {
 		uint32_t c = 0;
 
-		if (ascii && (unsigned char)*p > 127) {
+		if (q->beyond == BY_NUMBER && (unsigned char)*p > 127) {
 			p += text_utf8_decode(p, strlen(p), &c);
 			add_by_number(out, c);
 			continue;

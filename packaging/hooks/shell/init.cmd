@@ -3,12 +3,12 @@
 @rem   envwarden shell-init cmd > "%LOCALAPPDATA%\envwarden-init.cmd"
 @rem Each prompt reads it at its start by the value AutoRun. See what stands there already, as by "conda init":
 @rem   reg query "HKCU\Software\Microsoft\Command Processor" /v AutoRun
-@rem and put this behind it (OLD & if exist ...), since the macros set last are those that hold; alone:
+@rem and put this behind it, as "(OLD) & if exist ...", since the macros set last are those that hold; alone:
 @rem   reg add "HKCU\Software\Microsoft\Command Processor" /v AutoRun /d "if exist \"%LOCALAPPDATA%\envwarden-init.cmd\" \"%LOCALAPPDATA%\envwarden-init.cmd\""
 @if not "%1"=="" goto gate
-@for %%t in (conda mamba micromamba pixi) do @doskey %%t=call "%~f0" %%t $*
-@rem Where they are, those that can activate; a program of the same name may come first.
-@for %%t in (conda.bat mamba.bat micromamba.bat) do @if not "%%~$PATH:t"=="" doskey %%~nt=call "%~f0" %%t $*
+@rem A .bat in PATH is what can activate, even where a program of that name comes first.
+@for %%b in (conda.bat mamba.bat micromamba.bat pixi.bat) do @if not "%%~$PATH:b"=="" doskey %%~nb=call "%~f0" %%b $*
+@for %%b in (conda.bat mamba.bat micromamba.bat pixi.bat) do @if "%%~$PATH:b"=="" doskey %%~nb=call "%~f0" %%~nb $*
 @exit /b
 :gate
 @@ENVWARDEN@ check --hook --typed -- %*

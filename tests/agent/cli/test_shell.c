@@ -292,7 +292,7 @@ static void test_texts_of_other_shells(void **state)
 }
 
 /* A name with what PowerShell takes for quotes, and what the console's encoding would change. */
-static void test_a_path_in_powershell(void **state)
+static void test_a_path_beyond_ascii(void **state)
 {
 	struct fixture *f = *state;
 	struct run_options options = {.home = f->home.path};
@@ -311,7 +311,11 @@ static void test_a_path_in_powershell(void **state)
 					   "[char]0xd83d + '' + [char]0xdc0d + '-envwarden'\n"));
 	for (const char *p = f->run.out; *p; p++)
 		assert_true((unsigned char)*p < 128);
+	args[2] = "cmd"; /* which has no such way */
+	run_program(&options, args, &f->run);
+	assert_int_equal(f->run.code, 1);
 
+	args[2] = "powershell";
 	tmpdir_path(&f->home, "\xff-envwarden", path);
 	assert_int_equal(link_or_copy(run_command_path(), path), 0);
 	run_program(&options, args, &f->run);
@@ -393,7 +397,7 @@ int main(void)
 		CASE(test_known_after),
 		CASE(test_broken),
 		CASE(test_texts_of_other_shells),
-		CASE(test_a_path_in_powershell),
+		CASE(test_a_path_beyond_ascii),
 		CASE(test_rules_of_powershell),
 		CASE(test_a_whole_line),
 	};

@@ -19,6 +19,20 @@ static const char *next(struct words *w)
 	return *w->at++;
 }
 
+/* The same but for redirections, which tcsh hands over with the words: ">", "&", "!", "file". */
+static const char *next_typed(struct words *w)
+{
+	const char *word = next(w);
+
+	while (w->left > 0 && *word && word[strspn(word, "<>")] == '\0') {
+		do
+			word = next(w);
+		while (word && (strcmp(word, "&") == 0 || strcmp(word, "!") == 0));
+		word = next(w);
+	}
+	return word;
+}
+
 static bool is_one_of(const char *word, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -77,7 +91,7 @@ static struct typed read_activate(struct words *w, bool conda)
 	struct typed out = {TYPED_ENV, "base", NULL};
 	const char *word;
 
-	while ((word = next(w))) {
+	while ((word = next_typed(w))) {
 		if (is_help(word))
 			return (struct typed){TYPED_NOTHING, NULL, NULL};
 		if (!is_name(word, conda))
@@ -96,7 +110,7 @@ static struct typed read_run(struct words *w)
 	struct typed out = {TYPED_ACTIVE, NULL, NULL};
 	const char *word;
 
-	while ((word = next(w)) && *word == '-' && strcmp(word, "--") != 0) {
+	while ((word = next_typed(w)) && *word == '-' && strcmp(word, "--") != 0) {
 		if (is_help(word))
 			return (struct typed){TYPED_NOTHING, NULL, NULL};
 		if (!take_target(word, w, &out) &&
@@ -123,7 +137,7 @@ static struct typed read_pixi(struct words *w)
 	struct typed out = {TYPED_NOTHING, "default", NULL};
 	const char *word, *value;
 
-	while ((word = next(w)) && strcmp(word, "--") != 0) {
+	while ((word = next_typed(w)) && strcmp(word, "--") != 0) {
 		/* -w names a workspace that only pixi's own registry knows. */
 		if (is_help(word) || strcmp(word, "-V") == 0 ||
 		    value_of(word, "-w", "--workspace", w))
@@ -152,9 +166,9 @@ struct typed typed_read(const char *tool, size_t n, char *const *words)
 
 	if (strcmp(tool, "pixi") == 0)
 		return read_pixi(&w);
-	word = next(&w);
+	word = next_typed(&w);
 	while (word && *word == '-' && !is_help(word))
-		word = next(&w);
+		word = next_typed(&w);
 	if (word && strcmp(word, "activate") == 0)
 		return read_activate(&w, strcmp(tool, "conda") == 0);
 	if (word && strcmp(word, "run") == 0)

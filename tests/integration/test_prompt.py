@@ -236,6 +236,58 @@ class Prompt(unittest.TestCase):
             self.assertEqual((done.stdout, done.stderr), (f"{out}\n" if out else "", ""), alias)
             self.assertEqual((self.folder / "calls").read_text(), calls, alias)
 
+    def test_tcsh_takes_what_is_typed(self):
+        """Redirections, pipes and quotes mean what they do without us, and nothing is done twice."""
+        script, file = self.folder / "script", self.folder / "file"
+        (self.folder / "pixi").write_text("#!/bin/sh\necho \"pixi $*\"\n")
+        (self.folder / "pixi").chmod(0o755)
+        (self.folder / "conda.csh").write_text('echo conda $argv:q\n' + CSH)
+        gated = "check --hook --tool {} --typed -- {}\n"
+        for line, answer, out, calls in (
+                ("conda list > {file}; cat {file}", 4, "conda list", ""),
+                ("conda list >& {file}; conda x >> {file}; cat {file}", 4,
+                 "conda list\nconda x", ""),
+                ("touch {file}; set noclobber; pixi list >! {file}; cat {file}", 4, "pixi list", ""),
+                ("echo x > {file}; pixi list < {file} | sed 's/^/p: /'", 4, "p: pixi list", ""),
+                ("pixi run x > {file}; cat {file}", 0, "pixi run x", gated.format("pixi", "run x > {file}")),
+                ("conda activate a > {file}; cat {file}", 0, "conda activate a",
+                 gated.format("conda", "activate a > {file}")),
+                ("conda activate a > {file}; echo $status", 4, "4",
+                 gated.format("conda", "activate a > {file}")),
+                ("conda activate a | cat", 4, "", gated.format("conda", "activate a")),
+                ("conda activate a && echo yes", 0, "conda activate a\nyes",
+                 gated.format("conda", "activate a")),
+                ("conda activate a && echo yes", 4, "", gated.format("conda", "activate a")),
+                ("conda 'a  b' \"c\\!\" '*' '$x'", 4, "conda a  b c! * $x", ""),
+                ("conda `echo x >> {file}; echo y`; cat {file}", 4, "conda y\nx", ""),
+                ("conda activate `echo x | tee -a {file}`; cat {file}", 0, "conda activate x\nx",
+                 gated.format("conda", "activate x")),
+                ("conda", 4, "conda", ""),
+                ("mamba activate a; echo $status", 4, "4", gated.format("mamba", "activate a")),
+                ("mamba list", 4, "one\ntwo list", "")):
+            for path in ("calls", "file"):
+                (self.folder / path).unlink(missing_ok=True)
+            (self.folder / "answer").write_text(f"{answer}\n")
+            script.write_text("\n".join([
+                "setenv CONDA_PREFIX ''", f"set path = ( {self.folder} $path )",
+                f"alias conda 'source {self.folder}/conda.csh'", "alias mamba 'echo one ; echo two \\!*'",
+                f'eval "`cat {self.folder}/init.tcsh`"', line.format(file=file)]) + "\n")
+            done = subprocess.run(["tcsh", "-f", script], env=self.env, capture_output=True,
+                                  text=True, check=False, timeout=60)
+            self.assertEqual((done.stdout, done.stderr), (f"{out}\n" if out else "", ""), line)
+            calls_file = self.folder / "calls"
+            self.assertEqual(calls_file.read_text() if calls_file.exists() else "",
+                             calls.format(file=file), line)
+
+    def test_tcsh_keeps_aliases(self):
+        (self.folder / "pixi").write_text("#!/bin/sh\necho \"pixi $*\"\n")
+        (self.folder / "pixi").chmod(0o755)
+        for when in ("before", "after"):
+            text = self.type("tcsh", ["pixi list", "pixi run x"], answer=4,
+                             **{when: "set path = ( {folder} $path )\nalias pixi 'pixi -q'"})
+            self.assertEqual(re.findall(r"^pixi.*", text, re.MULTILINE), ["pixi -q list"], text)
+            self.assertEqual(self.calls, ["check --hook --tool pixi --typed -- run x"], text)
+
     def test_restricted_shells(self):
         """They can start nothing of ours, and need not say so at each prompt."""
         for name, s in self.each(("bash", "zsh")):

@@ -530,6 +530,10 @@ class Gate(GateCase):
                 done = self.site.run(self.base / "bin" / "conda", f"shell.{shell}", "activate",
                                      *words, **env)
                 self.assertRun(done, 1, BLOCKED, NOTHING)
+        for closed in ("<&-", "2>&-", "<&- 2>&-", ">&-", "<&- >&- 2>&-"):
+            done = self.site.run("/bin/sh", "-c", f'"$@" {closed}', "sh", self.base / "bin" / "conda",
+                                 "shell.posix", "activate", self.prefix("block"), **env)
+            self.assertRun(done, 1, NOTHING if "2>" in closed else BLOCKED, NOTHING)
         for words in (("hook",), ("deactivate",), ("activate", "--help")):
             done = self.site.run(self.base / "bin" / "conda", "shell.posix", *words, **env)
             self.assertNotIn("envwarden", done.err, repr(done))

@@ -38,8 +38,7 @@ def start():
         return
     if status == BLOCKED:
         import os
-        sys.stderr.flush()
-        os._exit(1)
+        os._exit(1)  # Python has written nothing yet, and sys.stderr may be None
 
 
 # --- which environment is meant ---
@@ -178,6 +177,7 @@ def ask(words):
         return subprocess.call(words, stdin=subprocess.DEVNULL, stdout=2, timeout=PATIENCE_S)
     import select
     import signal
+    filled = fill_in()
     ended, inherited = os.pipe()
     # If whoever started us ignores its children's ends, so would we, and learn no status.
     children = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -193,7 +193,21 @@ def ask(words):
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
     finally:
         os.close(ended)
+        for number in filled:
+            os.close(number)
         signal.signal(signal.SIGCHLD, children)
+
+
+def fill_in():
+    """Opens what is closed of 0, 1 and 2, which would become the ends of our pipe."""
+    import os
+    filled = []
+    number = os.open(os.devnull, os.O_RDWR)
+    while number < 3:
+        filled.append(number)
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+    return filled
 
 
 def become(words, inherited):
@@ -202,7 +216,8 @@ def become(words, inherited):
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)
-        os.set_inheritable(inherited, True)
+        for number in (2, inherited):
+            os.set_inheritable(number, True)
         os.execv(words[0], words)
     finally:
         os._exit(127)

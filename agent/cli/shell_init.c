@@ -14,10 +14,12 @@
 /* Read by sh: starts what $0 and the words are, and waits for it a second at most. Not even for its
  * end then: what waits for a mount may be past all signals. Without what shells, in whose quotes
  * this stands, would read there. A machine that is busy needs far more than the 150 ms within which
- * the command itself answers. */
+ * the command itself answers. What else is open is closed: whoever reads from it would wait for the
+ * sleep to end. */
 #define FOR_A_SECOND                                                                               \
-	"'f() { kill -9 $p; exit 0; }; trap f USR1; { test -x \"$0\" && exec \"$0\" \"$@\"; } & "  \
-	"p=$!; { sleep 1; kill -USR1 $$; } >/dev/null 2>&1 & t=$!; wait $p; s=$?; kill $t; "       \
+	"'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; f() { kill -9 $p; exit 0; }; trap f USR1; "     \
+	"{ test -x \"$0\" && exec \"$0\" \"$@\"; } & p=$!; "                                       \
+	"{ sleep 1; kill -USR1 $$; } >/dev/null 2>&1 & t=$!; wait $p; s=$?; kill $t 2>/dev/null; " \
 	"exit $s'"
 
 static const struct arg_table table = {
@@ -121,6 +123,7 @@ enum {
 	ENVWARDEN,
 	PRESENT,
 	RUN,
+	TIMED,
 	FILLINGS
 };
 
@@ -171,6 +174,7 @@ static int print(const struct shell_text *text, struct err *err)
 		[ENVWARDEN] = {.mark = "@ENVWARDEN@"},
 		[PRESENT] = {.mark = "@PRESENT@"},
 		[RUN] = {.mark = "@RUN@"},
+		[TIMED] = {.mark = "@TIMED@"},
 	};
 	struct buf *quoted = &fillings[ENVWARDEN].text;
 	char path[PATHS_MAX];
@@ -189,6 +193,8 @@ static int print(const struct shell_text *text, struct err *err)
 		buf_adds(&fillings[PRESENT].text, remote ? SH : buf_cstr(quoted));
 		buf_adds(&fillings[RUN].text, remote ? SH " -c " FOR_A_SECOND " " : "");
 		buf_adds(&fillings[RUN].text, buf_cstr(quoted));
+		buf_adds(&fillings[TIMED].text, SH " -c " FOR_A_SECOND " ");
+		buf_adds(&fillings[TIMED].text, buf_cstr(quoted));
 		fill_in(text, fillings, &out);
 		rc = output_write(&out, err);
 	}

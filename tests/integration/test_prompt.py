@@ -4,9 +4,11 @@ else, and leaves the shell as it was.
 The command is a stand-in that notes its calls and ends with the status it is told to.
 """
 
+import os
 import pathlib
 import re
 import shlex
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -74,6 +76,13 @@ ODD = {
     "dash": ("IFS=0123456789", "IFS=", "set -Cfu", "readonly tool=a", "alias conda='conda '",
              "command() {{ echo odd; }}; test() {{ echo odd; }}"),
 }
+# How scripts are run, and read our text.
+SCRIPT = {
+    "bash": ("bash", 'eval "$(cat {})"', "bash"), "zsh": ("zsh -f", 'eval "$(cat {})"', "zsh"),
+    "fish": ("fish --no-config", "cat {} | source", "fish"),
+    "dash": ("dash", 'eval "$(cat {})"', "posix"), "tcsh": ("tcsh -f", 'eval "`cat {}`"', "tcsh"),
+    "xonsh": ("xonsh --no-rc", "execx(open('{}').read())", "xonsh"),
+}
 SHOW = {"tcsh": ("echo now=$?CONDA_PREFIX", "now=0"),
         "xonsh": ("print('now=%s' % __xonsh__.env.get('CONDA_PREFIX', ''))", "now=")}
 CSH = 'if ( "$1" == activate ) setenv CONDA_PREFIX $2\nif ( "$1" == deactivate ) unsetenv CONDA_PREFIX\n'
@@ -117,6 +126,24 @@ class Prompt(unittest.TestCase):
             shown.close()
         self.calls = (self.folder / "calls").read_text().splitlines()
         return shown.text
+
+    def program(self, name, text='echo "{0} $*"'):
+        path = self.folder / name
+        path.write_text("#!/bin/sh\n" + text.format(name) + "\n")
+        path.chmod(0o755)
+
+    def script(self, shell, lines, answer=0, before=""):
+        """What a script shows that reads our text behind what is before; `calls` as above."""
+        (self.folder / "calls").write_text("")
+        (self.folder / "answer").write_text(f"{answer}\n")
+        init = SCRIPT[shell][1].format(self.folder / f"init.{SCRIPT[shell][2]}")
+        (self.folder / "script").write_text("\n".join([before, init, *lines]) + "\n")
+        env = {**self.env, "PATH": f"{self.folder}:{self.env['PATH']}"}
+        done = subprocess.run([*SCRIPT[shell][0].split(), self.folder / "script"], env=env,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.calls = (self.folder / "calls").read_text().splitlines()
+        return done.stdout + done.stderr
 
     def each(self, names=tuple(SHELLS)):
         return [(name, SHELLS[name]) for name in names]
@@ -237,56 +264,131 @@ class Prompt(unittest.TestCase):
             self.assertEqual((self.folder / "calls").read_text(), calls, alias)
 
     def test_tcsh_takes_what_is_typed(self):
-        """Redirections, pipes and quotes mean what they do without us, and nothing is done twice."""
-        script, file = self.folder / "script", self.folder / "file"
-        (self.folder / "pixi").write_text("#!/bin/sh\necho \"pixi $*\"\n")
-        (self.folder / "pixi").chmod(0o755)
-        (self.folder / "conda.csh").write_text('echo conda $argv:q\n' + CSH)
-        gated = "check --hook --tool {} --typed -- {}\n"
-        for line, answer, out, calls in (
-                ("conda list > {file}; cat {file}", 4, "conda list", ""),
-                ("conda list >& {file}; conda x >> {file}; cat {file}", 4,
-                 "conda list\nconda x", ""),
-                ("touch {file}; set noclobber; pixi list >! {file}; cat {file}", 4, "pixi list", ""),
-                ("echo x > {file}; pixi list < {file} | sed 's/^/p: /'", 4, "p: pixi list", ""),
-                ("pixi run x > {file}; cat {file}", 0, "pixi run x", gated.format("pixi", "run x > {file}")),
-                ("conda activate a > {file}; cat {file}", 0, "conda activate a",
-                 gated.format("conda", "activate a > {file}")),
-                ("conda activate a > {file}; echo $status", 4, "4",
-                 gated.format("conda", "activate a > {file}")),
-                ("conda activate a | cat", 4, "", gated.format("conda", "activate a")),
+        """Redirections, pipes and quotes mean what they do without us."""
+        self.program("pixi")
+        (self.folder / "conda.csh").write_text("echo conda $argv:q\n" + CSH)
+        before = (f"setenv CONDA_PREFIX ''\nalias conda 'source {self.folder}/conda.csh'\n"
+                  "alias mamba 'echo one ; echo two \\!*'")
+        file = self.folder / "file"
+        for line, answer, out, asked in (
+                ("conda list > {0}; cat {0}", 4, "conda list", ""),
+                ("conda list >& {0}; conda x >> {0}; cat {0}", 4, "conda list\nconda x", ""),
+                ("touch {0}; set noclobber; pixi list >! {0}; cat {0}", 4, "pixi list", ""),
+                ("echo x > {0}; pixi list < {0} | sed 's/^/p: /'", 4, "p: pixi list", ""),
+                ("pixi run x > {0}; cat {0}", 0, "pixi run x", "pixi -- run x > {0}"),
+                ("conda activate a > {0}; cat {0}", 0, "conda activate a",
+                 "conda -- activate a > {0}"),
+                ("conda activate a > {0}; echo $status", 4, "4", "conda -- activate a > {0}"),
+                ("conda activate a | cat", 4, "", "conda -- activate a"),
                 ("conda activate a && echo yes", 0, "conda activate a\nyes",
-                 gated.format("conda", "activate a")),
-                ("conda activate a && echo yes", 4, "", gated.format("conda", "activate a")),
+                 "conda -- activate a"),
+                ("conda activate a && echo yes", 4, "", "conda -- activate a"),
                 ("conda 'a  b' \"c\\!\" '*' '$x'", 4, "conda a  b c! * $x", ""),
-                ("conda `echo x >> {file}; echo y`; cat {file}", 4, "conda y\nx", ""),
-                ("conda activate `echo x | tee -a {file}`; cat {file}", 0, "conda activate x\nx",
-                 gated.format("conda", "activate x")),
+                ("conda `echo x >> {0}; echo y`; cat {0}", 4, "conda y\nx", ""),
+                ("conda activate `echo x | tee -a {0}`; cat {0}", 0, "conda activate x\nx",
+                 "conda -- activate x"),
                 ("conda", 4, "conda", ""),
-                ("mamba activate a; echo $status", 4, "4", gated.format("mamba", "activate a")),
+                ("mamba activate a; echo $status", 4, "4", "mamba -- activate a"),
                 ("mamba list", 4, "one\ntwo list", "")):
-            for path in ("calls", "file"):
-                (self.folder / path).unlink(missing_ok=True)
-            (self.folder / "answer").write_text(f"{answer}\n")
-            script.write_text("\n".join([
-                "setenv CONDA_PREFIX ''", f"set path = ( {self.folder} $path )",
-                f"alias conda 'source {self.folder}/conda.csh'", "alias mamba 'echo one ; echo two \\!*'",
-                f'eval "`cat {self.folder}/init.tcsh`"', line.format(file=file)]) + "\n")
-            done = subprocess.run(["tcsh", "-f", script], env=self.env, capture_output=True,
-                                  text=True, check=False, timeout=60)
-            self.assertEqual((done.stdout, done.stderr), (f"{out}\n" if out else "", ""), line)
-            calls_file = self.folder / "calls"
-            self.assertEqual(calls_file.read_text() if calls_file.exists() else "",
-                             calls.format(file=file), line)
+            file.unlink(missing_ok=True)
+            shown = self.script("tcsh", [line.format(file)], answer, before)
+            self.assertEqual(shown, f"{out}\n" if out else "", line)
+            asked = "check --hook --tool " + asked.replace("--", "--typed --").format(file)
+            self.assertEqual(self.calls, [asked] if "--typed" in asked else [], line)
 
     def test_tcsh_keeps_aliases(self):
-        (self.folder / "pixi").write_text("#!/bin/sh\necho \"pixi $*\"\n")
-        (self.folder / "pixi").chmod(0o755)
+        self.program("pixi")
         for when in ("before", "after"):
             text = self.type("tcsh", ["pixi list", "pixi run x"], answer=4,
                              **{when: "set path = ( {folder} $path )\nalias pixi 'pixi -q'"})
             self.assertEqual(re.findall(r"^pixi.*", text, re.MULTILINE), ["pixi -q list"], text)
             self.assertEqual(self.calls, ["check --hook --tool pixi --typed -- run x"], text)
+
+    def test_mere_programs(self):
+        """mamba and micromamba without their functions, as in CI, and pixi: with any IFS."""
+        for name in ("micromamba", "mamba", "pixi"):
+            self.program(name)
+        status = {"fish": "or echo $status", "tcsh": "; echo $status", "xonsh": "or echo 4"}
+        for shell in SCRIPT:
+            odd = "IFS=:" if shell in ("bash", "zsh", "dash") else ""
+            for tool, words in (("micromamba", "run -n a x"), ("mamba", "run -n a x"),
+                                ("pixi", "-v run x"), ("pixi", "shell-hook")):
+                line = f"{tool} {words} {status.get(shell, '|| echo $?')}"
+                if shell == "fish":
+                    line = line.replace(" or", "; or")
+                shown = self.script(shell, [odd, line, f"{tool} list"], 4)
+                self.assertEqual(shown, f"4\n{tool} list\n", (shell, line))
+                self.assertEqual(self.calls, [f"check --hook --tool {tool} --typed -- {words}"],
+                                 (shell, line))
+
+    def test_own_functions_of_pixi(self):
+        self.program("pixi")
+        own = {"fish": "function pixi; command pixi -q $argv; end"}
+        for shell in ("bash", "zsh", "fish"):
+            shown = self.script(shell, ["pixi list", "pixi r x", "pixi"], 4, own.get(
+                shell, 'pixi() { command pixi -q "$@"; }'))
+            self.assertEqual([w.strip() for w in shown.splitlines()], ["pixi -q list", "pixi -q"])
+            self.assertEqual(self.calls, ["check --hook --tool pixi --typed -- r x"], shell)
+
+    def test_functions_that_wrap_ours(self):
+        """They keep a copy of what was there, and call it: seen at the next prompt."""
+        theirs = {
+            "bash": 'eval "$(declare -f conda | sed "1s/conda/copy/")"\n'
+                    'conda() {{ echo theirs; copy "$@"; }}',
+            "zsh": 'functions[copy]="$functions[conda]"\nconda() {{ echo theirs; copy "$@"; }}',
+            "fish": "functions -c conda copy\nfunction conda; echo theirs; copy $argv; end",
+        }
+        show = {"fish": 'echo "now=$CONDA_PREFIX"'}
+        for name, s in self.each(tuple(theirs)):
+            seen = s.set.format("CONDA_SHLVL", "1")  # bash looks when something changes
+            text = self.type(name, [seen, "conda activate /e/a",
+                                    show.get(name, "echo now=$CONDA_PREFIX"), "conda deactivate"],
+                             before=s.function, after=theirs[name])
+            self.assertIn("\nnow=/e/a\n", text)
+            self.assertEqual(re.findall("^theirs$", text, re.MULTILINE), ["theirs"] * 2, text)
+            self.assertEqual(set(self.calls),
+                             {"check --hook --tool conda --typed -- activate /e/a"}, text)
+            text = self.type(name, [seen, "conda activate /e/a"], before=s.function,
+                             after=theirs[name], answer=4)
+            self.assertNotIn("\ntheirs\n", text)
+
+    def test_closed_descriptors(self):
+        for shell in ("bash", "zsh", "fish", "dash"):
+            own = "conda() { echo conda; }"
+            if shell == "fish":
+                own = "function conda; echo conda; end"
+            for closed in ("2>&-", "<&-", ">&-", "<&- >&- 2>&-"):
+                shown = self.script(shell, [f"conda activate /e/a {closed}"], 4, own)
+                self.assertEqual((shown, len(self.calls)), ("", 1), (shell, closed))
+
+    def test_path_is_searched_when_it_changes(self):
+        """One folder in it may be dead."""
+        add = {"bash": "PATH=$PATH:/x", "zsh": "PATH=$PATH:/x", "fish": "set PATH $PATH /x",
+               "xonsh": "$PATH.append('/x')"}
+        for name, s in self.each(tuple(add)):
+            for path, asked in (("true", 0), (add[name], 1)):
+                (self.folder / "pixi").unlink(missing_ok=True)
+                make = f"echo exit > {self.folder}/pixi; chmod +x {self.folder}/pixi"
+                if name == "xonsh":
+                    make = f"cp /bin/true {self.folder}/pixi"
+                self.type(name, [make, path, ":" if name != "xonsh" else "true", "pixi run x"],
+                          PATH=f"{self.folder}:{self.env['PATH']}")
+                self.assertEqual(len(self.calls), asked, (name, path))
+
+    def test_nothing_is_held_by_the_timer(self):
+        """The words that wait a second for a command; their sleep is left behind."""
+        text = (self.folder / "init.xonsh").read_text()
+        timed = re.search(r'r"""(\S*/bin/sh\S* -c .*?)"""', text)[1]
+        self.program("sleep", f"echo $$ > {self.folder}/pid; exec /bin/sleep 600")
+        env = {**self.env, "PATH": f"{self.folder}:{self.env['PATH']}"}
+        (self.folder / "answer").write_text("4\n")
+        wait = f"; while [ ! -s {self.folder}/pid ]; do :; done"
+        (self.folder / "envwarden").write_text(COMMAND.format(self.folder).replace(
+            "exit ", f"{wait[2:]}\nexit "))
+        done = subprocess.run(["sh", "-c", f"{timed} 3>&1 4>&1 9>&1"], env=env, timeout=60,
+                              stdout=subprocess.PIPE, check=False)
+        os.kill(int((self.folder / "pid").read_text()), signal.SIGKILL)
+        self.assertEqual((done.returncode, done.stdout), (4, b""))
 
     def test_restricted_shells(self):
         """They can start nothing of ours, and need not say so at each prompt."""
@@ -340,6 +442,8 @@ class Prompt(unittest.TestCase):
         s = SHELLS["xonsh"]
         text = self.type("xonsh", ["conda activate /e/a", SHOW["xonsh"][0]], before=s.function)
         self.assertRegex(text, r"\nnow=/e/a\n")
+        self.program("pixi")
+        self.assertEqual(self.script("xonsh", ["pixi run x"]), "pixi run x\n")
 
     def test_others_hooks_stay(self):
         hooks = {

@@ -12,7 +12,7 @@ if \shopt -q expand_aliases; then __envwarden_aliases=-s; else __envwarden_alias
 # __envwarden_check WORDS: 4 if the environment they name is blocked, else 0.
 __envwarden_check() {
 	[ -x @PRESENT@ ] || return 0
-	@RUN@ check --hook "$@" </dev/null 1>&2 || [ "$?" -ne 4 ] || return 4
+	@RUN@ check --hook "$@" </dev/null >/dev/null || [ "$?" -ne 4 ] || return 4
 }
 
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
@@ -27,14 +27,28 @@ __envwarden_passed() {
 	return "$1"
 }
 
-# __envwarden_gated TOOL ARGUMENTS: the tool's function, behind the gate.
+# __envwarden_pixi ARGUMENTS: the same, where a word of them is one of these.
+__envwarden_pixi() {
+	for __envwarden_tool in "$@"; do
+		case "$__envwarden_tool" in
+		shell | s | run | r | shell-hook)
+			__envwarden_gate pixi "$@"
+			return
+			;;
+		esac
+	done
+}
+
+# __envwarden_gated TOOL FUNCTION ARGUMENTS: the tool's function, behind the gate. It may go by
+# another name: others' functions copy it to call it.
 __envwarden_gated() {
-	case "$1:${2-}" in
-	*:activate | mamba:run | micromamba:run) __envwarden_gate "$@" || return ;;
+	case "$1:${3-}" in
+	*:activate | mamba:run | micromamba:run) __envwarden_gate "$1" "${@:3}" || return ;;
+	pixi:*) __envwarden_pixi "${@:3}" || return ;;
 	esac
 	__envwarden_passing=1
-	"$@"
-	set -- "$?" "${2-}"
+	"${@:2}"
+	set -- "$?" "${3-}"
 	[ "$2" != activate ] || __envwarden_passed "$1"
 	return "$1"
 }
@@ -50,10 +64,9 @@ __envwarden_evaluate() {
 	fi
 }
 
-# __envwarden_wrap TOOL: puts the gate into its function. Where an exported one arrives without the
-# rest of this, it does what it always did.
+# __envwarden_wrap TOOL TEXT: puts the gate into its function. Where an exported one arrives without
+# the rest of this, it does what it always did.
 __envwarden_wrap() {
-	set -- "$1" "$(declare -f "$1")"
 	case "$2" in
 	*__envwarden_gated*) return 0 ;;
 	esac
@@ -61,37 +74,30 @@ __envwarden_wrap() {
 		if [ -n \"\${__envwarden_passing-}\" ]; then
 			__envwarden_passing=
 		elif declare -F __envwarden_gated >/dev/null; then
-			__envwarden_gated $1 \"\$@\"
+			__envwarden_gated $1 \"\${FUNCNAME[0]}\" \"\$@\"
 			return
 		fi
 	${2#*\{}"
 }
 
-__envwarden_pixi() {
-	case " $* " in
-	*" shell "* | *" s "* | *" run "* | *" r "* | *" shell-hook "*)
-		__envwarden_gate pixi "$@" || return
-		;;
-	esac
-	command pixi "$@"
-}
-
-# The tools' own functions may be defined, or defined again, after this: at each prompt, look.
-# Nothing is started for that as long as nothing has changed.
+# The tools' own functions may be defined, or defined again, after this, or a program found: at each
+# prompt, look. Nothing is started for that, nor PATH searched, as long as nothing has changed.
 __envwarden_wrap_all() {
-	set -- "${CONDA_EXE-}:${CONDA_SHLVL-}:${MAMBA_EXE-}:${CONDA_PREFIX-}" "${__envwarden_state-}"
+	set -- "${CONDA_EXE-}:${CONDA_SHLVL-}:${MAMBA_EXE-}:${CONDA_PREFIX-}:${PATH-}" "${__envwarden_state-}"
 	__envwarden_state="$1"
-	for __envwarden_tool in conda mamba micromamba; do
-		declare -F "$__envwarden_tool" >/dev/null || continue
+	for __envwarden_tool in conda mamba micromamba pixi; do
+		if ! declare -F "$__envwarden_tool" >/dev/null; then
+			[ "$1" != "$2" ] && [ "$__envwarden_tool" != conda ] &&
+				type -P "$__envwarden_tool" >/dev/null || continue
+			__envwarden_wrap "$__envwarden_tool" "{ command $__envwarden_tool \"\$@\"; }"
+			continue
+		fi
 		case "${__envwarden_wrapped-}" in
 		*" $__envwarden_tool "*) [ "$1" != "$2" ] || continue ;;
 		*) __envwarden_wrapped="${__envwarden_wrapped-} $__envwarden_tool " ;;
 		esac
-		__envwarden_wrap "$__envwarden_tool"
+		__envwarden_wrap "$__envwarden_tool" "$(declare -f "$__envwarden_tool")"
 	done
-	if ! declare -F pixi >/dev/null && type -P pixi >/dev/null; then
-		function pixi { __envwarden_pixi "$@"; }
-	fi
 }
 
 # What is active now was not asked about: it was activated past the gate, or before this shell.
@@ -104,9 +110,11 @@ __envwarden_look() {
 __envwarden_leave() {
 	set -- "$CONDA_PREFIX"
 	for __envwarden_tool in conda mamba micromamba; do
-		declare -F "$__envwarden_tool" >/dev/null || continue
 		case "$1:${CONDA_SHLVL:-0}" in
 		*/.pixi/envs/*:* | *:0) break ;;
+		esac
+		case "$(declare -f "$__envwarden_tool")" in
+		"" | *"command $__envwarden_tool "*) continue ;; # none, or a mere program
 		esac
 		"$__envwarden_tool" deactivate </dev/null >/dev/null || :
 		break

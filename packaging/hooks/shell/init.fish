@@ -5,7 +5,7 @@
 # __envwarden_check WORDS: 4 if the environment they name is blocked, else 0.
 function __envwarden_check
     test -x @PRESENT@; or return 0
-    command @RUN@ check --hook $argv </dev/null 1>&2
+    command @RUN@ check --hook $argv </dev/null >/dev/null
     test $status -ne 4; or return 4
 end
 
@@ -19,33 +19,39 @@ function __envwarden_passed
     set -g __envwarden_seen "$fish_pid:$CONDA_PREFIX"
 end
 
-# __envwarden_wrap TOOL: puts the gate in front of its function.
+# __envwarden_wrap TOOL [program]: puts the gate in front of its function, or of the program.
 function __envwarden_wrap
-    functions $argv[1] | string match -q '*__envwarden_gate*'; and return
-    functions -e __envwarden_own_$argv[1]
-    functions -c $argv[1] __envwarden_own_$argv[1]
+    set -l own "command $argv[1]"
+    if test (count $argv) -lt 2
+        set own __envwarden_own_$argv[1]
+        while functions -q $own # others may have copied what calls it
+            set own {$own}_
+        end
+        functions -c $argv[1] $own
+    end
     set -l run "__envwarden_gate $argv[1] \$argv; or return"
     test $argv[1] != conda; or set run :
-    eval "function $argv[1]
+    set -l other :
+    test $argv[1] != pixi; or set other "__envwarden_pixi \$argv; or return"
+    eval "function $argv[1] --description 'gated by envwarden'
         switch \"\$argv[1]\"
             case activate
                 __envwarden_gate $argv[1] \$argv; or return
-                __envwarden_own_$argv[1] \$argv; or return
+                $own \$argv; or return
                 __envwarden_passed
             case run
                 $run
-                __envwarden_own_$argv[1] \$argv
+                $own \$argv
             case '*'
-                __envwarden_own_$argv[1] \$argv
+                $other
+                $own \$argv
         end
     end"
 end
 
+# __envwarden_pixi ARGUMENTS: asks where a word of them is one of these.
 function __envwarden_pixi
-    if string match -qr -- '^(shell|s|run|r|shell-hook)$' $argv
-        __envwarden_gate pixi $argv; or return
-    end
-    command pixi $argv
+    not string match -qr -- '^(shell|s|run|r|shell-hook)$' $argv; or __envwarden_gate pixi $argv
 end
 
 # What is active now was not asked about: it was activated past the gate, or before this shell.
@@ -59,6 +65,7 @@ function __envwarden_leave
     if not string match -q '*/.pixi/envs/*' $before; and test -n "$CONDA_SHLVL" -a "$CONDA_SHLVL" != 0
         for tool in conda mamba micromamba
             functions -q $tool; or continue
+            functions $tool | string match -q "*command $tool *"; and continue # a mere program
             $tool deactivate </dev/null >/dev/null
             break
         end
@@ -70,15 +77,18 @@ function __envwarden_leave
     end
 end
 
-# The tools' own functions may be defined, or defined again, after this: at each prompt, look.
-# Nothing is started for that, nor for an environment that was asked about.
+# The tools' own functions may be defined, or defined again, after this, or a program found: at each
+# prompt, look. Nothing is started for that, nor PATH searched as long as it stays the same.
 function __envwarden_wrap_all
-    for tool in conda mamba micromamba
-        functions -q $tool; and __envwarden_wrap $tool
-    end
-    if not functions -q pixi; and command -q pixi
-        function pixi --wraps pixi
-            __envwarden_pixi $argv
+    set -l changed 1
+    test "$__envwarden_path" != "$PATH"; or set changed
+    set -g __envwarden_path "$PATH"
+    for tool in conda mamba micromamba pixi
+        if functions -q $tool
+            set -l about (functions -Dv $tool)
+            test "$about[5]" = 'gated by envwarden'; or __envwarden_wrap $tool
+        else if test $tool != conda -a -n "$changed"; and command -q $tool
+            __envwarden_wrap $tool program
         end
     end
 end

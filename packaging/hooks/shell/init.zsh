@@ -7,7 +7,7 @@
 __envwarden_check() {
 	\emulate -L zsh
 	[[ -x @PRESENT@ && ! -o restricted ]] || \return 0
-	@RUN@ check --hook "$@" </dev/null 1>&2 || (( $? != 4 )) || \return 4
+	@RUN@ check --hook "$@" </dev/null >/dev/null || (( $? != 4 )) || \return 4
 }
 
 # __envwarden_gate TOOL ARGUMENTS: 4 if they would activate a blocked environment, else 0.
@@ -24,30 +24,33 @@ __envwarden_passed() {
 	\return $1
 }
 
-# __envwarden_wrap TOOL: puts the gate in front of its function.
+# __envwarden_pixi ARGUMENTS: the same, where a word of them is one of these.
+__envwarden_pixi() {
+	\emulate -L zsh
+	(( ! $argv[(I)(shell|s|run|r|shell-hook)] )) || __envwarden_gate pixi "$@"
+}
+
+# __envwarden_wrap TOOL [FUNCTION]: puts the gate in front of its function, or of the program.
 __envwarden_wrap() {
 	\emulate -L zsh
 	\setopt no_aliases
-	[[ "$functions[$1]" != *__envwarden_gate* ]] || \return 0
-	[[ "$functions[$1]" != "builtin autoload -X"* ]] || \return 0 # once it is loaded
-	\local run="__envwarden_gate $1" body
+	\local run="__envwarden_gate $1" own="command $1" body
+	if (( $# > 1 )); then
+		[[ "$2" != "builtin autoload -X"* ]] || \return 0 # once it is loaded
+		own=__envwarden_own_$1
+		while (( $+functions[$own] )); do own+=_; done # others may have copied what calls it
+		functions[$own]="$2"
+	fi
 	[[ "$1" != conda ]] || run=:
 	body=(
 		'case "${1-}" in (activate) ;;'
-		"(run) $run" '"$@" || return;' "__envwarden_own_$1" '"$@"; return ;;'
-		"(*) __envwarden_own_$1" '"$@"; return ;;'
+		"(run) $run" '"$@" || return;' "$own" '"$@"; return ;;'
+		"(*) $own" '"$@"; return ;;'
 		"esac; __envwarden_gate $1" '"$@" || return;'
-		"__envwarden_own_$1" '"$@"; __envwarden_passed "$?"'
+		"$own" '"$@"; __envwarden_passed "$?"'
 	)
-	functions[__envwarden_own_$1]="$functions[$1]"
+	[[ "$1" != "pixi" ]] || body=('__envwarden_pixi "$@" || return;' "$own" '"$@"')
 	functions[$1]="${(j: :)body}"
-}
-
-__envwarden_pixi() {
-	case " $* " in
-	(*" shell "*|*" s "*|*" run "*|*" r "*|*" shell-hook "*) __envwarden_gate pixi "$@" || \return ;;
-	esac
-	\command pixi "$@"
 }
 
 # What is active now was not asked about: it was activated past the gate, or before this shell.
@@ -62,6 +65,7 @@ __envwarden_leave() {
 	\local tool before="$CONDA_PREFIX"
 	for tool in conda mamba micromamba; do
 		(( $+functions[$tool] )) || \continue
+		[[ "$functions[$tool]" != *"command $tool "* ]] || \continue # a mere program
 		[[ "$before" != */.pixi/envs/* && "${CONDA_SHLVL:-0}" != 0 ]] || \break
 		$tool deactivate </dev/null >/dev/null || :
 		\break
@@ -73,19 +77,22 @@ __envwarden_leave() {
 	fi
 }
 
-# The tools' own functions may be defined, or defined again, after this: at each prompt, look.
-# Nothing is started for that, nor for an environment that was asked about.
+# The tools' own functions may be defined, or defined again, after this, or a program found: at each
+# prompt, look. Nothing is started for that, nor PATH searched as long as it stays the same.
 __envwarden_wrap_all() {
 	\emulate -L zsh
 	[[ ! -o restricted ]] || \return 0
-	\local tool
-	for tool in conda mamba micromamba; do
-		(( ! $+functions[$tool] )) || __envwarden_wrap $tool
+	\local tool before="${__envwarden_path-}"
+	\typeset -g __envwarden_path="$PATH"
+	for tool in conda mamba micromamba "pixi"; do
+		if (( $+functions[$tool] )); then
+			[[ "$functions[$tool]" != *__envwarden_gate* && "$functions[$tool]" != *__envwarden_pixi* ]] || \continue
+			__envwarden_wrap $tool "$functions[$tool]"
+		# Not $commands, for which zsh reads every folder of PATH.
+		elif [[ "$tool" != conda && "$PATH" != "$before" ]] && \whence -p $tool >/dev/null; then
+			__envwarden_wrap $tool
+		fi
 	done
-	# Not $commands, for which zsh reads every folder of PATH.
-	if (( ! $+functions[pixi] )) && \whence -p pixi >/dev/null; then
-		functions[pixi]='__envwarden_pixi "$@"'
-	fi
 }
 
 __envwarden_prompt() {

@@ -361,6 +361,22 @@ class Prompt(unittest.TestCase):
                 shown = self.script(shell, [f"conda activate /e/a {closed}"], 4, own)
                 self.assertEqual((shown, len(self.calls)), ("", 1), (shell, closed))
 
+    def test_functions_with_extended_patterns(self):
+        own = ("shopt -s extglob\nconda() { case $1 in @(list|x)) ;; *) echo conda;; esac; }\n"
+               "shopt -u extglob")
+        for lines in ([], ["alias conda=conda; shopt -s expand_aliases"]):
+            lines = [*lines, "conda activate /e/a", "shopt -q extglob || echo off"]
+            shown = self.script("bash", lines, 4, own)
+            self.assertEqual((shown, len(self.calls)), ("off\n", 1))
+
+    def test_an_exported_prompt_command(self):
+        """It comes to a shell that knows nothing of us."""
+        text = self.type("bash", ["bash --norc --noprofile --noediting -i", "false",
+                                  "echo status=$?", "exit"],
+                         before="export PROMPT_COMMAND=:; export PS1='ready> '")
+        self.assertIn("\nstatus=1\n", text)
+        self.assertNotIn("__envwarden", text)
+
     def test_path_is_searched_when_it_changes(self):
         """One folder in it may be dead."""
         add = {"bash": "PATH=$PATH:/x", "zsh": "PATH=$PATH:/x", "fish": "set PATH $PATH /x",

@@ -53,9 +53,13 @@ __envwarden_gated() {
 	return "$1"
 }
 
-# Evaluates what was read once, so that aliases would be put in twice.
+# Evaluates what was read once, so that aliases would be put in twice, perhaps with extglob.
 __envwarden_evaluate() {
-	if shopt -q expand_aliases; then
+	if ! shopt -q extglob; then
+		shopt -s extglob
+		__envwarden_evaluate "$1"
+		shopt -u extglob
+	elif shopt -q expand_aliases; then
 		shopt -u expand_aliases
 		eval "$1"
 		shopt -s expand_aliases
@@ -127,25 +131,25 @@ __envwarden_leave() {
 }
 
 __envwarden_prompt() {
-	set -- "$?"
+	set -- "${1-$?}"
 	__envwarden_wrap_all
 	[ "${__envwarden_seen-}" = "$$:${CONDA_PREFIX-}" ] || __envwarden_look
 	return "$1"
 }
 
 # "&& :" keeps the status of what failed before, which is over, from ending a shell with "set -e" and
-# from an ERR trap.
+# from an ERR trap. An exported PROMPT_COMMAND comes to shells that know nothing of ours.
 __envwarden_hook() {
 	case " ${PROMPT_COMMAND[*]-} " in
 	*__envwarden_prompt*) return 0 ;;
 	esac
-	set -- "$(declare -p PROMPT_COMMAND 2>/dev/null)"
-	case "${1%% PROMPT_COMMAND*}" in
+	set -- "$(declare -p PROMPT_COMMAND 2>/dev/null)" '__envwarden_was=$?; \declare -F __envwarden_prompt >/dev/null && __envwarden_prompt "$__envwarden_was" && :'
+	case "${1%% PROMPT_COMMAND*}:$((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] > 500))" in
 	"declare -"*r*) ;; # readonly
-	"declare -a"*) PROMPT_COMMAND+=('__envwarden_prompt && :') ;;
+	"declare -a"*1) PROMPT_COMMAND+=("$2") ;; # older ones run its first alone
 	*)
 		PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND
-}__envwarden_prompt && :"
+}$2"
 		;;
 	esac
 }

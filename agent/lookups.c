@@ -249,9 +249,10 @@ static void on_stored(void *ctx, int rc)
 		finish_clean(l);
 }
 
+/* Those that were answered have 0, which a reader may name all the same. */
 static struct lookup *find_probe(struct engine *e, uint64_t id)
 {
-	for (struct lookup *l = e->lookups->first; l != NULL; l = l->next)
+	for (struct lookup *l = e->lookups->first; id != 0 && l != NULL; l = l->next)
 		if (l->probe == id)
 			return l;
 	return NULL;

@@ -57,6 +57,7 @@ struct env {
 	unsigned char notes_told[ENV_NOTES_DIGEST];
 	bool seen;		/* told by the reader that runs now */
 	uint64_t lease;		/* ... which need not be asked while that is good (lease.h) */
+	uint64_t remounts;	/* ... lease_remounts of when it was asked for */
 	enum env_pieces pieces; /* memory only, with the digest it had then */
 	unsigned char pieces_digest[SHA256_SIZE];
 	bool unmarked; /* its stored marks turned out to be of no use: not lent until it is told */

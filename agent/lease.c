@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "platform/mounts.h"
 #include "platform/shared_word.h"
 #include "platform/watch.h"
 
@@ -68,11 +69,12 @@ int lease_holder_open(struct lease_holder *holder, struct lease_ends *ends, stru
 	_Atomic uint64_t *word;
 	int rc = 0;
 
-	*holder = (struct lease_holder){.queue = WATCH_NONE};
+	*holder = (struct lease_holder){.queue = WATCH_NONE, .mounts = -1};
 	if (ends->word >= 0 && ends->queue != WATCH_NONE)
 		rc = shared_word_map(ends->word, false, &word, err);
 	if (rc == 0 && ends->word >= 0 && ends->queue != WATCH_NONE) {
-		*holder = (struct lease_holder){.word = word, .queue = ends->queue};
+		*holder = (struct lease_holder){
+			.word = word, .queue = ends->queue, .mounts = mounts_notice_open()};
 		ends->queue = WATCH_NONE;
 	}
 	lease_ends_close(ends);
@@ -83,7 +85,15 @@ void lease_holder_close(struct lease_holder *holder)
 {
 	shared_word_unmap(holder->word);
 	watch_queue_close(holder->queue);
-	*holder = (struct lease_holder){.queue = WATCH_NONE};
+	mounts_notice_close(holder->mounts);
+	*holder = (struct lease_holder){.queue = WATCH_NONE, .mounts = -1};
+}
+
+uint64_t lease_remounts(struct lease_holder *holder)
+{
+	if (mounts_noticed(holder->mounts))
+		holder->remounts++;
+	return holder->remounts;
 }
 
 bool lease_is_good(const struct lease_holder *holder, uint64_t epoch)

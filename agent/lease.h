@@ -63,12 +63,19 @@ void lease_rest(struct lease_lender *lender, uint64_t epoch);
 struct lease_holder {
 	const _Atomic uint64_t *word; /* NULL: none is ever good */
 	int queue;
+	int mounts;	   /* mounts.h: these tell no queue */
+	uint64_t remounts; /* changes of them noticed so far */
 };
 
 /* Takes over both descriptors, on failure too; -1 are fine, nothing is good then. */
 int lease_holder_open(struct lease_holder *holder, struct lease_ends *ends, struct err *err);
 void lease_holder_close(struct lease_holder *holder);
 
+/*
+ * What is at a path may be another thing after a mount, of which no watch tells. A lease is good
+ * only while this is what it was when the reader was asked for it.
+ */
+uint64_t lease_remounts(struct lease_holder *holder);
 /* Whether a lease of that epoch is good now. */
 bool lease_is_good(const struct lease_holder *holder, uint64_t epoch);
 

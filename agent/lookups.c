@@ -21,9 +21,10 @@
 struct lookup {
 	struct lookup *next; /* in the order of their deadlines, which is that of their coming */
 	struct engine *e;
-	uint64_t probe; /* id, 0 = answered */
-	uint64_t read;	/* id of the reading, or the storing, waited for, 0 none */
-	uint64_t lease; /* lent with the answer that it is clean */
+	uint64_t probe;	   /* id, 0 = answered */
+	uint64_t read;	   /* id of the reading, or the storing, waited for, 0 none */
+	uint64_t lease;	   /* lent with the answer that it is clean */
+	uint64_t remounts; /* lease_remounts when the reader was asked */
 	int64_t deadline_ms;
 	uint32_t uid;
 	char *prefix; /* canonical, once known; else the first candidate */
@@ -232,8 +233,10 @@ static void finish_clean(struct lookup *l)
 	} else if (env != NULL && env->unmarked) {
 		have_read(l);
 	} else {
-		if (env != NULL)
+		if (env != NULL) {
 			env->lease = l->lease;
+			env->remounts = l->remounts;
+		}
 		finish(l, 0, NULL);
 	}
 }
@@ -402,8 +405,10 @@ static bool needs_no_probe(struct lookup *l, const Envwarden__Local__Target *t)
 	const struct env *env =
 		resolve_by_name(kind_of(t), t->typed) ? NULL : envs_by_path(&l->e->envs, l->prefix);
 
-	return env != NULL && !env->unmarked && lease_is_good(&l->e->lease, env->lease) &&
-	       !facts_on_their_way(l->e, l->prefix) && readers_account(l->e, l->uid);
+	return env != NULL && !env->unmarked && env->lease != LEASE_NONE &&
+	       env->remounts == lease_remounts(&l->e->lease) &&
+	       lease_is_good(&l->e->lease, env->lease) && !facts_on_their_way(l->e, l->prefix) &&
+	       readers_account(l->e, l->uid);
 }
 
 static int send_probe(struct lookup *l, const Envwarden__Local__Target *t,
@@ -414,6 +419,7 @@ static int send_probe(struct lookup *l, const Envwarden__Local__Target *t,
 	char *config[] = {t->xdg_config_home, t->condarc, t->mambarc};
 
 	l->probe = ++l->e->next_id;
+	l->remounts = lease_remounts(&l->e->lease);
 	probe.id = l->probe;
 	probe.candidates = (char **)known->candidates;
 	probe.n_candidates = known->n < LIMIT_CANDIDATES ? known->n : LIMIT_CANDIDATES;

@@ -285,6 +285,7 @@ void readers_start(struct engine *e, int channel_fd)
 	e->next_fd = -1;
 	e->next_lease = (struct lease_ends){.word = -1, .queue = -1};
 	e->lease.queue = -1;
+	e->lease.mounts = -1;
 	CHECK(uv_timer_init(&e->loop, &e->readers) == 0);
 	CHECK(uv_poll_init(&e->loop, &e->channel, channel_fd) == 0);
 	e->readers.data = e;

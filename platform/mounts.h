@@ -24,6 +24,16 @@ struct mount_table *mounts_table(const struct mounts *mounts);
 /* Reads it now, for whom the kernel's word may come too late. What can't be read stays as it was.
  */
 void mounts_refresh(struct mounts *mounts);
+/* The same, if it has changed; cheap if not. What was mounted before this call is in the table. */
+void mounts_drain(struct mounts *mounts);
+
+/*
+ * Whether anything was mounted, moved or unmounted since it was asked last (or opened), without
+ * reading what. -1: not told here.
+ */
+int mounts_notice_open(void);
+bool mounts_noticed(int notice); /* true when that can't be told */
+void mounts_notice_close(int notice);
 
 /* stopped(owner), if given, follows, once, when nothing of it is left. */
 typedef void (*mounts_stopped_cb)(void *owner);

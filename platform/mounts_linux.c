@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,6 +80,30 @@ void mounts_refresh(struct mounts *m)
 		log_warn("mounts", "the mount table stays as it was", LOG_ERR(&err));
 	if (rc > 0)
 		m->cb(m->ctx);
+}
+
+void mounts_drain(struct mounts *m)
+{
+	if (!m->stopping && mounts_noticed(m->fd))
+		mounts_refresh(m);
+}
+
+int mounts_notice_open(void)
+{
+	return open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+}
+
+/* Each opening of the file is told once of whatever came since. */
+bool mounts_noticed(int notice)
+{
+	struct pollfd changes = {.fd = notice, .events = POLLPRI};
+
+	return notice < 0 || poll(&changes, 1, 0) != 0;
+}
+
+void mounts_notice_close(int notice)
+{
+	posix_close(notice);
 }
 
 static void on_changed(uv_poll_t *poll, int status, int events)

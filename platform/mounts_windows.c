@@ -25,6 +25,27 @@ void mounts_refresh(struct mounts *mounts)
 	(void)mounts;
 }
 
+void mounts_drain(struct mounts *mounts)
+{
+	(void)mounts;
+}
+
+int mounts_notice_open(void)
+{
+	return -1;
+}
+
+bool mounts_noticed(int notice)
+{
+	(void)notice;
+	return true;
+}
+
+void mounts_notice_close(int notice)
+{
+	(void)notice;
+}
+
 void mounts_stop(struct mounts *mounts, mounts_stopped_cb stopped, void *owner)
 {
 	(void)mounts;

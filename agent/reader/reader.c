@@ -250,6 +250,8 @@ static int on_message(void *ctx, const Envwarden__Reader__Envelope *message)
 			return ERR_PROTOCOL;
 		if (r->watcher != NULL)
 			(void)watcher_drain(r->watcher, NULL);
+		if (r->mounts != NULL)
+			mounts_drain(r->mounts);
 		return probe(&(struct probe_context){r->entries, r->lanes, &r->link, &r->places,
 						     &r->exclude, r->condarc, r->accounts},
 			     message->probe);

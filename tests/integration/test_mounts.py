@@ -365,6 +365,38 @@ class Unmounted(Mounts):
         self.mount(inside, point)
         self.wait_kinds(point / "envs" / "e", "created")
 
+    def test_mounted_over_what_is_at_rest(self):
+        """No watch tells of it, and the answer is not the one of before all the same."""
+        env = self.create(self.site.envs / "e")
+        other = self.create(self.site.dir / "other" / "b", DISTS[:1])
+        self.writer.unregister(other)
+        self.site.start_agent()
+        self.wait_kinds(env, "created")
+        reader = self.site.worker("reader")
+
+        def notices():
+            words = ["check", "--json", "--prefix", env, "--timeout-ms", "5000"]
+            return [self.site.ew(*words).json().get("notice", "") for _ in range(2)]
+
+        def stopped():
+            os.kill(reader, signal.SIGSTOP)
+            try:
+                return notices()
+            finally:
+                os.kill(reader, signal.SIGCONT)
+
+        wait_for("it to be lent", lambda: notices() and stopped() == ["", ""])
+        notices()
+        os.kill(reader, signal.SIGSTOP)
+        try:
+            self.mount(other, env)
+            for notice in notices():
+                self.assertIn("still reading", notice)
+            umount(self.mounted.pop())
+            self.assertIn("still reading", notices()[0])
+        finally:
+            os.kill(reader, signal.SIGCONT)
+
 
 class NoWatchesLeft(Mounts):
     def limit(self, path, value):

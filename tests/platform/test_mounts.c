@@ -46,10 +46,24 @@ static void own_table(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* Asked without a loop. That it says yes after a mount: tests/integration. */
+static void noticed(void **state)
+{
+	int notice = mounts_notice_open();
+
+	(void)state;
+	assert_true(notice >= 0);
+	(void)mounts_noticed(notice); /* others may mount beside this test */
+	mounts_notice_close(notice);
+	mounts_notice_close(-1);
+	assert_true(mounts_noticed(-1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_table),
+		cmocka_unit_test(noticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

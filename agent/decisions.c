@@ -164,7 +164,7 @@ static struct decisions_step *next_step(struct decisions *d)
 	c.step->now_ms = d->ops->now_ms(d->ctx);
 	envs_each(d->envs, choose, &c);
 	c.urgent = false;
-	if (c.step->n < STEP_ITEMS)
+	if (c.step->n == 0) /* else they would wait for those: all of a step come back together */
 		envs_each(d->envs, choose, &c);
 	if (c.step->n > 0)
 		return c.step;
@@ -211,7 +211,8 @@ static bool takes(struct decisions *d, struct env *env, struct kept_decision *ke
 	r->kept = kept;
 	r->valid_until_ms = valid_until_ms;
 	r->known = true;
-	r->urgent = false;
+	r->urgent = r->urgent && r->due; /* what it is made of has changed meanwhile */
+	r->put_off = 0;
 	d->changed = d->changed || changed;
 	return changed;
 }
@@ -258,7 +259,7 @@ void decisions_cancel(struct decisions *d)
 		atomic_store(&d->step->canceled, true);
 }
 
-static void take_item(struct decisions *d, struct item *item)
+static void take_item(struct decisions *d, struct item *item, bool put_off)
 {
 	struct env *env = envs_by_id(d->envs, &item->facts.environment);
 	bool changed;
@@ -268,6 +269,10 @@ static void take_item(struct decisions *d, struct item *item)
 	env->ruling.deciding = false;
 	if (!item->done) {
 		env->ruling.due = true;
+		if (put_off && item->canceled) {
+			env->ruling.urgent = false;
+			env->ruling.put_off++;
+		}
 		return;
 	}
 	changed = takes(d, env, item->kept, item->valid_until_ms);
@@ -279,7 +284,7 @@ static void take_items(struct decisions *d, struct decisions_step *step)
 {
 	d->step = NULL;
 	for (size_t i = 0; i < step->n; i++)
-		take_item(d, &step->items[i]);
+		take_item(d, &step->items[i], step->put_off);
 	step_free(step);
 }
 
@@ -333,6 +338,10 @@ void decisions_want(struct decisions *d, struct env *env)
 	env->ruling.urgent = true;
 	if (!env->ruling.deciding)
 		env->ruling.due = true;
+	if (d->step != NULL && decisions_step_holds_up(d->step, &env->id)) {
+		d->step->put_off = true; /* until nobody waits for others */
+		decisions_cancel(d);
+	}
 	decisions_pump(d);
 }
 
@@ -386,8 +395,8 @@ static void turn(void *ctx, struct env *env)
 	const struct turnover *t = ctx;
 	struct ruling *r = &env->ruling;
 
-	if (t->all || r->unlocked_until_ms != 0 || env->changed_seq > t->old->acked ||
-	    says_stale(r) ||
+	if (t->all || r->deciding || r->unlocked_until_ms != 0 ||
+	    env->changed_seq > t->old->acked || says_stale(r) ||
 	    !same_status(said_status(t->old->said, &env->id), said_status(t->now->said, &env->id)))
 		r->due = true;
 }

@@ -5,6 +5,8 @@
 #include "lib/base/mem.h"
 
 #define STEP_NS 10000000 /* a step begins no further decision after that */
+#define SLOW_NS 2000000	 /* of one decision, after which another that is waited for comes first */
+#define PUT_OFF_MAX 1000 /* times in a row, minutes at least, so that it is made at last */
 #define EVAL_MEMORY_MAX ((size_t)128 << 20)
 /* Bytes of packages, after which no further ones are read. */
 #define LOAD_ENOUGH ((size_t)256 << 10)
@@ -123,10 +125,24 @@ void decisions_load(struct decisions_step *step, struct store *store)
 /* One that was canceled is as if it had never begun. */
 static void make(struct decisions_step *step, struct item *item, struct arena *arena)
 {
+	atomic_store(&step->making, (size_t)(item - step->items));
+	atomic_store(&step->began_ns, uv_hrtime());
 	item->rc = decide_item(step, item, arena);
+	atomic_store(&step->began_ns, 0);
 	item->done = item->rc == 0;
-	if (item->rc == ERR_CANCELED)
+	item->canceled = item->rc == ERR_CANCELED;
+	if (item->canceled)
 		item->rc = 0;
+}
+
+bool decisions_step_holds_up(const struct decisions_step *step, const struct uuid *environment)
+{
+	uint64_t began_ns = atomic_load(&step->began_ns);
+	const struct item *item = &step->items[atomic_load(&step->making)];
+
+	return began_ns != 0 && uv_hrtime() - began_ns > SLOW_NS &&
+	       item->ruling.put_off < PUT_OFF_MAX &&
+	       uuid_cmp(&item->facts.environment, environment) != 0;
 }
 
 void decisions_make(struct decisions_step *step)

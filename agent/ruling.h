@@ -33,6 +33,7 @@ struct ruling {
 	bool due;		    /* what it is made of has changed since */
 	bool urgent;		    /* somebody waits for it */
 	bool deciding;		    /* under way */
+	unsigned short put_off;	    /* how often in a row it took too long beside others */
 
 	/* Counted since the store was made. */
 	uint64_t checks;

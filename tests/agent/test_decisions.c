@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/core/decide.h"
+#include "agent/decisions_impl.h"
 #include "lib/base/mem.h"
 #include "proto/convert.h"
 #include "proto/convert_policy.h"
@@ -728,6 +729,129 @@ static void as_if_made_anew(void **state)
 	}
 }
 
+/* Under way, read, and not made yet. */
+static struct decisions_step *begun(struct world *w)
+{
+	struct decisions_step *step = w->step;
+
+	assert_non_null(step);
+	w->step = NULL;
+	decisions_load(step, w->f->store);
+	return step;
+}
+
+/* News come while it is being decided by what is too old. */
+static void fresh_meanwhile(void **state)
+{
+	struct world *w = *state;
+	struct decisions_step *step;
+	struct rule rule = OPENSSL_RULE;
+	struct env *env;
+
+	say_status(w, NULL, 0, 0);
+	(void)turn(w);
+	w->orders.acked = 100;
+	w->orders.rules = rulebook_of(&rule, 0, 1);
+	w->orders.fresh_until_ms = NOW - 1;
+	decisions_orders(w->d, &w->orders);
+	(void)turn(w);
+	env = see(w, "/envs/a", 1, "openssl=1.0");
+	step = begun(w);
+	w->orders.fresh_until_ms = INT64_MAX;
+	decisions_orders(w->d, &w->orders);
+	decisions_make(step);
+	decisions_done(w->d, step);
+	(void)turn(w);
+	env = envs_by_path(&w->envs, "/envs/a");
+	assert_int_equal(ruling_action(&env->ruling), ACTION_ALLOW);
+}
+
+/* It changes while it is being decided and somebody waits: it still comes first. */
+static void urgent_meanwhile(void **state)
+{
+	struct world *w = *state;
+	struct decisions_step *step;
+	struct env *env;
+
+	say_status(w, NULL, 0, 0);
+	for (unsigned i = 0; i < 2 * STEP_ITEMS; i++) {
+		char prefix[32];
+
+		(void)snprintf(prefix, sizeof prefix, "/envs/e%02u", i);
+		(void)see(w, prefix, i + 1, "openssl=1.0");
+		(void)turn(w);
+	}
+	for (unsigned i = 0; i < 2 * STEP_ITEMS; i += 2 * STEP_ITEMS - 1) {
+		char prefix[32];
+
+		(void)snprintf(prefix, sizeof prefix, "/envs/e%02u", i);
+		env = envs_by_path(&w->envs, prefix);
+		decisions_again(w->d, env);
+		step = begun(w);
+		envs_each(&w->envs, make_due, NULL);
+		decisions_want(w->d, env);
+		decisions_make(step);
+		decisions_done(w->d, step);
+		assert_true(env->ruling.deciding);
+		(void)turn(w);
+	}
+}
+
+/* One that takes long is put off for another that somebody waits for; not for ever. */
+static void put_off(void **state)
+{
+	struct world *w = *state;
+	struct match_spec spec;
+	struct rule rule = OPENSSL_RULE;
+	struct env *slow, *other;
+	unsigned times = 0;
+
+	parse(&spec, old_openssl);
+	rule.when = (struct condition){.kind = CONDITION_PACKAGE,
+				       .specs = &spec,
+				       .n_specs = 1,
+				       .texts = {.items = &old_openssl, .n = 1}};
+	say_status(w, NULL, 0, 0);
+	use_rules(w, &rule, 1);
+	(void)see(w, "/envs/a", 1, "openssl=1.0");
+	(void)see(w, "/envs/b", 2, "openssl=3.0");
+	(void)turn(w);
+	slow = envs_by_path(&w->envs, "/envs/a");
+	other = envs_by_path(&w->envs, "/envs/b");
+	decisions_want(w->d, slow);
+	for (;;) {
+		struct decisions_step *step = begun(w);
+
+		assert_true(slow->ruling.deciding);
+		assert_false(other->ruling.deciding);
+		decisions_want(w->d, slow); /* who waits for itself does not end it */
+		assert_false(atomic_load(&step->canceled));
+		atomic_store(&step->began_ns, 1);
+		decisions_want(w->d, other);
+		if (!atomic_load(&step->canceled)) {
+			decisions_make(step);
+			decisions_done(w->d, step);
+			break;
+		}
+		times++;
+		decisions_make(step);
+		decisions_done(w->d, step);
+		assert_true(slow->ruling.due);
+		assert_true(other->ruling.deciding);
+		assert_false(slow->ruling.deciding);
+		step = begun(w);
+		decisions_make(step);
+		decisions_done(w->d, step);
+		assert_false(other->ruling.due);
+	}
+	assert_in_range(times, 100, 1000);
+	assert_false(slow->ruling.deciding);
+	(void)turn(w);
+	assert_false(slow->ruling.due || other->ruling.due);
+	assert_int_equal(ruling_action(&slow->ruling), ACTION_BLOCK);
+	assert_int_equal(slow->ruling.put_off, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -739,6 +863,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(order, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_rules_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(memory_may_run_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(fresh_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(urgent_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(put_off, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

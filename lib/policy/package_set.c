@@ -43,7 +43,10 @@ static void set_group(set_word *set, const struct group *group)
 
 /* --- conditions about a package --- */
 
-/* Asked at every condition and every spec for many names: some milliseconds apart at most. */
+#define ASK_EVERY 64 /* packages: one with long texts may take a millisecond by itself */
+
+/* Asked at every condition, and as often with a spec for many packages: some milliseconds apart at
+ * most. */
 static bool is_canceled(const struct universe *u)
 {
 	return u->canceled && atomic_load_explicit(u->canceled, memory_order_relaxed);
@@ -126,6 +129,8 @@ static int test_group(struct universe *u, const struct match_spec *spec, const s
 		const struct match_subject *subject;
 		int rc;
 
+		if (i % ASK_EVERY == ASK_EVERY - 1 && is_canceled(u))
+			return ERR_CANCELED;
 		if (set_has(set, group->members[i]))
 			continue; /* by another spec */
 		rc = subject_of(u, group->members[i], &subject);
@@ -145,7 +150,9 @@ static int test_names(struct universe *u, const struct match_spec *spec, set_wor
 	if (rc == 0 && spec->name_glob && !grams_may_match(u->names.grams, spec->name_glob))
 		return 0;
 	for (size_t i = 0; i < u->names.n && rc == 0; i++)
-		rc = test_group(u, spec, &u->names.items[i], set);
+		rc = i % ASK_EVERY == ASK_EVERY - 1 && is_canceled(u)
+			     ? ERR_CANCELED
+			     : test_group(u, spec, &u->names.items[i], set);
 	return rc;
 }
 

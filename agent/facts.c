@@ -10,6 +10,8 @@
 _Static_assert(SNAPSHOT_NETWORK == FS_NETWORK, "the core's pure part has its own name for it");
 
 #define INLET_MEMORY_MAX (96u << 20)
+/* A reader waits until two are taken (reader_told.c); one that has died may have left some. */
+#define STORING_MAX 16
 #define NAME_MS 1000 /* for a name; without one, an account is its number */
 
 /* One environment on its way from the link to the store. */
@@ -274,10 +276,19 @@ int facts_store(struct engine *e, struct intake *intake, facts_stored_cb stored,
 	return 0;
 }
 
+static bool has_room(const struct engine *e)
+{
+	size_t n = 0;
+
+	for (const struct inlet *in = e->storing; in != NULL; in = in->next)
+		n++;
+	return n < STORING_MAX;
+}
+
 static int on_facts_end(struct engine *e, const Envwarden__Reader__FactsEnd *end)
 {
 	struct inlet *in = e->inlet;
-	int rc = in != NULL ? intake_end(&in->intake, end) : ERR_PROTOCOL;
+	int rc = in != NULL && has_room(e) ? intake_end(&in->intake, end) : ERR_PROTOCOL;
 
 	if (rc < 0)
 		return rc;

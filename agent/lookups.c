@@ -405,10 +405,9 @@ static bool needs_no_probe(struct lookup *l, const Envwarden__Local__Target *t)
 	const struct env *env =
 		resolve_by_name(kind_of(t), t->typed) ? NULL : envs_by_path(&l->e->envs, l->prefix);
 
-	return env != NULL && !env->unmarked && env->lease != LEASE_NONE &&
+	return env != NULL && !env->unmarked && lease_is_good(&l->e->lease, env->lease) &&
 	       env->remounts == lease_remounts(&l->e->lease) &&
-	       lease_is_good(&l->e->lease, env->lease) && !facts_on_their_way(l->e, l->prefix) &&
-	       readers_account(l->e, l->uid);
+	       !facts_on_their_way(l->e, l->prefix) && readers_account(l->e, l->uid);
 }
 
 static int send_probe(struct lookup *l, const Envwarden__Local__Target *t,

@@ -15,7 +15,7 @@
 /*
  * How many runs of conda or mamba have ended since the last reading. A prefix made anew, also by
  * `conda rename`, begins its history anew; one moved as a directory carries it along, and so does
- * a copy, whose history is not its own.
+ * a copy, whose history is not its own until a run names its very path.
  */
 static uint64_t runs_since(const struct step_input *in)
 {
@@ -32,7 +32,9 @@ static uint64_t runs_since(const struct step_input *in)
 		break;
 	case IDENTITY_NEW:
 	case IDENTITY_RECREATED:
-		if (in->copied || !history_speaks_of(s->history.target, s->prefix))
+		if (!history_speaks_of(s->history.target, s->prefix))
+			return 0;
+		if (in->copied && !history_names(s->history.target, s->prefix))
 			return 0;
 		break;
 	}

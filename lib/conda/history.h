@@ -104,5 +104,7 @@ void history_parse_command(const char *command, size_t n, struct history_facts *
 
 /* Whether a target may be this prefix: by its last part, or as none is named. */
 bool history_speaks_of(const char *target, const char *prefix);
+/* Whether it is this very path, perhaps with words behind it that were typed there. */
+bool history_names(const char *target, const char *prefix);
 
 #endif

@@ -428,3 +428,10 @@ bool history_speaks_of(const char *target, const char *prefix)
 			return true;
 	return false;
 }
+
+bool history_names(const char *target, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return n > 0 && strncmp(target, prefix, n) == 0 && (target[n] == '\0' || target[n] == ' ');
+}
